@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * glibc's malloc (2.26-2.41), from the outside and without symbols: arenas, heaps,
+ * chunks in use. (glibc malloc/malloc.c, malloc/arena.c)
+ *
+ *   chunk   [prev_size][size | flags][user memory ...          ][next chunk's prev_size belongs to the user]
+ *   in use  iff the next chunk has PREV_INUSE, minus what sits in tcache and fastbins
+ *   main_arena: found by its bins, which point at themselves; thread arenas by `next`; their heaps are 64 MB aligned
+ *   mmapped chunks: page aligned, prev_size < page, size | IS_MMAPPED
+ */
+#ifndef MX_ALLOC_GLIBC_H
+#define MX_ALLOC_GLIBC_H
+
+#include "base/work.h"
+#include "memory/memory.h"
+#include "memory/module.h"
+
+/* A stretch of memory that is chunks from end to end. */
+struct mx_chunk_span {
+    mx_addr start;  /* user address of the first chunk (chunk + 16) */
+    mx_addr end;    /* of the last one's memory */
+    uint32_t arena; /* index, or MX_ARENA_MMAPPED */
+};
+#define MX_ARENA_MMAPPED UINT32_MAX
+
+struct mx_glibc_arena {
+    mx_addr address;
+    mx_addr top; /* its top chunk */
+    uint64_t system_mem;
+};
+
+struct mx_glibc {
+    const struct mx_memory *memory;
+    bool found;    /* false: no glibc malloc in this target (another libc or allocator), see `name` */
+    char name[64]; /* "glibc 2.36", "musl (not walked)", "jemalloc (not walked)" */
+    MX_ARRAY(struct mx_glibc_arena) arenas; /* main first */
+    MX_ARRAY(struct mx_chunk_span) spans;   /* sorted by address */
+    MX_ARRAY(mx_addr) cached;               /* sorted: user addresses that are free in tcache or fastbins */
+    uint64_t walk_errors;                   /* spans that broke off early because a size made no sense */
+};
+
+/* A range that is no malloc memory (pymalloc arenas), so that no mmapped chunk is looked for inside. */
+struct mx_range {
+    mx_addr start, end;
+};
+
+/* `excluded` is sorted. Never fails for what is in the target: it finds less and counts it. */
+struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_modules *modules,
+                               const struct mx_range *excluded, size_t excluded_count, struct mx_glibc *ret);
+void mx_glibc_close(struct mx_glibc *glibc);
+
+struct mx_chunk {
+    mx_addr address; /* of the user memory */
+    uint64_t size;   /* usable bytes (malloc_usable_size) */
+    bool used;
+};
+
+/*
+ * Calls `visit` for each chunk of a span in address order, free ones included; visit returns false to stop. `bytes`
+ * points at the first min(size, 512) bytes of the user memory, NULL when they are not there. Returns false when stopped
+ * or cancelled.
+ */
+bool mx_glibc_walk(const struct mx_glibc *glibc, const struct mx_chunk_span *span, struct mx_cursor *cursor,
+                   struct mx_work *work,
+                   bool (*visit)(void *context, const struct mx_chunk *chunk, const uint8_t *bytes), void *context);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Dicts from the outside: the entries of combined and split tables, and an
+ * instance's attributes wherever a version keeps them.
+ * (CPython Objects/dictobject.c, Include/internal/pycore_dict.h)
+ */
+#ifndef MX_CPYTHON_DICT_H
+#define MX_CPYTHON_DICT_H
+
+#include "cpython/type.h"
+
+/* Called for each entry in insertion order; false stops. key and value are never 0. */
+typedef bool (*mx_dict_visit)(void *context, mx_addr key, mx_addr value);
+
+/* Entries of the dict (or subclass) at `dict`. Returns how many were visited; a broken table ends early. */
+size_t mx_dict_each(const struct mx_runtime *runtime, mx_addr dict, mx_dict_visit visit, void *context);
+
+/* The value under a str key equal to the ASCII `key`, or 0. */
+mx_addr mx_dict_get(const struct mx_runtime *runtime, mx_addr dict, const char *key);
+
+/* Attributes of an instance: from its dict, its values array, or values inside the object; slots are not among them. */
+size_t mx_attributes_each(const struct mx_types *types, const struct mx_type *type, mx_addr object, mx_dict_visit visit,
+                          void *context);
+
+/* The bytes that a dict's keys table occupies, from its header; false when the header makes no sense. */
+struct mx_dict_keys {
+    uint64_t bytes;      /* of the whole keys object */
+    uint64_t entries;    /* dk_nentries */
+    uint64_t usable;     /* dk_usable: places left */
+    int64_t refcount;    /* dk_refcnt */
+    uint64_t size;       /* slots of the index */
+    mx_addr first;       /* address of the first entry */
+    uint32_t entry_size; /* 24, or 16 for tables of str keys */
+};
+bool mx_dict_keys_read(const struct mx_runtime *runtime, mx_addr keys, struct mx_dict_keys *ret);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * sys.getsizeof() from the outside: `__sizeof__` of each kind plus what
+ * _PySys_GetSizeOf adds for what stands before the object.
+ */
+#ifndef MX_CPYTHON_SIZE_H
+#define MX_CPYTHON_SIZE_H
+
+#include "cpython/type.h"
+
+/*
+ * The shallow size of the object at `address`, whose first `available` bytes are at `bytes` (at least 64 or the whole
+ * object). `needs_more`, when not NULL, is set instead of reading elsewhere for kinds whose size lies in another block
+ * (a dict's keys table): the caller then calls again without it when that block is cheap to read.
+ */
+uint64_t mx_object_size(const struct mx_types *types, const struct mx_type *type, mx_addr address, const uint8_t *bytes,
+                        size_t available, bool *needs_more);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * str objects from the outside. (CPython Include/cpython/unicodeobject.h)
+ */
+#ifndef MX_CPYTHON_STR_H
+#define MX_CPYTHON_STR_H
+
+#include "cpython/runtime.h"
+
+struct mx_str {
+    const uint8_t *data; /* length * kind bytes, in the target's byte order */
+    uint64_t length;     /* code points */
+    uint32_t kind;       /* bytes a code point: 1, 2 or 4 */
+    bool ascii;
+};
+
+/* Reads the str (or subclass) at `object`; false when it is not readable as one. */
+bool mx_str_read(const struct mx_runtime *runtime, mx_addr object, struct mx_str *ret);
+
+/* The text as UTF-8 in `buffer`, cut at `size` - 1 bytes on a character's border, NUL-terminated; bytes written, or -1.
+ */
+int mx_str_utf8(const struct mx_runtime *runtime, mx_addr object, char *buffer, size_t size);
+
+/* Whether the str at `object` equals ASCII `text`. */
+bool mx_str_equals(const struct mx_runtime *runtime, mx_addr object, const char *text);
+
+#endif

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * memext: where a Python process's memory went, from the outside.
+ *
+ * The library reads a core dump, or a stopped live process, and answers
+ * questions about the CPython heap in it. It runs no code in the target and
+ * writes nothing to it. It is made to live inside a debugger: it does not
+ * abort, exit, print, or install signal handlers.
+ *
+ *     struct mx_target *target;
+ *     struct mx_heap *heap;
+ *     struct mx_histogram *counts;
+ *     struct mx_error *error = mx_target_open_core("core", NULL, &target);
+ *     if (!error)
+ *         error = mx_heap_open(target, NULL, &heap);
+ *     if (!error)
+ *         error = mx_histogram_of_heap(heap, MX_COUNT_ALL, &counts);
+ *
+ * Conventions
+ *   - A function that can fail returns an error: NULL is success. The caller
+ *     frees it. Results come last, and are untouched on failure.
+ *   - Every ..._close takes NULL. Strings and arrays live as long as the handle
+ *     they came from, unless the function says that the caller frees them.
+ *   - Sizes are bytes, addresses are the target's.
+ *   - A handle is for one thread at a time. A target must outlive its use, and
+ *     a live process must stay stopped while a call on its target runs.
+ */
+#ifndef MEMEXT_H
+#define MEMEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MX_VERSION "0.1.0"
+
+#define MX_API __attribute__((visibility("default")))
+
+/* An address in the target; never to be made a pointer. 0 is "none". */
+typedef uint64_t mx_addr;
+
+/* ---- Errors ------------------------------------------------------------ */
+
+enum mx_error_code {
+    MX_ERROR_NO_MEMORY,
+    MX_ERROR_OS,          /* a system call failed: no such file, not permitted */
+    MX_ERROR_ARGUMENT,    /* the call makes no sense */
+    MX_ERROR_NOT_FOUND,   /* what was asked for is not in the target (no Python, no such type) */
+    MX_ERROR_BAD_DATA,    /* the target contradicts itself, or is not what it was taken for */
+    MX_ERROR_UNSUPPORTED, /* memext does not know this (32-bit, an interpreter outside the range) */
+    MX_ERROR_CANCELLED,   /* the progress callback said stop */
+};
+
+struct mx_error {
+    enum mx_error_code code;
+    char *message; /* one sentence, no newline */
+};
+
+MX_API void mx_error_free(struct mx_error *error);
+
+/* ---- Progress and cancelling ------------------------------------------- */
+
+/*
+ * `report` is called a few hundred times a second at most while a call works,
+ * always in the thread that made the call. `done` and `total` are in one unit
+ * of the stage's choice. Returning false makes the call end with CANCELLED,
+ * leaving everything as it was before.
+ */
+struct mx_progress {
+    bool (*report)(void *context, const char *stage, uint64_t done, uint64_t total);
+    void *context;
+};
+
+/* ---- Targets: one stop of a process ------------------------------------ */
+
+struct mx_target;
+
+/* All members may be NULL. */
+struct mx_target_options {
+    const char *executable;   /* the main executable, where the core's own idea of it is wrong or gone */
+    const char *sysroot;      /* put before each absolute path that the target names */
+    const char *library_path; /* folders, ':'-separated, searched for files by base name */
+    const char *debug_path;   /* separate debug files; NULL: /usr/lib/debug */
+    const struct mx_progress *progress;
+};
+
+MX_API struct mx_error *mx_target_open_core(const char *path, const struct mx_target_options *options,
+                                            struct mx_target **ret);
+
+/* The process must be stopped (by a debugger), and stay so during calls on this target. */
+MX_API struct mx_error *mx_target_open_process(int pid, const struct mx_target_options *options,
+                                               struct mx_target **ret);
+
+MX_API void mx_target_close(struct mx_target *target);
+
+struct mx_target_info {
+    const char *kind; /* "core" or "live" */
+    const char *path; /* of the core; NULL when live */
+    int pid;
+    const char *command;        /* as the kernel recorded it; may be "" */
+    const char *executable;     /* path as the target names it */
+    const char *python_version; /* "3.11.2" */
+    const char *python_module;  /* path of the file that holds the interpreter */
+    const char *python_file;    /* "matched", "unchecked", "missing", "differs" */
+    bool free_threaded, debug_build;
+    const char *layout_origin; /* "row 3.11.2" and so on */
+    const char *allocator;     /* "pymalloc", "pymalloc + debug hooks", "malloc", "malloc + debug hooks", "mimalloc" */
+    const char *native_allocator; /* "glibc 2.36", "musl (not walked)" */
+    uint32_t interpreters, python_threads, native_threads;
+    uint64_t expected_bytes, missing_bytes; /* of the core */
+    size_t warning_count;
+    const char *const *warnings; /* sentences */
+};
+
+MX_API void mx_target_info(const struct mx_target *target, struct mx_target_info *ret);
+
+/* Interpreters and Python threads; false past the last. */
+struct mx_interpreter_info {
+    int64_t id;
+    mx_addr address;
+    uint32_t threads;
+};
+MX_API bool mx_target_interpreter(const struct mx_target *target, size_t index, struct mx_interpreter_info *ret);
+
+struct mx_thread_info {
+    mx_addr address;     /* of its PyThreadState */
+    int64_t interpreter; /* id */
+    uint64_t thread_id;  /* pthread_self() */
+    uint64_t native_id;  /* Linux TID, 0 when unknown */
+};
+MX_API bool mx_target_thread(const struct mx_target *target, size_t index, struct mx_thread_info *ret);
+
+/* ---- The heap: every block of memory and what it is --------------------- */
+
+struct mx_heap;
+
+/* Counts the whole heap. The heap keeps what it needs and may outlive its target (as a mark to compare with). */
+MX_API struct mx_error *mx_heap_open(struct mx_target *target, const struct mx_progress *progress,
+                                     struct mx_heap **ret);
+MX_API void mx_heap_close(struct mx_heap *heap);
+
+struct mx_heap_info {
+    bool complete;                  /* false: bytes of the heap are missing or parts could not be walked */
+    uint64_t objects, object_bytes; /* Python objects, static ones included; bytes as sys.getsizeof */
+    uint64_t static_objects;        /* of these, in the data of the executable and libraries */
+    uint64_t tracked_objects;       /* of these, gc.get_objects() lists */
+    uint64_t frozen_objects;        /* tracked, but in the permanent generation, so that gc.get_objects() hides them */
+    uint64_t raw_blocks, raw_bytes; /* used blocks that are no objects: tables, buffers, C data */
+    uint64_t arenas, pools, pool_used_blocks, pool_used_bytes, pool_free_blocks;
+    uint64_t chunks, chunk_bytes; /* used glibc chunks */
+    uint64_t damaged_pools;       /* whose free list contradicts their count: counted as found, see warnings */
+    uint64_t memory;              /* bytes that this handle occupies in memext itself */
+    size_t warning_count;
+    const char *const *warnings;
+};
+MX_API void mx_heap_info(const struct mx_heap *heap, struct mx_heap_info *ret);
+
+/* Pools and used blocks by pymalloc size class, for comparing with sys._debugmallocstats(). */
+struct mx_size_class {
+    uint32_t block_size;
+    uint64_t pools, used_blocks, free_blocks;
+};
+MX_API const struct mx_size_class *mx_heap_size_classes(const struct mx_heap *heap, size_t *count);
+
+/* ---- Histograms and growth --------------------------------------------- */
+
+enum mx_count_what {
+    MX_COUNT_ALL,     /* every object */
+    MX_COUNT_TRACKED, /* what gc.get_objects() would list */
+};
+
+struct mx_histogram_row {
+    const char *type;  /* "module.QualName" */
+    mx_addr type_addr; /* of one such type object; 0 when unknown */
+    uint64_t types;    /* type objects of this name that have instances */
+    uint64_t count;
+    uint64_t bytes;
+};
+
+struct mx_histogram;
+
+/* One row a type name, by falling bytes. */
+MX_API struct mx_error *mx_histogram_of_heap(const struct mx_heap *heap, enum mx_count_what what,
+                                             struct mx_histogram **ret);
+
+/* One row a type object. */
+MX_API struct mx_error *mx_histogram_of_types(const struct mx_heap *heap, enum mx_count_what what,
+                                              struct mx_histogram **ret);
+
+/* From rows that were saved; they are copied. */
+MX_API struct mx_error *mx_histogram_of_rows(const struct mx_histogram_row *rows, size_t count,
+                                             struct mx_histogram **ret);
+
+MX_API const struct mx_histogram_row *mx_histogram_rows(const struct mx_histogram *histogram, size_t *count);
+MX_API void mx_histogram_close(struct mx_histogram *histogram);
+
+struct mx_growth_row {
+    const char *type;
+    mx_addr type_addr;
+    uint64_t count, bytes;            /* now */
+    int64_t count_delta, bytes_delta; /* now minus before */
+};
+
+struct mx_growth;
+
+/* Joins two histograms by type name; rows that did not change are left out. By falling count_delta, then bytes_delta.
+ */
+MX_API struct mx_error *mx_growth_open(const struct mx_histogram *before, const struct mx_histogram *now,
+                                       struct mx_growth **ret);
+MX_API const struct mx_growth_row *mx_growth_rows(const struct mx_growth *growth, size_t *count);
+MX_API void mx_growth_close(struct mx_growth *growth);
+
+/* ---- Objects ------------------------------------------------------------ */
+
+enum mx_object_order {
+    MX_ORDER_ADDRESS,
+    MX_ORDER_SIZE, /* largest first */
+};
+
+struct mx_object_query {
+    const char *type;            /* exact name as in a histogram's row */
+    const struct mx_heap *since; /* only objects that this earlier heap does not have; NULL: all */
+    enum mx_object_order order;
+    size_t limit; /* 0 = all */
+    size_t skip;  /* leave out that many first ones */
+};
+
+struct mx_object_ref {
+    mx_addr address;
+    uint64_t size; /* as sys.getsizeof */
+};
+
+struct mx_objects;
+
+/*
+ * The objects of a type, read from the target that the heap was opened on. An object is new when at its address there
+ * was none of this type before: an object that took the place of a freed one of the same type cannot be told apart.
+ */
+MX_API struct mx_error *mx_objects_find(struct mx_target *target, const struct mx_heap *heap,
+                                        const struct mx_object_query *query, const struct mx_progress *progress,
+                                        struct mx_objects **ret);
+
+/* The objects within the limit; *total is how many there are without it. */
+MX_API const struct mx_object_ref *mx_objects_refs(const struct mx_objects *objects, size_t *count, uint64_t *total,
+                                                   uint64_t *total_bytes);
+MX_API void mx_objects_close(struct mx_objects *objects);
+
+struct mx_object_info {
+    mx_addr address;
+    mx_addr type_addr;
+    const char *type; /* lives as long as the target */
+    int64_t refcount;
+    bool immortal;
+    bool tracked;  /* by the garbage collector */
+    uint64_t size; /* as sys.getsizeof */
+};
+
+/* What is at an address; NOT_FOUND, with a sentence, when that is no Python object. */
+MX_API struct mx_error *mx_object_info(struct mx_target *target, mx_addr address, struct mx_object_info *ret);
+
+struct mx_show_options {
+    unsigned depth;      /* of containers inside containers; 0 = no limit */
+    unsigned items;      /* of each container; 0 = no limit */
+    unsigned characters; /* of each str and bytes; 0 = no limit */
+    bool one_line;       /* for a cell of a table */
+    bool attributes;     /* instances with their attributes, types and modules with their names */
+};
+
+/* The value as repr() would print it, as far as that needs no code of the target to run. The caller frees *ret. */
+MX_API struct mx_error *mx_object_show(struct mx_target *target, mx_addr address, const struct mx_show_options *options,
+                                       char **ret);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

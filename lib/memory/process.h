@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Live processes of this machine: regions from /proc/PID/maps, bytes by
+ * process_vm_readv (or /proc/PID/mem where the kernel lacks it). The caller
+ * keeps the process stopped; nothing is written to it.
+ */
+#ifndef MX_MEMORY_PROCESS_H
+#define MX_MEMORY_PROCESS_H
+
+#include "memory/core.h"
+
+struct mx_error *mx_process_open(int pid, const struct mx_file_options *options, struct mx_memory **memory,
+                                 struct mx_modules *modules, struct mx_threads *threads);
+
+#endif
