@@ -82,8 +82,8 @@ static void find_build_id(struct mx_elf *elf)
     Elf64_Phdr header;
     for (size_t i = 0; !elf->build_id && mx_elf_segment(elf, i, &header); i++)
         if (header.p_type == PT_NOTE && header.p_offset <= elf->size && header.p_filesz <= elf->size - header.p_offset)
-            elf->build_id = mx_note_build_id(elf->bytes + header.p_offset, header.p_filesz, header.p_align,
-                                             &elf->build_id_size);
+            elf->build_id =
+                mx_note_build_id(elf->bytes + header.p_offset, header.p_filesz, header.p_align, &elf->build_id_size);
 }
 
 /* elf_memory() takes a non-const image but only reads it. */

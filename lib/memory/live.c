@@ -239,8 +239,8 @@ static bool grow_window(struct mx_cursor *cursor, mx_addr address, size_t length
     size_t room = region_end - cursor->start < WINDOW ? region_end - cursor->start : WINDOW;
     while (cursor->length < wanted) {
         size_t piece = room - cursor->length < PIECE ? room - cursor->length : PIECE;
-        size_t read = mx_live_read(cursor->memory, cursor->start + cursor->length, cursor->window + cursor->length,
-                                   piece);
+        size_t read =
+            mx_live_read(cursor->memory, cursor->start + cursor->length, cursor->window + cursor->length, piece);
         cursor->length += read;
         if (read < piece)
             break;

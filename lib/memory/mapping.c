@@ -113,6 +113,8 @@ static void serve_from_file(struct mx_region *region, const struct mx_module *mo
     size_t size;
     const uint8_t *bytes = mx_elf_bytes(module->elf, &size);
     uint32_t flags = flags_in_file(module, region->start, region->end);
+    if (!flags)
+        return;
     if (!(region->flags & (MX_REGION_READ | MX_REGION_WRITE | MX_REGION_EXEC)))
         region->flags |= flags;
     if (region->file_offset >= size || region->end - region->start > size - region->file_offset)
@@ -137,7 +139,8 @@ static void describe_mapping(const struct sweep *sweep, const struct mx_mapping 
     if (!module || module->path != mapping->path)
         return;
     region->module = module_index(sweep, module);
-    if (region->flags & MX_REGION_MISSING && module->elf)
+    bool live = sweep->segments->source && sweep->segments->source->read;
+    if (region->flags & MX_REGION_MISSING && module->elf && !live)
         serve_from_file(region, module);
 }
 

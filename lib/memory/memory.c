@@ -10,9 +10,9 @@
 #include "memory/source.h"
 
 enum {
-    SLOT_BITS = 21,     /* 2 MB of address space a slot */
-    ADDRESS_BITS = 47,  /* of user space with four-level page tables; what lies above is bisected */
-    WALK_MOST = 8,      /* regions looked at one by one before bisecting */
+    SLOT_BITS = 21,      /* 2 MB of address space a slot */
+    ADDRESS_BITS = 47,   /* of user space with four-level page tables; what lies above is bisected */
+    WALK_MOST = 8,       /* regions looked at one by one before bisecting */
     MOST_SLOTTED = 65535 /* a slot holds 1 + index in 16 bits */
 };
 

@@ -190,6 +190,14 @@ static size_t skip_path(const struct finder *finder, size_t at)
     return at;
 }
 
+/* The rest of a path's mappings holds another module (dlmopen) only from an offset of 0 on; data otherwise. */
+static size_t skip_data(const struct finder *finder, size_t at, const char *path)
+{
+    while (at < finder->count && finder->mappings[at].path == path && finder->mappings[at].offset)
+        at++;
+    return at;
+}
+
 static struct mx_error *add_modules(const struct finder *finder, struct mx_modules *modules)
 {
     struct image image;
@@ -207,6 +215,7 @@ static struct mx_error *add_modules(const struct finder *finder, struct mx_modul
             free(module.file_path);
             return mx_error_no_memory();
         }
+        at = skip_data(finder, at, module.path);
     }
     return NULL;
 }

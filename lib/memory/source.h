@@ -22,7 +22,8 @@ struct mx_memory_source {
 
     /*
      * Fills `local` from `remote`, both of `count` pieces of pairwise equal length; stops at the first byte that cannot
-     * be read and returns how many bytes came before it. NULL when all bytes are mapped already. Any thread may call it.
+     * be read and returns how many bytes came before it. NULL when all bytes are mapped already. Any thread may call
+     * it.
      */
     size_t (*read)(struct mx_memory_source *source, const struct iovec *local, const struct iovec *remote,
                    size_t count);
