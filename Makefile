@@ -24,7 +24,12 @@ LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(BUILD)/%.o)
 
-.PHONY: all unit clean
+MEASURE      := $(BUILD)/tests/layouts/measure
+PYTHONS      ?= $(wildcard /root/.pyenv/versions/3.*/bin/python3)
+DEBUG_FOLDER ?= /usr/lib/debug
+ROWS         := lib/cpython/rows
+
+.PHONY: all unit clean layouts layouts-table
 all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so ## build the library and the GDB extension
 
 $(BUILD)/%.o: %.c
@@ -43,6 +48,22 @@ $(BUILD)/unit: $(UNIT_OBJECTS) $(BUILD)/libmemext.a
 
 unit: $(BUILD)/unit ## run the unit tests
 	$(BUILD)/unit
+
+$(MEASURE): $(BUILD)/tests/layouts/measure.o $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
+
+# The first build is without rows, for they may be of another fields.def than the one to measure for.
+layouts: ## write the rows of PYTHONS="..." from their debug information, and the table of docs/layouts.md
+	: > $(ROWS)/all.inc
+	$(MAKE) $(MEASURE)
+	tests/layouts/layouts.sh $(MEASURE) $(DEBUG_FOLDER) $(PYTHONS)
+	ls $(ROWS) | grep '^[0-9]' | sort -V | sed 's|.*|#include "cpython/rows/&"|' > $(ROWS)/all.inc
+	$(MAKE) layouts-table
+
+layouts-table: $(MEASURE)
+	sed '/^<!-- table -->$$/q' docs/layouts.md > $(BUILD)/layouts.md
+	$(MEASURE) table >> $(BUILD)/layouts.md
+	cp $(BUILD)/layouts.md docs/layouts.md
 
 clean: ## remove everything that was built
 	rm -rf build
