@@ -53,6 +53,15 @@ bool mx_chunk_chain(struct mx_glibc *glibc, mx_addr user, uint64_t size, uint64_
 /* Adds what the tcache at `user` holds, if the memory there is one: a chunk of `size` bytes. False: no memory. */
 bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size);
 
+/* Memory that malloc can have got: anonymous, private, writable, and there. */
+bool mx_chunk_anonymous(const struct mx_region *region);
+
+/* Whether [start, end) is such memory without a gap: one mapping may be several regions (madvise splits it). */
+bool mx_chunk_mapped(const struct mx_memory *memory, mx_addr start, mx_addr end);
+
+/* Adds a span for each mmapped chunk outside the ranges `taken`, which are sorted by start. False: no memory. */
+bool mx_chunk_find_mmapped(struct mx_glibc *glibc, const struct mx_range *taken, size_t count);
+
 /* Whether a chunk of this size can hold a tcache. */
 static inline bool mx_chunk_tcache_size(uint64_t size)
 {

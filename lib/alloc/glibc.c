@@ -32,7 +32,6 @@ enum {
     MOST_RESYNCS = 64,
     RESYNC_BYTES = 256 << 10,
     PAGE = 4096,
-    PAGE_BATCH = 1024,
 };
 #define HEAP_ALIGNMENT ((mx_addr)64 << 20)
 
@@ -46,13 +45,6 @@ struct opener {
     MX_ARRAY(struct mx_range) tcaches; /* user memory that may be a tcache: start, and end = start + chunk size */
     bool no_memory;
 };
-
-static bool is_anonymous(const struct mx_region *region)
-{
-    uint32_t unwanted =
-        MX_REGION_FILE | MX_REGION_BSS | MX_REGION_MISSING | MX_REGION_KERNEL | MX_REGION_INITIAL | MX_REGION_SHARED;
-    return (region->flags & MX_REGION_WRITE) && !(region->flags & unwanted);
-}
 
 static const char *base_name(const char *path)
 {
@@ -185,18 +177,6 @@ static uint64_t top_size(const struct opener *opener, mx_addr top)
     return mx_load_u64(header + 8) & ~(uint64_t)MX_CHUNK_FLAGS;
 }
 
-/* Whether [start, end) is anonymous memory without a gap: one mapping may be several regions (madvise splits it). */
-static bool is_mapped(const struct mx_memory *memory, mx_addr start, mx_addr end)
-{
-    while (start < end) {
-        const struct mx_region *region = mx_memory_region(memory, start);
-        if (!region || !is_anonymous(region))
-            return false;
-        start = region->end;
-    }
-    return true;
-}
-
 /*
  * Where brk failed, malloc went on in mmapped memory: the brk heap then ends in fenceposts, and top's own mapping is
  * walked from its beginning when chunks begin there.
@@ -206,7 +186,7 @@ static void add_main_pieces(struct opener *opener, const struct mx_glibc_arena *
     const struct mx_region *home = mx_memory_region(opener->memory, arena->top);
     for (size_t i = 0; i < opener->memory->regions.count; i++) {
         const struct mx_region *region = &opener->memory->regions.items[i];
-        if (!(region->flags & MX_REGION_HEAP) || region == home || !is_anonymous(region))
+        if (!(region->flags & MX_REGION_HEAP) || region == home || !mx_chunk_anonymous(region))
             continue;
         add_taken(opener, region->start, region->end);
         add_spans(opener, region->start, region->end, 0, true);
@@ -225,9 +205,10 @@ static void add_main_spans(struct opener *opener, const struct mx_glibc_arena *a
     if (!arena->system_mem || !size)
         return;
     mx_addr end = arena->top + size, start = (end - arena->system_mem + 15) & ~(mx_addr)15;
-    if (arena->system_mem <= end && start <= arena->top && is_mapped(opener->memory, start, arena->top + 1) &&
+    if (arena->system_mem <= end && start <= arena->top && mx_chunk_mapped(opener->memory, start, arena->top + 1) &&
         mx_chunk_plausible(opener->memory, start, arena->top)) {
-        add_taken(opener, start, end);
+        mx_addr region_end = mx_memory_region(opener->memory, arena->top)->end;
+        add_taken(opener, start, end < region_end ? end : region_end);
         add_spans(opener, start, arena->top, 0, false);
     } else {
         add_main_pieces(opener, arena);
@@ -368,7 +349,7 @@ static void add_without_main_arena(struct opener *opener)
     opener->state_from_bins = STATE_FROM_BINS_MODERN;
     for (size_t i = 0; i < opener->memory->regions.count; i++) {
         const struct mx_region *region = &opener->memory->regions.items[i];
-        if (!is_anonymous(region) || ret->arenas.count || !begins_with_tcache(opener, region->start))
+        if (!mx_chunk_anonymous(region) || ret->arenas.count || !begins_with_tcache(opener, region->start))
             continue;
         struct mx_glibc_arena arena = {.system_mem = region->end - region->start};
         opener->no_memory |= !mx_array_push(&ret->arenas, arena);
@@ -378,100 +359,13 @@ static void add_without_main_arena(struct opener *opener)
     for (size_t i = 0; ret->arenas.count && i < opener->memory->regions.count; i++) {
         const struct mx_region *region = &opener->memory->regions.items[i];
         mx_addr heap = (region->start + HEAP_ALIGNMENT - 1) & ~(HEAP_ALIGNMENT - 1);
-        for (; is_anonymous(region) && heap < region->end; heap += HEAP_ALIGNMENT) {
+        for (; mx_chunk_anonymous(region) && heap < region->end; heap += HEAP_ALIGNMENT) {
             mx_addr arena = mx_memory_pointer(opener->memory, heap);
             if (arena - heap < PAGE && is_thread_arena(opener, arena) && !is_known(ret, arena))
                 add_arena(opener, arena, &next);
         }
     }
     ret->found = ret->arenas.count;
-}
-
-/* An mmapped chunk's header at a page's start; *ret_end is where its mapping ends. */
-static bool is_mmapped(const struct opener *opener, mx_addr page, const uint8_t *header, mx_addr stop, mx_addr *ret_end)
-{
-    uint64_t field = mx_load_u64(header + 8), size = field & ~(uint64_t)MX_CHUNK_FLAGS;
-    if (mx_load_u64(header) || (field & MX_CHUNK_FLAGS) != MX_CHUNK_IS_MMAPPED || !size || size % PAGE ||
-        size > stop - page || !is_mapped(opener->memory, page, page + size))
-        return false;
-    *ret_end = page + size;
-    return true;
-}
-
-/*
- * memalign leaves the header at the page's start and writes a second one in front of the aligned memory; its prev_size
- * says how far it lies behind the first.
- */
-static mx_addr mmapped_user(const struct opener *opener, mx_addr page, mx_addr end)
-{
-    mx_addr seen = page;
-    for (uint64_t alignment = MX_CHUNK_LEAST; alignment < end - page; alignment *= 2) {
-        uint8_t header[MX_CHUNK_HEADER];
-        mx_addr user = (page + MX_CHUNK_HEADER + alignment - 1) & ~(alignment - 1);
-        mx_addr chunk = user - MX_CHUNK_HEADER;
-        if (user >= end || chunk == seen)
-            continue;
-        seen = chunk;
-        if (mx_chunk_peek(opener->memory, chunk, sizeof(header), header) && mx_load_u64(header) == chunk - page &&
-            mx_load_u64(header + 8) == ((end - chunk) | MX_CHUNK_IS_MMAPPED))
-            return user;
-    }
-    return page + MX_CHUNK_HEADER;
-}
-
-/*
- * Looks at up to `most` page starts in [page, stop); an mmapped chunk among them becomes a span. Returns where to go
- * on: behind the chunk, or behind the last page looked at.
- */
-static mx_addr look_at_pages(struct opener *opener, mx_addr page, mx_addr stop, mx_addr next_taken, size_t most,
-                             bool *ret_hit)
-{
-    mx_addr pages[PAGE_BATCH];
-    uint8_t headers[PAGE_BATCH * MX_CHUNK_HEADER];
-    size_t count = 0;
-    mx_addr end;
-    for (mx_addr at = page; at < stop && count < most; at += PAGE)
-        pages[count++] = at;
-    mx_memory_gather(opener->memory, pages, count, MX_CHUNK_HEADER, headers, NULL);
-    for (size_t i = 0; i < count; i++) {
-        if (!is_mmapped(opener, pages[i], headers + i * MX_CHUNK_HEADER, next_taken, &end))
-            continue;
-        mx_addr user = mmapped_user(opener, pages[i], end);
-        struct mx_chunk_span span = {.start = user, .end = end, .arena = MX_ARENA_MMAPPED};
-        opener->no_memory |= !mx_array_push(&opener->ret->spans, span);
-        *ret_hit = true;
-        return end;
-    }
-    *ret_hit = false;
-    return page + count * PAGE;
-}
-
-/* Neighbouring mappings merge, so chunks may begin at any page. `taken` is sorted. */
-static void add_mmapped(struct opener *opener)
-{
-    size_t taken = 0, batch = 1;
-    mx_addr at = 0;
-    for (size_t i = 0; i < opener->memory->regions.count; i++) {
-        const struct mx_region *region = &opener->memory->regions.items[i];
-        if (!is_anonymous(region) || (region->flags & (MX_REGION_STACK | MX_REGION_HEAP)))
-            continue;
-        at = at > region->start ? at : (region->start + PAGE - 1) & ~(mx_addr)(PAGE - 1);
-        while (at < region->end && !opener->no_memory) {
-            while (taken < opener->taken.count && opener->taken.items[taken].end <= at)
-                taken++;
-            const struct mx_range *next = taken < opener->taken.count ? &opener->taken.items[taken] : NULL;
-            if (next && next->start <= at) {
-                at = (next->end + PAGE - 1) & ~(mx_addr)(PAGE - 1);
-                continue;
-            }
-            bool hit;
-            mx_addr free_until = next ? next->start : UINT64_MAX;
-            mx_addr stop = free_until < region->end ? free_until : region->end;
-            at = look_at_pages(opener, at, stop, free_until, batch, &hit);
-            /* Behind a chunk there is often another one; where there is none, pages are looked at by the batch. */
-            batch = hit ? 1 : batch * 2 < PAGE_BATCH ? batch * 2 : PAGE_BATCH;
-        }
-    }
 }
 
 static int by_start(const void *left, const void *right)
@@ -592,7 +486,7 @@ struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_m
     if (ret->found && !opener.no_memory) {
         if (opener.taken.items)
             qsort(opener.taken.items, opener.taken.count, sizeof(*opener.taken.items), by_start);
-        add_mmapped(&opener);
+        opener.no_memory |= !mx_chunk_find_mmapped(ret, opener.taken.items, opener.taken.count);
         add_tcaches(&opener);
         if (ret->spans.items)
             qsort(ret->spans.items, ret->spans.count, sizeof(*ret->spans.items), by_span_start);
