@@ -10,18 +10,12 @@
 
 #include "cpython/type.h"
 
-struct state {
-    uint32_t kind;
-    bool compact, ascii;
-};
-
-/* Only the bytes that hold the bits are looked at: the rest of the word may be garbage. */
-static struct state unpack_state(const struct mx_layout *layout, const uint8_t *object)
+struct mx_str_state mx_str_state(const struct mx_layout *layout, const uint8_t *object)
 {
     const uint8_t *bytes = object + layout->ascii.state;
     if (layout->str_shape == MX_STR_WIDE_STATE)
-        return (struct state){bytes[1] & 7U, bytes[1] >> 3 & 1, bytes[1] >> 4 & 1};
-    return (struct state){bytes[0] >> 2 & 7U, bytes[0] >> 5 & 1, bytes[0] >> 6 & 1};
+        return (struct mx_str_state){bytes[1] & 7U, bytes[1] >> 3 & 1, bytes[1] >> 4 & 1};
+    return (struct mx_str_state){bytes[0] >> 2 & 7U, bytes[0] >> 5 & 1, bytes[0] >> 6 & 1};
 }
 
 /* A type that cannot be read is given the benefit of the doubt: a core may lack the interpreter's own data. */
@@ -45,7 +39,8 @@ static mx_addr locate_legacy(const struct mx_runtime *runtime, mx_addr object, s
     return mx_memory_pointer(runtime->memory, object + (uint64_t)layout->ascii.wstr);
 }
 
-static mx_addr locate_data(const struct mx_runtime *runtime, mx_addr object, struct state state, struct mx_str *ret)
+static mx_addr locate_data(const struct mx_runtime *runtime, mx_addr object, struct mx_str_state state,
+                           struct mx_str *ret)
 {
     const struct mx_layout *layout = &runtime->layout;
     if (state.kind == 0 && !state.compact)
@@ -65,7 +60,7 @@ bool mx_str_read(const struct mx_runtime *runtime, mx_addr object, struct mx_str
     const uint8_t *header = mx_memory_view(runtime->memory, object, (size_t)layout->ascii.size);
     if (!header)
         return false;
-    struct state state = unpack_state(layout, header);
+    struct mx_str_state state = mx_str_state(layout, header);
     struct mx_str str = {NULL, mx_load_u64(header + layout->ascii.length), state.kind, state.ascii};
     mx_addr data = locate_data(runtime, object, state, &str);
     if (!data || str.length > INT64_MAX / 4 || !may_be_str(runtime, header))

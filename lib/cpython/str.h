@@ -14,6 +14,13 @@ struct mx_str {
     bool ascii;
 };
 
+/* The state bits of the object at `object`. Only the bytes that hold bits are looked at: the rest may be garbage. */
+struct mx_str_state {
+    uint32_t kind; /* 1, 2, 4, or 0: legacy, wchar_t only (3.8-3.11) */
+    bool compact, ascii;
+};
+struct mx_str_state mx_str_state(const struct mx_layout *layout, const uint8_t *object);
+
 /* Reads the str (or subclass) at `object`; false when it is not readable as one. */
 bool mx_str_read(const struct mx_runtime *runtime, mx_addr object, struct mx_str *ret);
 
