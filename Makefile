@@ -5,7 +5,9 @@
 VERSION  := $(shell sed -n 's/^\#define MX_VERSION "\(.*\)"/\1/p' lib/memext.h)
 PREFIX   ?= /usr/local
 DESTDIR  ?=
-CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 # Debian's own interpreter: one from pyenv or conda that comes first in PATH would compile against its own headers.
 PYTHON   ?= /usr/bin/python3
 FLAVOUR  ?= release
