@@ -105,9 +105,8 @@ bench: ## measure speed and memory; writes docs/bench.md
 
 # ---- installing ----
 LIBDIR := $(DESTDIR)$(PREFIX)/lib
-EXTDIR := $(LIBDIR)/memext
 
-install: all ## install under PREFIX (DESTDIR is honoured)
+install: all install-gdbext ## install under PREFIX (DESTDIR is honoured)
 	install -d $(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(BUILD)/libmemext.a $(LIBDIR)/
 	install -m 755 $(BUILD)/libmemext.so $(LIBDIR)/libmemext.so.$(VERSION)
@@ -115,12 +114,10 @@ install: all ## install under PREFIX (DESTDIR is honoured)
 	ln -sf libmemext.so.0 $(LIBDIR)/libmemext.so
 	install -m 644 lib/memext.h $(DESTDIR)$(PREFIX)/include/
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' lib/memext.pc.in >$(LIBDIR)/pkgconfig/memext.pc
-	for file in $$(cd gdbext && find . -name '*.py'); do install -D -m 644 gdbext/$$file $(EXTDIR)/$$file; done
-	install -m 644 $(BUILD)/gdbext/_memext.abi3.so $(EXTDIR)/
-	@echo "installed: gdb -x $(PREFIX)/lib/memext/memext.py"
+	@echo "installed: gdb -x $(PREFIX)/share/memext/memext.py"
 
 uninstall: ## remove what install put there
-	rm -rf $(EXTDIR)
+	rm -rf $(GDBEXT_INSTALL)
 	rm -f $(LIBDIR)/libmemext.a $(LIBDIR)/libmemext.so* $(LIBDIR)/pkgconfig/memext.pc
 	rm -f $(DESTDIR)$(PREFIX)/include/memext.h
 

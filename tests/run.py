@@ -87,7 +87,7 @@ def plan(kinds, build):
         jobs += truth_jobs(python, build)
     if "unit" in kinds:
         jobs.append(Job("unit/c", [os.path.join(build, "unit")]))
-        jobs.append(Job("unit/python", [python, "tests/unit/run.py"]))
+        jobs.append(Job("unit/python", [python, "tests/ext/run.py"]))
     return jobs
 
 

@@ -36,7 +36,8 @@ def fuzz(results, build, one, first, count):
                               str(count)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=800)
     lines = run.stdout.decode().splitlines()
     wrong = [line for line in lines if not line.startswith("done ")]
-    done = lines[-1].split() if lines and lines[-1].startswith("done ") else ["done", "0", "refused", "0", "answered", "0"]
+    closing = lines[-1] if lines and lines[-1].startswith("done ") else "done 0 refused 0 answered 0"
+    done = closing.split()
     if int(done[1]) != count:
         wrong.append("only %s of %d mutations were tried" % (done[1], count))
     # Cores that are all refused at once would prove nothing about the walks behind the door.

@@ -182,9 +182,8 @@ static void print_peak(void)
     char line[256];
     FILE *status = fopen("/proc/self/status", "r");
     while (status && fgets(line, sizeof(line), status)) {
-        uint64_t kilobytes;
-        if (sscanf(line, "RssAnon: %" SCNu64, &kilobytes) == 1)
-            print_number("rss_anon", kilobytes * 1024);
+        if (!strncmp(line, "RssAnon:", 8))
+            print_number("rss_anon", strtoull(line + 8, NULL, 10) * 1024);
     }
     if (status)
         fclose(status);
@@ -194,7 +193,7 @@ static struct mx_error *take(struct census *census, const char *how, const char 
 {
     double start = now();
     struct mx_error *error = !strcmp(how, "core") ? mx_target_open_core(what, NULL, &census->target)
-                                                  : mx_target_open_process(atoi(what), NULL, &census->target);
+                                                  : mx_target_open_process((int)strtol(what, NULL, 10), NULL, &census->target);
     if (error)
         return error;
     double opened = now();

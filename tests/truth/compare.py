@@ -118,9 +118,9 @@ def some(addresses):
 def false_objects(truth, census, pid):
     """
     Objects that memext found beyond the closure are real when they could be anything's: their reference count is
-    positive, and some aligned word of the process's writable memory is their address. What neither holds for is a raw
-    block that was taken for an object. (A stale pointer can hide such a block from this test; a live object always has a
-    reference somewhere, so that nothing real is called false, but for one that only a register holds.)
+    positive, and some aligned word of the process's writable memory is their address. Where one of the two is not so, a
+    raw block was taken for an object. (A stale pointer can hide such a block from this test; a live object always has
+    a reference somewhere, so that nothing real is called false, but for one that only a register holds.)
     """
     extra = {a: t for a, (t, _, _) in census.objects.items() if a not in truth.objects}
     dead = {a: t for a, t in extra.items() if not 0 < census.objects[a][2] < 1 << 40}
@@ -159,7 +159,8 @@ def sizes(truth, census):
             if census.objects[address][1] != size:
                 wrong.setdefault(t, []).append((address, size, census.objects[address][1]))
     notes = ["%d of %s: %#x is %d bytes for sys.getsizeof and %d for memext"
-             % ((len(those), truth.types[t]) + those[0]) for t, those in sorted(wrong.items(), key=lambda i: -len(i[1]))]
+             % ((len(those), truth.types[t]) + those[0])
+             for t, those in sorted(wrong.items(), key=lambda item: -len(item[1]))]
     count = sum(map(len, wrong.values()))
     if count <= seen * (1 - SIZES_RIGHT):
         return [], notes

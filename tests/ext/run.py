@@ -1,4 +1,4 @@
-"""Runs tests/unit/test_*.py (what of gdbext needs no GDB), and prints one line a test."""
+"""Runs tests/ext/test_*.py (what of gdbext needs no GDB), and prints one line a test."""
 import os
 import sys
 import unittest
@@ -28,7 +28,7 @@ class Lines(unittest.TestResult):
 
 def main():
     results = harness.Results()
-    unittest.defaultTestLoader.discover(HERE, "test_*.py").run(Lines(results))
+    unittest.defaultTestLoader.discover(HERE).run(Lines(results))
     return results.exit_status()
 
 
