@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Numbers, names and columns as text. Knows nothing of GDB or of what is in a table."""
 
-UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def number(value):
@@ -16,8 +16,10 @@ def delta(value):
 
 def size(value, units="human"):
     """Three significant digits and a unit, or exact bytes where `units` is "bytes"."""
-    if units == "bytes" or abs(value) < 1024:
-        return "%s bytes" % number(value) if units != "bytes" else number(value)
+    if units == "bytes":
+        return number(value)
+    if abs(value) < 1024:
+        return "%d B" % value
     scaled, unit = float(value), 0
     while abs(scaled) >= 1023.5 and unit < len(UNITS) - 1:
         scaled /= 1024
