@@ -35,7 +35,7 @@ TOOLS        := $(BUILD)/census $(BUILD)/fuzz_core
 RUN      ?=
 CHECK    := $(PYTHON) tests/run.py --build $(BUILD)
 
-.PHONY: all deps demo check unit e2e truth fuzz asan lint format bench install uninstall clean help
+.PHONY: all deps demo check unit e2e truth fuzz asan lint format bench layouts layouts-table install uninstall clean help
 .DEFAULT_GOAL := all
 all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so ## build the library and the GDB extension
 
@@ -102,6 +102,28 @@ bench: ## measure speed and memory; writes docs/bench.md
 	@sh tests/install-deps.sh build bench
 	@$(MAKE) --no-print-directory all $(TOOLS)
 	@$(PYTHON) tests/bench/bench.py --build $(BUILD)
+
+# ---- CPython's layouts ----
+MEASURE      := $(BUILD)/tests/layouts/measure
+PYTHONS      ?= $(wildcard /root/.pyenv/versions/3.*/bin/python3)
+DEBUG_FOLDER ?= /usr/lib/debug
+ROWS         := lib/cpython/rows
+
+$(MEASURE): $(BUILD)/tests/layouts/measure.o $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
+
+# The first build is without rows, for they may be of another fields.def than the one to measure for.
+layouts: ## write the rows of PYTHONS="..." from their debug information, and the table of docs/layouts.md
+	: > $(ROWS)/all.inc
+	$(MAKE) $(MEASURE)
+	tests/layouts/layouts.sh $(MEASURE) $(DEBUG_FOLDER) $(PYTHONS)
+	ls $(ROWS) | grep '^[0-9]' | sort -V | sed 's|.*|#include "cpython/rows/&"|' > $(ROWS)/all.inc
+	$(MAKE) layouts-table
+
+layouts-table: $(MEASURE)
+	sed '/^<!-- table -->$$/q' docs/layouts.md > $(BUILD)/layouts.md
+	$(MEASURE) table >> $(BUILD)/layouts.md
+	cp $(BUILD)/layouts.md docs/layouts.md
 
 # ---- installing ----
 LIBDIR := $(DESTDIR)$(PREFIX)/lib
