@@ -37,7 +37,7 @@ CHECK    := $(PYTHON) tests/run.py --build $(BUILD)
 
 .PHONY: all deps demo check unit e2e truth fuzz asan lint format bench layouts layouts-table install uninstall clean help
 .DEFAULT_GOAL := all
-all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so ## build the library and the GDB extension
+all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so $(BUILD)/gdbext/_memext.abi3.so ## build the library and the GDB extension
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -142,6 +142,29 @@ uninstall: ## remove what install put there
 	rm -rf $(GDBEXT_INSTALL)
 	rm -f $(LIBDIR)/libmemext.a $(LIBDIR)/libmemext.so* $(LIBDIR)/pkgconfig/memext.pc
 	rm -f $(DESTDIR)$(PREFIX)/include/memext.h
+
+# The GDB extension: one binding for every GDB's Python from 3.8 on, and Python files.
+GDBEXT_SOURCES  := $(wildcard gdbext/*.c)
+GDBEXT_OBJECTS  := $(GDBEXT_SOURCES:%.c=$(BUILD)/%.o)
+GDBEXT_PYTHON   := $(wildcard gdbext/memext.py gdbext/memext/*.py gdbext/memext/commands/*.py)
+GDBEXT_INSTALL  := $(DESTDIR)$(PREFIX)/share/memext
+PYTHON_INCLUDES := $(patsubst -I%,-isystem %,$(shell $(PYTHON)-config --includes))
+
+$(GDBEXT_OBJECTS): MX_CFLAGS += $(PYTHON_INCLUDES)
+
+$(BUILD)/gdbext/_memext.abi3.so: $(GDBEXT_OBJECTS) $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -shared -Wl,--exclude-libs,ALL -o $@ $^ $(MX_LIBS)
+
+.PHONY: gdbext ext-unit install-gdbext
+gdbext: $(BUILD)/gdbext/_memext.abi3.so ## build the GDB extension's binding
+
+ext-unit: ## test the extension's Python that needs no GDB
+	PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m unittest discover -s tests/ext -t tests/ext
+
+install-gdbext: $(BUILD)/gdbext/_memext.abi3.so
+	for file in $(GDBEXT_PYTHON:gdbext/%=%); do \
+	    install -D -m 644 "gdbext/$$file" "$(GDBEXT_INSTALL)/$$file" || exit 1; done
+	install -D -m 755 $< $(GDBEXT_INSTALL)/_memext.abi3.so
 
 clean: ## remove everything that was built
 	rm -rf build
