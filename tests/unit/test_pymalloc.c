@@ -375,6 +375,7 @@ static void test_arenas_that_contradict_themselves(void)
     dispose(&forged);
 }
 
+void suite_pymalloc(CU_pSuite suite);
 void suite_pymalloc(CU_pSuite suite)
 {
     CU_add_test(suite, "pools of every size class", test_every_size_class);
