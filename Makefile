@@ -41,7 +41,8 @@ all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so $(BUILD)/gdbext/_memext.abi3.so 
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(MX_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC $<"
+	@$(CC) $(MX_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libmemext.a: $(LIB_OBJECTS)
 	rm -f $@
@@ -155,11 +156,8 @@ $(GDBEXT_OBJECTS): MX_CFLAGS += $(PYTHON_INCLUDES)
 $(BUILD)/gdbext/_memext.abi3.so: $(GDBEXT_OBJECTS) $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -shared -Wl,--exclude-libs,ALL -o $@ $^ $(MX_LIBS)
 
-.PHONY: gdbext ext-unit install-gdbext
+.PHONY: gdbext install-gdbext
 gdbext: $(BUILD)/gdbext/_memext.abi3.so ## build the GDB extension's binding
-
-ext-unit: ## test the extension's Python that needs no GDB
-	PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m unittest discover -s tests/ext -t tests/ext
 
 install-gdbext: $(BUILD)/gdbext/_memext.abi3.so
 	for file in $(GDBEXT_PYTHON:gdbext/%=%); do \
@@ -172,4 +170,4 @@ clean: ## remove everything that was built
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
--include $(LIB_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d)
+-include $(LIB_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(GDBEXT_OBJECTS:.o=.d)
