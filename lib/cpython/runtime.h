@@ -22,11 +22,6 @@ struct mx_python_thread {
     uint64_t native_id;   /* Linux TID; 0 before 3.11 */
 };
 
-enum mx_object_allocator {
-    MX_ALLOCATOR_PYMALLOC,
-    MX_ALLOCATOR_MALLOC,   /* PYTHONMALLOC=malloc */
-    MX_ALLOCATOR_MIMALLOC, /* free-threaded */
-};
 
 struct mx_runtime {
     const struct mx_memory *memory;

@@ -48,17 +48,17 @@ struct mx_region {
     uint32_t module;           /* index for mx_modules, or MX_NO_MODULE */
     const char *name;          /* path or "[heap]" and so on; NULL when anonymous; lives as long as the memory */
     uint64_t file_offset;      /* of `start` in the file called `name` */
-    _Atomic uint64_t *fetched; /* live: one bit a block of the shadow */
+    _Atomic uint64_t *fetched; /* live: one bit a 4 KB page of the shadow */
 };
 
 struct mx_memory_source; /* what a kind of target needs to read and to close itself */
 
 struct mx_memory {
     MX_ARRAY(struct mx_region) regions; /* sorted by start, not overlapping */
-    uint16_t *slots;                    /* per 2 MB of address space: first region that ends above; NULL = bisect */
+    uint16_t *slots;                    /* per 2 MB of address space: 1 + its first region, 0 = none; NULL = bisect */
     struct mx_memory_source *source;    /* NULL for a test's arrays */
     uint64_t missing_bytes;             /* promised by the core's headers, absent from the file */
-    uint64_t expected_bytes;            /* what a whole core would hold */
+    uint64_t expected_bytes;            /* what a whole core would hold; 0 when live */
 };
 
 /* An empty memory for tests and for the openers: add regions, then mx_memory_seal(). */
@@ -71,6 +71,9 @@ struct mx_error *mx_memory_add(struct mx_memory *memory, struct mx_region region
 struct mx_error *mx_memory_seal(struct mx_memory *memory);
 
 void mx_memory_close(struct mx_memory *memory);
+
+/* A live process that has ended since it was opened: from then on every view is NULL. */
+bool mx_memory_gone(const struct mx_memory *memory);
 
 /* The region that holds `address`, missing ones included; NULL when there is none. */
 const struct mx_region *mx_memory_region(const struct mx_memory *memory, mx_addr address);
