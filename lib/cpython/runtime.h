@@ -22,7 +22,6 @@ struct mx_python_thread {
     uint64_t native_id;   /* Linux TID; 0 before 3.11 */
 };
 
-
 struct mx_runtime {
     const struct mx_memory *memory;
     const struct mx_modules *modules;
@@ -33,9 +32,8 @@ struct mx_runtime {
     MX_ARRAY(struct mx_interpreter) interpreters; /* main first */
     MX_ARRAY(struct mx_python_thread) threads;
     MX_ARRAY(mx_addr) obmalloc_states; /* 3.12+: usedpools of each distinct obmalloc state; empty where unknown */
-    enum mx_object_allocator allocator;
-    uint32_t block_padding;    /* bytes before each object's block that debug hooks add: 0 or 16 */
-    MX_ARRAY(char *) warnings; /* sentences: what could not be verified and why */
+    uint32_t block_padding;            /* bytes before each object's block that debug hooks add: 0 or 16 */
+    MX_ARRAY(char *) warnings;         /* sentences: what could not be verified and why */
 };
 
 /*
