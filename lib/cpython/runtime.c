@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpython/hooks.h"
+#include "cpython/allocator.h"
 #include "cpython/verify.h"
 #include "cpython/version.h"
 
@@ -159,7 +159,7 @@ static struct mx_error *read_state(struct mx_runtime *runtime)
         MX_TRY(list_threads(runtime, i));
     MX_TRY(mx_verify_interpreter(runtime));
     MX_TRY(list_obmalloc_states(runtime));
-    runtime->block_padding = mx_hooks_padding(runtime);
+    mx_allocator_detect(runtime);
     return NULL;
 }
 

@@ -22,6 +22,12 @@ struct mx_python_thread {
     uint64_t native_id;   /* Linux TID; 0 before 3.11 */
 };
 
+enum mx_object_allocator {
+    MX_ALLOCATOR_PYMALLOC,
+    MX_ALLOCATOR_MALLOC,   /* PYTHONMALLOC=malloc */
+    MX_ALLOCATOR_MIMALLOC, /* free-threaded */
+};
+
 struct mx_runtime {
     const struct mx_memory *memory;
     const struct mx_modules *modules;
@@ -32,8 +38,9 @@ struct mx_runtime {
     MX_ARRAY(struct mx_interpreter) interpreters; /* main first */
     MX_ARRAY(struct mx_python_thread) threads;
     MX_ARRAY(mx_addr) obmalloc_states; /* 3.12+: usedpools of each distinct obmalloc state; empty where unknown */
-    uint32_t block_padding;            /* bytes before each object's block that debug hooks add: 0 or 16 */
-    MX_ARRAY(char *) warnings;         /* sentences: what could not be verified and why */
+    enum mx_object_allocator allocator;
+    uint32_t block_padding;    /* bytes before each object's block that debug hooks add: 0 or 16 */
+    MX_ARRAY(char *) warnings; /* sentences: what could not be verified and why */
 };
 
 /*

@@ -170,7 +170,8 @@ static void show_form(struct mx_shower *shower, const struct mx_type *type, mx_a
 {
     const struct form *form = type->kind < MX_KIND_COUNT ? &forms[type->kind] : &forms[MX_KIND_OTHER];
     bool named = form->plain && strcmp(form->plain, type->name);
-    if (mx_show_enum_member(shower, type, object) || show_singleton(shower, type))
+    if (mx_show_enum_member(shower, type, object) || mx_show_named_tuple(shower, type, object) ||
+        show_singleton(shower, type))
         return;
     if (!form->show) {
         mx_show_anonymous(shower, type, object);

@@ -20,17 +20,19 @@ static void show_missing(struct mx_shower *shower, uint64_t count, mx_addr addre
     mx_show_print(shower, "<%llu items at 0x%llx>", (unsigned long long)count, (unsigned long long)address);
 }
 
-static void show_items(struct mx_shower *shower, mx_addr address, uint64_t count)
+/* Returns how many were shown. */
+static uint64_t show_items(struct mx_shower *shower, mx_addr address, uint64_t count)
 {
     const uint8_t *items = count ? view_pointers(shower, address, count) : NULL;
     uint64_t shown = 0;
     if (count && !items) {
         show_missing(shower, count, address);
-        return;
+        return 0;
     }
     for (; shown < count && mx_show_next(shower, shown); shown++)
         mx_show_value(shower, mx_load_u64(items + 8 * shown));
     mx_show_rest(shower, shown, count);
+    return shown;
 }
 
 void mx_show_list(struct mx_shower *shower, mx_addr object)
@@ -45,8 +47,8 @@ void mx_show_tuple(struct mx_shower *shower, mx_addr object)
 {
     uint64_t count = mx_show_word(shower, object, shower->layout->var_object.ob_size);
     mx_show_open(shower, "(");
-    show_items(shower, object + (uint64_t)shower->layout->tuple.ob_item, count);
-    mx_show_close(shower, count == 1 ? ",)" : ")");
+    uint64_t shown = show_items(shower, object + (uint64_t)shower->layout->tuple.ob_item, count);
+    mx_show_close(shower, count == 1 && shown ? ",)" : ")");
 }
 
 /* No hash is -1 (CPython Objects/setobject.c): that marks the place of a removed key. */

@@ -178,3 +178,29 @@ bool mx_show_enum_member(struct mx_shower *shower, const struct mx_type *type, m
     mx_show_put(shower, ">", 1);
     return true;
 }
+
+/* CPython Lib/collections/__init__.py: namedtuple. The class keeps the names of the items in `_fields`. */
+bool mx_show_named_tuple(struct mx_shower *shower, const struct mx_type *type, mx_addr object)
+{
+    const struct mx_layout *layout = shower->layout;
+    if (type->kind != MX_KIND_TUPLE || !type->is_python_class)
+        return false;
+    mx_addr fields = mx_dict_get(shower->runtime, mx_show_word(shower, type->address, layout->type.tp_dict), "_fields");
+    const struct mx_type *fields_type = fields ? mx_type_of(shower->types, fields) : NULL;
+    uint64_t count = mx_show_word(shower, object, layout->var_object.ob_size);
+    if (!fields_type || fields_type->kind != MX_KIND_TUPLE || count > MOST_MEMBERS ||
+        mx_show_word(shower, fields, layout->var_object.ob_size) != count)
+        return false;
+    mx_show_text(shower, mx_show_short_name(type));
+    mx_show_open(shower, "(");
+    uint64_t shown = 0;
+    for (; shown < count && mx_show_next(shower, shown); shown++) {
+        uint64_t item = (uint64_t)layout->tuple.ob_item + 8 * shown;
+        mx_show_name(shower, mx_memory_pointer(shower->memory, fields + item));
+        mx_show_put(shower, "=", 1);
+        mx_show_value(shower, mx_memory_pointer(shower->memory, object + item));
+    }
+    mx_show_rest(shower, shown, count);
+    mx_show_close(shower, ")");
+    return true;
+}

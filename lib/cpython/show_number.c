@@ -123,21 +123,43 @@ struct decimal {
     int count, exponent; /* value = d.ddd * 10^exponent */
 };
 
-static struct decimal shortest_decimal(double value)
+static struct decimal parse_decimal(const char *text)
 {
     struct decimal ret = {"", 0, 0};
+    for (; *text && *text != 'e'; text++)
+        if (*text >= '0' && *text <= '9' && ret.count < MOST_PRECISION)
+            ret.digits[ret.count++] = *text;
+    ret.exponent = *text ? (int)strtol(text + 1, NULL, 10) : 0;
+    return ret;
+}
+
+/*
+ * A power of two has nearer neighbours below than above: digits one unit higher than the nearest ones may still read
+ * back as it when those do not.
+ */
+static bool try_next_higher(struct decimal *decimal, double value)
+{
     char text[64];
+    if (decimal->digits[decimal->count - 1] == '9')
+        return false;
+    decimal->digits[decimal->count - 1]++;
+    snprintf(text, sizeof(text), "%se%d", decimal->digits, decimal->exponent - decimal->count + 1);
+    return strtod(text, NULL) == value;
+}
+
+static struct decimal shortest_decimal(double value)
+{
+    char text[64];
+    int exponent;
+    bool is_power = frexp(value, &exponent) == 0.5;
+    struct decimal decimal;
     for (int precision = 0; precision < MOST_PRECISION; precision++) {
         snprintf(text, sizeof(text), "%.*e", precision, value);
-        if (strtod(text, NULL) == value)
+        decimal = parse_decimal(text);
+        if (strtod(text, NULL) == value || (is_power && try_next_higher(&decimal, value)))
             break;
     }
-    const char *at = text;
-    for (; *at && *at != 'e'; at++)
-        if (*at >= '0' && *at <= '9' && ret.count < MOST_PRECISION)
-            ret.digits[ret.count++] = *at;
-    ret.exponent = *at ? (int)strtol(at + 1, NULL, 10) : 0;
-    return ret;
+    return decimal;
 }
 
 static void show_finite(struct mx_shower *shower, const struct decimal *decimal, bool as_float)

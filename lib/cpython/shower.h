@@ -80,6 +80,7 @@ void mx_show_slice(struct mx_shower *shower, mx_addr object);
 
 /* show_instance.c */
 bool mx_show_enum_member(struct mx_shower *shower, const struct mx_type *type, mx_addr object); /* false: is none */
+bool mx_show_named_tuple(struct mx_shower *shower, const struct mx_type *type, mx_addr object); /* the same */
 void mx_show_attributes(struct mx_shower *shower, const struct mx_type *type, mx_addr object);
 
 /* The part of a type's name behind the last dot: its __name__. */

@@ -21,6 +21,7 @@ enum {
     OPCACHE_SIZE = 32,           /* 3.8-3.10 Include/internal/pycore_code.h: _PyOpcache */
     DECIMAL_FOREIGN_DATA = 0xe0, /* Modules/_decimal/libmpdec/mpdecimal.h: MPD_DATAFLAGS */
     MOST_FORMAT_CODES = 1 << 20,
+    LONGEST_CHAIN = 64, /* of bases */
 };
 
 struct subject {
@@ -384,10 +385,24 @@ static uint64_t size_permutations(const struct subject *subject)
     return base_size(subject->type) + 8 * (pool + bounded(word_of(subject, layout->permutations.r)));
 }
 
+/* Whether a class between the object's and the first static one defines `__sizeof__`. */
+static bool has_sizeof(const struct subject *subject)
+{
+    const struct mx_type *type = subject->type;
+    for (int i = 0; type && (type->flags & MX_TPFLAGS_HEAPTYPE) && i < LONGEST_CHAIN; i++) {
+        mx_addr dict = word_at(subject, type->address + (uint64_t)subject->layout->type.tp_dict);
+        if (dict && mx_dict_get(subject->types->runtime, dict, "__sizeof__"))
+            return true;
+        type = mx_types_find(subject->types, type->base);
+    }
+    return false;
+}
+
+/* The ring buffer came with 3.13.0, the method that counts it some releases later. */
 static uint64_t size_simple_queue(const struct subject *subject)
 {
-    int32_t capacity = subject->layout->simple_queue.items_cap;
-    return base_size(subject->type) + (capacity == MX_ABSENT ? 0 : 8 * bounded(word_of(subject, capacity)));
+    uint64_t capacity = bounded(word_of(subject, subject->layout->simple_queue.items_cap));
+    return base_size(subject->type) + (capacity && may_read(subject) && has_sizeof(subject) ? 8 * capacity : 0);
 }
 
 static uint64_t size_rare(const struct subject *subject)

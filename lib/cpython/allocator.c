@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Debug hooks, told from a sample of objects: the variables that say so are
- * file-statics before 3.12 and a stripped build has no names for them, but
- * every version leaves the same mark before what it hands out.
+ * The object allocator and its debug hooks, told from a sample of objects: the
+ * variables that say so are file-statics before 3.12 and a stripped build has
+ * no names for them, but every version leaves the same marks in memory.
  *
- *   [size, big-endian][api id]['\xfd' * 7][preheader][GC head] object ...
+ *   debug hooks  [size, big-endian][api id]['\xfd' * 7] object...
+ *   pymalloc     the object's block lies on the grid of a pool with a sane header
  */
-#include "cpython/hooks.h"
+#include "cpython/allocator.h"
 
 #include <string.h>
 
@@ -15,6 +16,8 @@ enum {
     HOOK_BYTES = 16,
     MOST_PREHEADER = 32,
     PREHEADER_STEP = 16,
+    SIZE_CLASSES = 32,
+    BLOCK_STEP = 16,
 };
 
 struct sample {
@@ -74,14 +77,32 @@ static bool is_hooked(const struct mx_memory *memory, mx_addr object)
     return false;
 }
 
-uint32_t mx_hooks_padding(const struct mx_runtime *runtime)
+static bool is_in_pool(const struct mx_runtime *runtime, mx_addr object)
+{
+    const struct mx_layout *layout = &runtime->layout;
+    mx_addr pool = object & ~((mx_addr)layout->pool_size - 1);
+    uint32_t size_class, last;
+    mx_addr start = pool + (mx_addr)layout->pymalloc_pool.size;
+    if (object < start || !mx_memory_u32(runtime->memory, pool + (mx_addr)layout->pymalloc_pool.szidx, &size_class) ||
+        !mx_memory_u32(runtime->memory, pool + (mx_addr)layout->pymalloc_pool.maxnextoffset, &last) ||
+        size_class >= SIZE_CLASSES)
+        return false;
+    return last == layout->pool_size - (size_class + 1) * BLOCK_STEP;
+}
+
+/* Big objects come from malloc in any case, so that a quarter of the sample in pools is proof enough. */
+void mx_allocator_detect(struct mx_runtime *runtime)
 {
     struct sample sample = {0};
-    size_t hooked = 0;
-    if (!runtime->interpreters.count)
-        return 0;
-    take_sample(runtime, &sample);
-    for (size_t i = 0; i < sample.count; i++)
+    size_t hooked = 0, pooled = 0;
+    runtime->allocator = runtime->layout.free_threaded ? MX_ALLOCATOR_MIMALLOC : MX_ALLOCATOR_PYMALLOC;
+    if (runtime->interpreters.count)
+        take_sample(runtime, &sample);
+    for (size_t i = 0; i < sample.count; i++) {
         hooked += is_hooked(runtime->memory, sample.objects[i]);
-    return hooked && hooked >= sample.count / 2 ? HOOK_BYTES : 0;
+        pooled += is_in_pool(runtime, sample.objects[i]);
+    }
+    runtime->block_padding = sample.count && hooked >= sample.count / 2 ? HOOK_BYTES : 0;
+    if (sample.count && !runtime->layout.free_threaded && pooled < sample.count / 4)
+        runtime->allocator = MX_ALLOCATOR_MALLOC;
 }
