@@ -229,14 +229,14 @@ static void test_generations_are_looked_for_nearby(void)
 static void test_a_nearest_row_is_said_to_be_one(void)
 {
     struct fake fake;
-    make_python(&fake, 0x030c0300);
+    make_python(&fake, 0x030c03f0);
     CU_ASSERT_PTR_NULL_FATAL(open_python(&fake));
     CU_ASSERT_STRING_EQUAL(fake.runtime.layout.origin, "row 3.12.1 (nearest)");
     CU_ASSERT_EQUAL(fake.runtime.obmalloc_states.count, 2);
     CU_ASSERT_EQUAL(fake.runtime.obmalloc_states.items[0],
                     address_of(interpreters[0]) + (mx_addr)fake.layout.interpreter.obmalloc);
     close_python(&fake);
-    make_python(&fake, 0x030c0300);
+    make_python(&fake, 0x030c03f0);
     put(PyDict_Type, fake.layout.type.tp_basicsize, 56);
     check_refused(&fake, "row 3.12.1 (nearest)", "install its debug symbols");
 }
