@@ -161,7 +161,7 @@ class Command(gdb.Command):
                          % (parameters.size(missing), parameters.size(expected)))
         elif not answer.complete:
             lines.append("incomplete: parts of the heap could not be read: counts are lower bounds")
-        return lines + ["warning: " + warning for warning in answer.warnings if SESSION.first_time(warning)]
+        return lines + [warning_text(warning) for warning in answer.warnings if SESSION.first_time(warning)]
 
     def row_limit(self, arguments):
         """The number of rows to give; programs and files get all unless told otherwise."""
@@ -171,6 +171,11 @@ class Command(gdb.Command):
 
     def line_width(self, arguments):
         return 0 if arguments.o else gdb.parameter("width") or 0
+
+
+def warning_text(warning):
+    """The library's sentences on what is missing begin with that word themselves."""
+    return warning if warning.startswith("incomplete:") else "warning: " + warning
 
 
 def remember_object(address):

@@ -78,7 +78,7 @@ def text_lines(answer, since, width):
     total = answer.total
     lines = list(growth_table(answer.rows).lines(width)) if answer.rows else ["no type grew since %s" % since]
     if len(answer.rows) < total["rows"]:
-        lines.append("… and %s more (-limit 0 shows all)" % table.plural(total["rows"] - len(answer.rows), "type"))
+        lines.append("… and %s (-limit 0 shows all)" % table.plural(total["rows"] - len(answer.rows), "more type"))
     lines.append("total: %s (%s), %s (%s) since %s" % (
         table.plural(total["count"], "object"), table.delta(total["count_delta"]), parameters.size(total["bytes"]),
         parameters.size_delta(total["bytes_delta"]), since))

@@ -62,7 +62,7 @@ def text_lines(answer, numbered, width):
                    objects.refcount_text(row), row["value"])
     lines = list(result.lines(width)) if rows else []
     if len(rows) < total["count"]:
-        lines.append("… and %s more (-limit 0 shows all)" % table.plural(total["count"] - len(rows), "object"))
+        lines.append("… and %s (-limit 0 shows all)" % table.plural(total["count"] - len(rows), "more object"))
     new = " new since %s" % total["since"] if total["since"] else ""
     lines.append("total: %s of %s%s, %s" % (table.plural(total["count"], "object"), total["type"], new,
                                             parameters.size(total["bytes"])))
