@@ -9,7 +9,7 @@ from .answer import address
 from .options import UsageError
 from .session import SESSION
 
-CELL = {"depth": 2, "items": 5, "characters": 60, "one_line": True}
+CELL = {"depth": 2, "items": 3, "characters": 40, "one_line": True, "attributes": True}
 
 
 def evaluate(text):

@@ -26,14 +26,13 @@ class Growth(Command):
             raise UsageError("py-growth takes options only; -since %s compares with a mark or file"
                              % arguments.operands[0])
         now = SESSION.stop("this stop", self.progress)
+        base = before = SESSION.marks.growth_base(now)
         if arguments.since:
             before = SESSION.marks.find(arguments.since, arguments.gc, parameters.paths(), self.progress)
-        else:
-            before = SESSION.marks.growth_base(now)
         answer = self.compare(before, now, arguments) if before else self.first(now, arguments)
         if not arguments.peek:
             now.name = "the last py-growth"
-            SESSION.marks.set_grown(now, before)
+            SESSION.marks.set_grown(now, base)
         return answer
 
     def first(self, now, arguments):
