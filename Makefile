@@ -41,7 +41,8 @@ all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so $(BUILD)/gdbext/_memext.abi3.so 
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(MX_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC $<"
+	@$(CC) $(MX_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libmemext.a: $(LIB_OBJECTS)
 	rm -f $@

@@ -70,16 +70,23 @@ static int count_rings(const struct mx_memory *memory, const uint8_t *bytes, mx_
     return bin - misfits;
 }
 
-/* main_arena's bins in one region of libc's data, or 0. */
+/* main_arena's bins in one region of libc's data, or 0: the best place, for one bin too early still fits nearly. */
 static mx_addr find_bins(const struct mx_memory *memory, const struct mx_region *region)
 {
     size_t length = (size_t)(region->end - region->start);
     const uint8_t *bytes = mx_memory_state(memory, region->start, length);
-    for (size_t at = 0; bytes && at + STATE_END_AFTER <= length; at += 8)
-        if (mx_load_u64(bytes + at) && mx_load_u64(bytes + at + 8) &&
-            count_rings(memory, bytes + at, region->start + at, MOST_MISFITS) >= BIN_COUNT - MOST_MISFITS)
-            return region->start + at;
-    return 0;
+    int best = BIN_COUNT - MOST_MISFITS - 1;
+    mx_addr ret = 0;
+    for (size_t at = 0; bytes && at + STATE_END_AFTER <= length; at += 8) {
+        if (!mx_load_u64(bytes + at) || !mx_load_u64(bytes + at + 8))
+            continue;
+        int rings = count_rings(memory, bytes + at, region->start + at, MOST_MISFITS);
+        if (rings > best) {
+            best = rings;
+            ret = region->start + at;
+        }
+    }
+    return ret;
 }
 
 static mx_addr find_main_bins(const struct mx_memory *memory, const struct mx_modules *modules, uint32_t libc)
@@ -321,6 +328,7 @@ static void add_arenas(struct opener *opener, mx_addr bins)
     opener->state_from_bins = old ? STATE_FROM_BINS_OLD : STATE_FROM_BINS_MODERN;
     mx_addr main_arena = bins - opener->state_from_bins, next;
     add_arena(opener, main_arena, &next);
+    opener->ret->found = opener->ret->arenas.count;
     while (next && next != main_arena && !opener->no_memory) {
         if (is_known(opener->ret, next) || !is_thread_arena(opener, next)) {
             opener->ret->walk_errors++;
@@ -328,7 +336,6 @@ static void add_arenas(struct opener *opener, mx_addr bins)
         }
         add_arena(opener, next, &next);
     }
-    opener->ret->found = opener->ret->arenas.count;
 }
 
 /* A brk heap begins with the main thread's tcache, whatever else a cut core has lost. */

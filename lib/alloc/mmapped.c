@@ -58,6 +58,12 @@ static mx_addr mmapped_user(const struct mx_memory *memory, mx_addr page, mx_add
     return page + MX_CHUNK_HEADER;
 }
 
+/* Rounds up to a page; the last page of all is never anybody's. */
+static mx_addr page_after(mx_addr address)
+{
+    return address > UINT64_MAX - PAGE ? UINT64_MAX : (address + PAGE - 1) & ~(mx_addr)(PAGE - 1);
+}
+
 /* A stretch of pages without anything taken, being looked at. */
 struct stretch {
     mx_addr at, stop; /* the next page, and the end of the region or of what is free in it */
@@ -75,7 +81,7 @@ static bool look_at_pages(struct mx_glibc *glibc, struct stretch *stretch)
     uint8_t headers[PAGE_BATCH * MX_CHUNK_HEADER];
     size_t count = 0;
     pages[0] = stretch->at;
-    for (; stretch->at < stretch->stop && count < stretch->batch; stretch->at += PAGE)
+    for (; stretch->at < stretch->stop && count < stretch->batch; stretch->at = page_after(stretch->at + 1))
         pages[count++] = stretch->at;
     mx_memory_gather(glibc->memory, pages, count, MX_CHUNK_HEADER, headers, NULL);
     stretch->batch = stretch->batch * 2 < PAGE_BATCH ? stretch->batch * 2 : PAGE_BATCH;
@@ -89,12 +95,6 @@ static bool look_at_pages(struct mx_glibc *glibc, struct stretch *stretch)
                              (struct mx_chunk_span){.start = user, .end = end, .arena = MX_ARENA_MMAPPED});
     }
     return true;
-}
-
-/* Rounds up to a page; the last page of all is never anybody's. */
-static mx_addr page_after(mx_addr address)
-{
-    return address > UINT64_MAX - PAGE ? UINT64_MAX : (address + PAGE - 1) & ~(mx_addr)(PAGE - 1);
 }
 
 /* Neighbouring mappings merge, so chunks may begin at any page. */

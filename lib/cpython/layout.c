@@ -259,12 +259,13 @@ static void fill_absent_groups(const struct row *row, struct mx_layout *ret)
     }
 }
 
-static void take_row(const struct row *row, const struct mx_layout_key *key, const char *remark, struct mx_layout *ret)
+static void take_row(const struct row *row, const struct mx_layout_key *key, bool nearest, struct mx_layout *ret)
 {
     *ret = row->layout;
+    ret->nearest = nearest;
     if (key->version_hex)
         ret->version_hex = key->version_hex;
-    snprintf(ret->origin, sizeof(ret->origin), "row %s%s", row->name, remark);
+    snprintf(ret->origin, sizeof(ret->origin), "row %s%s", row->name, nearest ? " (nearest)" : "");
 }
 
 static unsigned newest_minor(void)
@@ -295,7 +296,7 @@ struct mx_error *mx_layout_choose(const struct mx_layout_key *key, const char *e
         return refuse(key, ", which is too old");
     const struct row *exact = nearest_row(key, is_exact);
     if (exact) {
-        take_row(exact, key, "", ret);
+        take_row(exact, key, false, ret);
         return NULL;
     }
     if (!key->version_hex)
@@ -314,6 +315,6 @@ struct mx_error *mx_layout_choose(const struct mx_layout_key *key, const char *e
     mx_error_free(error);
     if (!near)
         return refuse(key, " and has no debug information");
-    take_row(near, key, " (nearest)", ret);
+    take_row(near, key, true, ret);
     return NULL;
 }

@@ -21,6 +21,7 @@ enum {
     OPCACHE_SIZE = 32,           /* 3.8-3.10 Include/internal/pycore_code.h: _PyOpcache */
     DECIMAL_FOREIGN_DATA = 0xe0, /* Modules/_decimal/libmpdec/mpdecimal.h: MPD_DATAFLAGS */
     MOST_FORMAT_CODES = 1 << 20,
+    LONGEST_CHAIN = 64, /* of bases */
 };
 
 struct subject {
@@ -162,17 +163,26 @@ static uint64_t size_list(const struct subject *subject)
 }
 
 /* CPython Objects/dictobject.c: _PyDict_SizeOf. Shared keys are counted with the type. */
+uint64_t mx_dict_tables_size(const struct mx_layout *layout, const uint8_t *keys_header, bool split)
+{
+    struct mx_dict_keys keys;
+    if (!mx_dict_keys_parse(layout, 0, keys_header, &keys))
+        return 0;
+    uint64_t size = keys.refcount == 1 ? keys.bytes : 0;
+    if (split)
+        size += 8 * (layout->values_shape == MX_VALUES_PLAIN ? 2 * keys.size / 3 : keys.entries + keys.usable);
+    return size;
+}
+
 static uint64_t size_dict(const struct subject *subject)
 {
     const struct mx_layout *layout = subject->layout;
     uint64_t size = base_size(subject->type);
-    struct mx_dict_keys keys;
-    if (!may_read(subject) ||
-        !mx_dict_keys_read(subject->types->runtime, word_of(subject, layout->dict.ma_keys), &keys))
+    if (!may_read(subject))
         return size;
-    if (word_of(subject, layout->dict.ma_values))
-        size += 8 * (layout->values_shape == MX_VALUES_PLAIN ? 2 * keys.size / 3 : keys.entries + keys.usable);
-    return size + (keys.refcount == 1 ? keys.bytes : 0);
+    mx_addr keys = word_of(subject, layout->dict.ma_keys);
+    const uint8_t *header = mx_memory_view(subject->memory, keys, (size_t)layout->dict_keys.size);
+    return size + (header ? mx_dict_tables_size(layout, header, word_of(subject, layout->dict.ma_values)) : 0);
 }
 
 /* CPython Objects/odictobject.c: odict_sizeof */
@@ -384,10 +394,24 @@ static uint64_t size_permutations(const struct subject *subject)
     return base_size(subject->type) + 8 * (pool + bounded(word_of(subject, layout->permutations.r)));
 }
 
+/* Whether a class between the object's and the first static one defines `__sizeof__`. */
+static bool has_sizeof(const struct subject *subject)
+{
+    const struct mx_type *type = subject->type;
+    for (int i = 0; type && (type->flags & MX_TPFLAGS_HEAPTYPE) && i < LONGEST_CHAIN; i++) {
+        mx_addr dict = word_at(subject, type->address + (uint64_t)subject->layout->type.tp_dict);
+        if (dict && mx_dict_get(subject->types->runtime, dict, "__sizeof__"))
+            return true;
+        type = mx_types_find(subject->types, type->base);
+    }
+    return false;
+}
+
+/* The ring buffer came with 3.13.0, the method that counts it some releases later. */
 static uint64_t size_simple_queue(const struct subject *subject)
 {
-    int32_t capacity = subject->layout->simple_queue.items_cap;
-    return base_size(subject->type) + (capacity == MX_ABSENT ? 0 : 8 * bounded(word_of(subject, capacity)));
+    uint64_t capacity = bounded(word_of(subject, subject->layout->simple_queue.items_cap));
+    return base_size(subject->type) + (capacity && may_read(subject) && has_sizeof(subject) ? 8 * capacity : 0);
 }
 
 static uint64_t size_rare(const struct subject *subject)

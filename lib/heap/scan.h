@@ -23,11 +23,14 @@ struct mx_scan {
     bool live; /* sizes that lie in other blocks are put off: reading there now would fetch the heap twice */
 };
 
-/* An object whose size was put off. */
+/* An object whose size was put off, for it lies in another block. */
 struct mx_pending_size {
-    mx_addr object;
+    mx_addr at;    /* of the dict's keys table, or of the object */
+    uint64_t size; /* as far as the object's own bytes tell */
     uint32_t type;
     bool tracked;
+    bool is_dict;
+    bool is_split;
 };
 
 /* Blocks of one span as the scan found them; turned into spans when all are known. */

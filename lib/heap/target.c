@@ -71,13 +71,12 @@ void mx_target_close(struct mx_target *target)
     free(target);
 }
 
-/* Without arenas every object comes from malloc: PYTHONMALLOC=malloc, or a build without pymalloc. */
-static const char *allocator_name(const struct mx_target *target)
+static const char *allocator_name(const struct mx_runtime *runtime)
 {
-    if (target->runtime.layout.free_threaded)
+    bool hooks = runtime->block_padding != 0;
+    if (runtime->allocator == MX_ALLOCATOR_MIMALLOC)
         return "mimalloc";
-    bool hooks = target->runtime.block_padding != 0;
-    if (!target->allocators.arenas.arenas.count)
+    if (runtime->allocator == MX_ALLOCATOR_MALLOC)
         return hooks ? "malloc + debug hooks" : "malloc";
     return hooks ? "pymalloc + debug hooks" : "pymalloc";
 }
@@ -116,7 +115,7 @@ void mx_target_info(const struct mx_target *target, struct mx_target_info *ret)
         .free_threaded = runtime->layout.free_threaded,
         .debug_build = runtime->layout.debug_build,
         .layout_origin = runtime->layout.origin,
-        .allocator = allocator_name(target),
+        .allocator = allocator_name(runtime),
         .native_allocator = target->allocators.glibc.name,
         .interpreters = (uint32_t)runtime->interpreters.count,
         .python_threads = (uint32_t)runtime->threads.count,

@@ -192,8 +192,9 @@ static void print_peak(void)
 static struct mx_error *take(struct census *census, const char *how, const char *what)
 {
     double start = now();
-    struct mx_error *error = !strcmp(how, "core") ? mx_target_open_core(what, NULL, &census->target)
-                                                  : mx_target_open_process((int)strtol(what, NULL, 10), NULL, &census->target);
+    struct mx_error *error = !strcmp(how, "core")
+                                 ? mx_target_open_core(what, NULL, &census->target)
+                                 : mx_target_open_process((int)strtol(what, NULL, 10), NULL, &census->target);
     if (error)
         return error;
     double opened = now();
