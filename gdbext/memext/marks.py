@@ -101,8 +101,11 @@ def is_elf(path):
 
 
 def stop_of_core(path, paths, progress):
-    target = _memext.open_core(path, progress=progress, **paths)
     try:
-        return Stop(path, target.info()["pid"], target.heap(progress=progress))
-    finally:
-        target.close()
+        target = _memext.open_core(path, progress=progress, **paths)
+        try:
+            return Stop(path, target.info()["pid"], target.heap(progress=progress))
+        finally:
+            target.close()
+    except _memext.Error as error:
+        raise UsageError("%s: %s" % (path, error))

@@ -179,7 +179,9 @@ class Session:
         self._place = self._target = self._info = self._heap = self._names = None
 
     def note_exit(self, event):
-        self.exited.add(event.inferior.num)
+        """GDB says so of a core, too, when it closes it."""
+        if not self._place or self._place.kind == "live":
+            self.exited.add(event.inferior.num)
         self.drop()
 
 

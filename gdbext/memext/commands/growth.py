@@ -39,8 +39,9 @@ class Growth(Command):
         answer = self.new_answer()
         answer.total = totals(now.histogram(arguments.gc).rows(), [])
         verb = "counted" if arguments.peek else "remembered"
-        answer.lines = ["py-growth: %s %s of %s; run on, stop again, and call py-growth to see what changed" % (
-            verb, table.plural(answer.total["count"], "object"), table.plural(answer.total["types"], "type"))]
+        advice = "open the next core" if answer.target["kind"] == "core" else "run on, stop again,"
+        answer.lines = ["py-growth: %s %s of %s; %s and call py-growth to see what changed" % (
+            verb, table.plural(answer.total["count"], "object"), table.plural(answer.total["types"], "type"), advice)]
         return answer
 
     def compare(self, before, now, arguments):
