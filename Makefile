@@ -5,7 +5,10 @@
 VERSION  := $(shell sed -n 's/^\#define MX_VERSION "\(.*\)"/\1/p' lib/memext.h)
 PREFIX   ?= /usr/local
 DESTDIR  ?=
-CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
+# Debian's own interpreter: one from pyenv or conda that comes first in PATH would compile against its own headers.
 PYTHON   ?= /usr/bin/python3
 FLAVOUR  ?= release
 BUILD    := build/$(FLAVOUR)
@@ -23,13 +26,23 @@ LIB_SOURCES  := $(wildcard lib/*/*.c)
 LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(BUILD)/%.o)
+# Each is one program on top of the library: the census (truth, bench) and the fuzzer's victim.
+TOOL_SOURCES := tests/tools/census.c tests/fuzz/fuzz_core.c
+TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
+TOOLS        := $(BUILD)/census $(BUILD)/fuzz_core
 
-.PHONY: all unit clean
-all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so ## build the library and the GDB extension
+# The tests' own switches: make check RUN="--only truth --verbose"
+RUN      ?=
+CHECK    := $(PYTHON) tests/run.py --build $(BUILD)
+
+.PHONY: all deps demo check unit e2e truth fuzz asan lint format bench layouts layouts-table install uninstall clean help
+.DEFAULT_GOAL := all
+all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so $(BUILD)/gdbext/_memext.abi3.so ## build the library and the GDB extension
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(MX_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC $<"
+	@$(CC) $(MX_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libmemext.a: $(LIB_OBJECTS)
 	rm -f $@
@@ -41,10 +54,120 @@ $(BUILD)/libmemext.so: $(LIB_OBJECTS)
 $(BUILD)/unit: $(UNIT_OBJECTS) $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ -lcunit $(MX_LIBS)
 
-unit: $(BUILD)/unit ## run the unit tests
-	$(BUILD)/unit
+$(BUILD)/census: $(BUILD)/tests/tools/census.o $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
+
+$(BUILD)/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
+
+# ---- the two commands ----
+# `deps` comes first, and in a make of its own: what it installs is what the rest of the build needs to even start.
+deps: ## install the Debian packages that are missing
+	@sh tests/install-deps.sh build
+
+demo: deps ## build, run a leaking program, and look at it in GDB: live and from its core
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/demo/demo.py --build $(BUILD)
+
+check: deps ## build, run all tests; the last line is "N passed, N failed, N skipped"
+	@$(MAKE) --no-print-directory all $(BUILD)/unit $(TOOLS)
+	@$(CHECK) $(RUN)
+
+# ---- one kind of test each ----
+unit: $(BUILD)/unit ## run the unit tests (C and Python)
+	@$(CHECK) --only unit $(RUN)
+
+e2e: all ## run the end-to-end tests in real GDB
+	@$(CHECK) --only e2e $(RUN)
+
+truth: all $(TOOLS) ## compare with the interpreters' own answers
+	@$(CHECK) --only truth $(RUN)
+
+fuzz: $(TOOLS) ## feed 2,000 damaged cores to the library
+	@$(CHECK) --only fuzz $(RUN)
+
+asan: ## the same tests, built with the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory FLAVOUR=asan check
+
+# ---- keeping the code well ----
+lint: ## clang-tidy, cppcheck, clang-format, layers, Python 3.8 syntax
+	@sh tests/install-deps.sh lint
+	@$(MAKE) --no-print-directory all
+	@sh tests/lint/lint.sh
+
+format: ## rewrite C sources in the project's form
+	@sh tests/install-deps.sh lint
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+bench: ## measure speed and memory; writes docs/bench.md
+	@sh tests/install-deps.sh build bench
+	@$(MAKE) --no-print-directory all $(TOOLS)
+	@$(PYTHON) tests/bench/bench.py --build $(BUILD)
+
+# ---- CPython's layouts ----
+MEASURE      := $(BUILD)/tests/layouts/measure
+PYTHONS      ?= $(wildcard /root/.pyenv/versions/3.*/bin/python3)
+DEBUG_FOLDER ?= /usr/lib/debug
+ROWS         := lib/cpython/rows
+
+$(MEASURE): $(BUILD)/tests/layouts/measure.o $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
+
+# The first build is without rows, for they may be of another fields.def than the one to measure for.
+layouts: ## write the rows of PYTHONS="..." from their debug information, and the table of docs/layouts.md
+	: > $(ROWS)/all.inc
+	$(MAKE) $(MEASURE)
+	tests/layouts/layouts.sh $(MEASURE) $(DEBUG_FOLDER) $(PYTHONS)
+	ls $(ROWS) | grep '^[0-9]' | sort -V | sed 's|.*|#include "cpython/rows/&"|' > $(ROWS)/all.inc
+	$(MAKE) layouts-table
+
+layouts-table: $(MEASURE)
+	sed '/^<!-- table -->$$/q' docs/layouts.md > $(BUILD)/layouts.md
+	$(MEASURE) table >> $(BUILD)/layouts.md
+	cp $(BUILD)/layouts.md docs/layouts.md
+
+# ---- installing ----
+LIBDIR := $(DESTDIR)$(PREFIX)/lib
+
+install: all install-gdbext ## install under PREFIX (DESTDIR is honoured)
+	install -d $(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(BUILD)/libmemext.a $(LIBDIR)/
+	install -m 755 $(BUILD)/libmemext.so $(LIBDIR)/libmemext.so.$(VERSION)
+	ln -sf libmemext.so.$(VERSION) $(LIBDIR)/libmemext.so.0
+	ln -sf libmemext.so.0 $(LIBDIR)/libmemext.so
+	install -m 644 lib/memext.h $(DESTDIR)$(PREFIX)/include/
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' lib/memext.pc.in >$(LIBDIR)/pkgconfig/memext.pc
+	@echo "installed: gdb -x $(PREFIX)/share/memext/memext.py"
+
+uninstall: ## remove what install put there
+	rm -rf $(GDBEXT_INSTALL)
+	rm -f $(LIBDIR)/libmemext.a $(LIBDIR)/libmemext.so* $(LIBDIR)/pkgconfig/memext.pc
+	rm -f $(DESTDIR)$(PREFIX)/include/memext.h
+
+# The GDB extension: one binding for every GDB's Python from 3.8 on, and Python files.
+GDBEXT_SOURCES  := $(wildcard gdbext/*.c)
+GDBEXT_OBJECTS  := $(GDBEXT_SOURCES:%.c=$(BUILD)/%.o)
+GDBEXT_PYTHON   := $(wildcard gdbext/memext.py gdbext/memext/*.py gdbext/memext/commands/*.py)
+GDBEXT_INSTALL  := $(DESTDIR)$(PREFIX)/share/memext
+PYTHON_INCLUDES := $(patsubst -I%,-isystem %,$(shell $(PYTHON)-config --includes))
+
+$(GDBEXT_OBJECTS): MX_CFLAGS += $(PYTHON_INCLUDES)
+
+$(BUILD)/gdbext/_memext.abi3.so: $(GDBEXT_OBJECTS) $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -shared -Wl,--exclude-libs,ALL -o $@ $^ $(MX_LIBS)
+
+.PHONY: gdbext install-gdbext
+gdbext: $(BUILD)/gdbext/_memext.abi3.so ## build the GDB extension's binding
+
+install-gdbext: $(BUILD)/gdbext/_memext.abi3.so
+	for file in $(GDBEXT_PYTHON:gdbext/%=%); do \
+	    install -D -m 644 "gdbext/$$file" "$(GDBEXT_INSTALL)/$$file" || exit 1; done
+	install -D -m 755 $< $(GDBEXT_INSTALL)/_memext.abi3.so
 
 clean: ## remove everything that was built
 	rm -rf build
 
--include $(LIB_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d)
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+-include $(LIB_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(GDBEXT_OBJECTS:.o=.d)

@@ -18,7 +18,7 @@
 /* A stretch of memory that is chunks from end to end. */
 struct mx_chunk_span {
     mx_addr start;  /* user address of the first chunk (chunk + 16) */
-    mx_addr end;    /* of the last one's memory */
+    mx_addr end;    /* of the last one's memory: 8 bytes into the chunk behind it */
     uint32_t arena; /* index, or MX_ARENA_MMAPPED */
 };
 #define MX_ARENA_MMAPPED UINT32_MAX
@@ -36,7 +36,7 @@ struct mx_glibc {
     MX_ARRAY(struct mx_glibc_arena) arenas; /* main first */
     MX_ARRAY(struct mx_chunk_span) spans;   /* sorted by address */
     MX_ARRAY(mx_addr) cached;               /* sorted: user addresses that are free in tcache or fastbins */
-    uint64_t walk_errors;                   /* spans that broke off early because a size made no sense */
+    uint64_t walk_errors; /* spans that broke off early because a size made no sense, heaps that were lost */
 };
 
 /* A range that is no malloc memory (pymalloc arenas), so that no mmapped chunk is looked for inside. */

@@ -52,7 +52,7 @@ bool mx_pool_header_plausible(const struct mx_pymalloc_facts *facts, const uint8
 struct mx_arena {
     mx_addr address;          /* as mmap gave it: page aligned, not always pool aligned */
     mx_addr pools, pools_end; /* first pool, and the end of those that were ever used */
-    uint32_t free_pools;
+    uint32_t free_pools;      /* of those in [pools, pools_end) */
 };
 
 struct mx_arenas {

@@ -103,6 +103,7 @@ struct mx_layout {
     enum mx_presize_shape presize_shape;
     uint32_t pool_size;  /* pymalloc: 4 KB before 3.10, 16 KB since */
     uint32_t arena_size; /* 256 KB before 3.10, 1 MB since */
+    bool nearest;        /* the row is of another build of this minor version: a guess until it is verified */
     char origin[96];     /* "row 3.11", "DWARF of /usr/bin/python3.9", "row 3.12.1 (nearest)" */
 };
 

@@ -37,6 +37,8 @@ struct mx_runtime {
     char version[48];               /* "3.11.2" */
     MX_ARRAY(struct mx_interpreter) interpreters; /* main first */
     MX_ARRAY(struct mx_python_thread) threads;
+    MX_ARRAY(mx_addr) obmalloc_states; /* 3.12+: usedpools of each distinct obmalloc state; empty where unknown */
+    enum mx_object_allocator allocator;
     uint32_t block_padding;    /* bytes before each object's block that debug hooks add: 0 or 16 */
     MX_ARRAY(char *) warnings; /* sentences: what could not be verified and why */
 };

@@ -10,10 +10,17 @@
 
 /*
  * The shallow size of the object at `address`, whose first `available` bytes are at `bytes` (at least 64 or the whole
- * object). `needs_more`, when not NULL, is set instead of reading elsewhere for kinds whose size lies in another block
- * (a dict's keys table): the caller then calls again without it when that block is cheap to read.
+ * object). `needs_more`, when not NULL, is set instead of reading anything beyond those bytes (a dict's keys table, a
+ * type's flags): the caller then calls again without it when that is cheap to read, or keeps the lower bound returned.
+ * What is not in the target counts as nothing.
  */
 uint64_t mx_object_size(const struct mx_types *types, const struct mx_type *type, mx_addr address, const uint8_t *bytes,
                         size_t available, bool *needs_more);
+
+/*
+ * What a dict's tables add to its size: for passes that gather the tables' headers (layout->dict_keys.size bytes each)
+ * themselves. `split`: the dict has values of its own beside the keys.
+ */
+uint64_t mx_dict_tables_size(const struct mx_layout *layout, const uint8_t *keys_header, bool split);
 
 #endif

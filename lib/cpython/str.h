@@ -14,8 +14,28 @@ struct mx_str {
     bool ascii;
 };
 
+/* The state bits of the object at `object`. Only the bytes that hold bits are looked at: the rest may be garbage. */
+struct mx_str_state {
+    uint32_t kind; /* 1, 2, 4, or 0: legacy, wchar_t only (3.8-3.11) */
+    bool compact, ascii;
+};
+struct mx_str_state mx_str_state(const struct mx_layout *layout, const uint8_t *object);
+
 /* Reads the str (or subclass) at `object`; false when it is not readable as one. */
 bool mx_str_read(const struct mx_runtime *runtime, mx_addr object, struct mx_str *ret);
+
+/* The code point at `index`, which must be less than the length; may be a surrogate or, in a broken str, beyond
+ * Unicode.
+ */
+static inline uint32_t mx_str_at(const struct mx_str *str, uint64_t index)
+{
+    if (str->kind == 1)
+        return str->data[index];
+    return str->kind == 2 ? mx_load_u16(str->data + index * 2) : mx_load_u32(str->data + index * 4);
+}
+
+/* Writes one code point as UTF-8, surrogates and impossible ones as U+FFFD; the bytes written, at most 4. */
+size_t mx_utf8_encode(uint32_t point, char *ret);
 
 /* The text as UTF-8 in `buffer`, cut at `size` - 1 bytes on a character's border, NUL-terminated; bytes written, or -1.
  */

@@ -93,7 +93,9 @@ struct mx_types {
     MX_ARRAY(struct mx_type) types;
     struct mx_map by_address; /* -> index */
     struct mx_strtab names;
-    uint32_t type_type; /* index of `type`, MX_MAP_NONE when unknown */
+    uint32_t type_type;      /* index of `type`, MX_MAP_NONE when unknown */
+    struct mx_map known;     /* address of a type that has an exported symbol -> enum mx_kind */
+    mx_addr subtype_dealloc; /* tp_dealloc of classes made by a class statement; 0 until types are there */
 };
 
 /* Collects the types of all interpreters. A target whose `object` is not there gives those that symbols name. */

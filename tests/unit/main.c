@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Runs every suite of suites.def, or those named on the command line, and
- * prints CUnit's summary. Exit status 1 when an assertion failed.
+ * prints one line a test, in the form that tests/run.py counts. Exit status 1
+ * when an assertion failed.
  */
-#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
+#include <CUnit/TestRun.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SUITE(name) void suite_##name(CU_pSuite suite);
@@ -19,6 +22,20 @@ static bool wanted(const char *name, int argc, char **argv)
     return argc == 1;
 }
 
+static void print_result(const CU_pTest test, const CU_pSuite suite, const CU_pFailureRecord failures)
+{
+    if (!failures)
+        printf("ok unit/%s/%s\n", suite->pName, test->pName);
+    for (CU_pFailureRecord failure = failures; failure; failure = failure->pNext)
+        if (failure == failures)
+            printf("not ok unit/%s/%s - %s:%u: %s\n", suite->pName, test->pName, failure->strFileName,
+                   failure->uiLineNumber, failure->strCondition);
+        else
+            printf("# %s:%u: %s\n", failure->strFileName, failure->uiLineNumber, failure->strCondition);
+    /* A crash in the next test must not take this line along. */
+    fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
     if (CU_initialize_registry() != CUE_SUCCESS)
@@ -28,8 +45,8 @@ int main(int argc, char **argv)
         suite_##name(CU_add_suite(#name, NULL, NULL));
 #include "suites.def"
 #undef SUITE
-    CU_basic_set_mode(CU_BRM_NORMAL);
-    CU_basic_run_tests();
+    CU_set_test_complete_handler(print_result);
+    CU_run_all_tests();
     unsigned failures = CU_get_number_of_failures();
     CU_cleanup_registry();
     return failures ? 1 : 0;

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""memext inside GDB: commands, parameters and functions over one session.
+
+    commands/*.py  one command a file: what is asked, how it is printed
+    command.py     what all commands share: options, errors, progress
+    session.py     the heap of this stop; marks.py: the stops before it
+    options, objref, typenames, table, answer   text in and out; no GDB, so tested without
+
+Importing registers nothing; register() does, once.
+"""
+
+_registered = []
+
+
+def register():
+    """Makes GDB know the commands; a second call does nothing."""
+    if _registered:
+        return
+    from . import commands, functions, parameters, session
+    parameters.register()
+    session.register()
+    functions.register()
+    _registered.extend(commands.register())

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every command shares: its help, options, completion, errors, progress and output.
+
+A command is a class with texts and run(arguments), which gives an Answer.
+"""
+import os
+import traceback
+
+import gdb
+
+import _memext
+
+from . import options, parameters
+from .answer import Answer
+from .options import Option, UsageError
+from .session import SESSION
+
+JSON = Option("json", "flag", "print JSON, nothing else; sizes in bytes")
+OUTPUT = Option("o", "file", "write to FILE: JSON if it ends in .json or with -json, else text")
+LIMIT = Option("limit", "number", "rows at most, 0 for all (default: show memext limit)")
+GC = Option("gc", "flag", "only what gc.get_objects() would list")
+SINCE = Option("since", "word", "compare with a mark, a core, or a file of py-count -json -o",
+               value="MARK|FILE", candidates=lambda: SESSION.marks.names() + files())
+
+
+def files():
+    """Names in the current folder, for completion beside other candidates."""
+    return sorted(name for name in os.listdir(".") if os.path.isfile(name))
+
+
+def emit(text):
+    """Writes to GDB's output, whatever its character set can hold."""
+    try:
+        gdb.write(text)
+    except UnicodeEncodeError:
+        gdb.write(text.replace("…", "...").encode("ascii", "backslashreplace").decode())
+
+
+class Progress:
+    """One line on the terminal that rewrites itself; the library calls it."""
+
+    def __init__(self):
+        self.shown = 0
+
+    def __call__(self, stage, done, total):
+        percent = " %d %%" % (100 * done // total) if total else ""
+        line = "memext: %s%s" % (stage, percent)
+        gdb.write("\r" + line.ljust(self.shown), gdb.STDERR)
+        gdb.flush(gdb.STDERR)
+        self.shown = max(self.shown, len(line))
+
+    def clear(self):
+        if self.shown:
+            gdb.write("\r%s\r" % (" " * self.shown), gdb.STDERR)
+            gdb.flush(gdb.STDERR)
+
+
+def new_progress(from_tty):
+    """A Progress where somebody may be looking, else None."""
+    return Progress() if from_tty and os.isatty(2) and parameters.flag("progress") else None
+
+
+def sentence(text):
+    return gdb.GdbError("memext: %s" % text)
+
+
+def explain(error):
+    """The GdbError that tells the user of `error`."""
+    if isinstance(error, (UsageError, _memext.Error, gdb.error)):
+        return sentence(str(error))
+    if isinstance(error, MemoryError):
+        return sentence("GDB has no memory left for this")
+    if gdb.parameter("python print-stack") == "full":
+        gdb.write("".join(traceback.format_exception(type(error), error, error.__traceback__)), gdb.STDERR)
+        return sentence("internal error: %s: %s" % (type(error).__name__, error))
+    return sentence("internal error: %s: %s (set python print-stack full shows where)" % (type(error).__name__, error))
+
+
+class Command(gdb.Command):
+    """The base. A class tells name, summary, operand, details, examples and options."""
+
+    name = summary = operand = details = ""
+    examples = ()
+    options = ()
+    raw = False  # the operand is an expression, kept as typed
+    counting = True  # what the target lacks makes the answer wrong
+    kind = gdb.COMMAND_DATA
+
+    def __init__(self):
+        self.options = tuple(self.options) + (JSON, OUTPUT)
+        self.__doc__ = self.help_text()
+        self.progress = None
+        super().__init__(self.name, self.kind)
+
+    def help_text(self):
+        lines = [self.summary, "", ("Usage: %s [-OPTION]... %s" % (self.name, self.operand)).rstrip(), ""]
+        lines += [self.details, ""] if self.details else []
+        lines += options.help_lines(self.options)
+        lines += ["", "Examples:"] + ["  " + example for example in self.examples]
+        return "\n".join(lines)
+
+    def invoke(self, text, from_tty):
+        self.dont_repeat()
+        self.progress = new_progress(from_tty)
+        try:
+            arguments = options.parse(self.options, text, self.raw, gdb.string_to_argv)
+            answer = self.run(arguments)
+            self.clear_progress()
+            self.deliver(answer, arguments)
+        except (gdb.GdbError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            raise explain(error) from None
+        finally:
+            self.clear_progress()
+
+    def clear_progress(self):
+        if self.progress:
+            self.progress.clear()
+        self.progress = None
+
+    def complete(self, text, word):
+        if word is None:
+            return None
+        found = options.complete(self.options, text, self.candidates)
+        if found is None:
+            return gdb.COMPLETE_FILENAME
+        # GDB wants what replaces its own last word, which begins after a break character such as '.' or '-'.
+        typed = "" if text[-1:].isspace() or not text else text.split()[-1]
+        return [candidate[len(typed) - len(word):] for candidate in found]
+
+    def candidates(self):
+        """Completions of the operand."""
+        return []
+
+    def run(self, arguments):
+        raise NotImplementedError
+
+    def new_answer(self):
+        """An empty Answer about the target that is open."""
+        info = dict(SESSION.info())
+        heap = SESSION.heap_info()
+        warnings = info.pop("warnings") + (heap["warnings"] if heap else [])
+        complete = heap["complete"] if heap else not info["missing_bytes"]
+        return Answer(self.name, info, complete and not info["missing_bytes"], warnings)
+
+    def deliver(self, answer, arguments):
+        as_json = arguments.json or (arguments.o or "").endswith(".json")
+        if arguments.o:
+            emit(answer.write(os.path.expanduser(arguments.o), as_json) + "\n")
+        elif as_json:
+            emit(answer.json())
+        else:
+            emit("".join(line + "\n" for line in answer.lines + self.notes(answer)))
+
+    def notes(self, answer):
+        """What is wrong with the numbers: always that they are incomplete, each other warning once a target."""
+        lines = []
+        if not self.counting:
+            return lines
+        missing, expected = answer.target["missing_bytes"], answer.target["expected_bytes"]
+        if missing:
+            lines.append("incomplete: %s of %s of the core are missing: counts are lower bounds"
+                         % (parameters.size(missing), parameters.size(expected)))
+        elif not answer.complete:
+            lines.append("incomplete: parts of the heap could not be read: counts are lower bounds")
+        return lines + [warning_text(warning) for warning in answer.warnings if SESSION.first_time(warning)]
+
+    def row_limit(self, arguments):
+        """The number of rows to give; programs and files get all unless told otherwise."""
+        if arguments.limit is not None:
+            return arguments.limit
+        return 0 if arguments.json or arguments.o else parameters.number("limit")
+
+    def line_width(self, arguments):
+        return 0 if arguments.o else gdb.parameter("width") or 0
+
+
+def warning_text(warning):
+    """The library's sentences on what is missing begin with that word themselves."""
+    return warning if warning.startswith("incomplete:") else "warning: " + warning
+
+
+def remember_object(address):
+    """Sets $py. The cast keeps 64 bits where GDB takes the target for a 32-bit one."""
+    gdb.set_convenience_variable("py", gdb.Value(address).cast(gdb.lookup_type("unsigned long long")))

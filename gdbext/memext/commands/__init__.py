@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of commands; each lives in the file of its name."""
+from . import count, growth, info, mark, memext, objects, show, sizeof
+
+CLASSES = (memext.Memext, info.Info, count.Count, growth.Growth, mark.Mark, objects.Objects, show.Show, sizeof.Sizeof)
+
+
+def register():
+    """The commands, known to GDB from here on."""
+    return [command() for command in CLASSES]

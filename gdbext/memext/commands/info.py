@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""py-info: what is loaded, and how far it can be trusted."""
+from .. import parameters, table
+from ..answer import address
+from ..command import Command, warning_text
+from ..session import SESSION
+
+
+class Info(Command):
+    name = "py-info"
+    summary = "Show which Python this is, its allocator and threads, and how complete the core is."
+    details = "Rows are Python threads. Figures of the heap appear once it was counted at this stop."
+    examples = ("py-info", "py-info -json")
+
+    def run(self, arguments):
+        target = SESSION.target(self.progress)
+        answer = self.new_answer()
+        answer.rows = [thread_row(thread) for thread in target.threads()]
+        answer.total = {"threads": len(answer.rows), "interpreters": len(target.interpreters()),
+                        "heap": heap_figures()}
+        answer.lines = table.fields(lines_of_target(answer.target) + lines_of_heap(answer.total["heap"]))
+        answer.lines += [""] + list(thread_table(answer.rows).lines()) if len(answer.rows) > 1 else []
+        return answer
+
+    def notes(self, answer):
+        """All warnings, each time: this is the place to look them up."""
+        for warning in answer.warnings:
+            SESSION.first_time(warning)
+        return super().notes(answer) + [warning_text(warning) for warning in answer.warnings]
+
+
+def thread_row(thread):
+    return {"addr": address(thread["address"]), "interpreter": thread["interpreter"],
+            "thread_id": address(thread["thread_id"]), "native_id": thread["native_id"] or None}
+
+
+def thread_table(rows):
+    result = table.Table("interpreter", "LWP", "thread id", "PyThreadState")
+    for row in rows:
+        result.add(row["interpreter"], row["native_id"] or "?", row["thread_id"], row["addr"])
+    return result
+
+
+def heap_figures():
+    """Of the heap, where it was counted at this stop; a dict without the warnings."""
+    info = SESSION.heap_info()
+    return {key: value for key, value in info.items() if key != "warnings"} if info else None
+
+
+def python_text(info):
+    kinds = [text for text, on in (("free-threaded", info["free_threaded"]), ("debug build", info["debug_build"])) if on]
+    return "%s%s in %s" % (info["python_version"], " (%s)" % ", ".join(kinds) if kinds else "", info["python_module"])
+
+
+FILE_STATES = {
+    "matched": "found, and the same as in the target (build-id)",
+    "unchecked": "found, but there is nothing to check it by",
+    "missing": "not found: set memext sysroot or library-path",
+    "differs": "differs from the one in the target: set memext sysroot or library-path",
+}
+
+
+def core_text(info):
+    if not info["expected_bytes"]:
+        return None
+    present = info["expected_bytes"] - info["missing_bytes"]
+    return "complete" if not info["missing_bytes"] else "%s of %s are there" % (
+        parameters.size(present), parameters.size(info["expected_bytes"]))
+
+
+def lines_of_target(info):
+    what = "core %s of process %d" % (info["path"], info["pid"]) if info["kind"] == "core" else \
+        "process %d" % info["pid"]
+    return [
+        ("target", what),
+        ("command", info["command"]),
+        ("executable", info["executable"]),
+        ("python", python_text(info)),
+        ("python file", FILE_STATES.get(info["python_file"], info["python_file"])),
+        ("layout", info["layout_origin"]),
+        ("allocator", info["allocator"]),
+        ("native allocator", info["native_allocator"]),
+        ("threads", "%s in Python, %d in all; %s" % (table.number(info["python_threads"]), info["native_threads"],
+                                                     table.plural(info["interpreters"], "interpreter"))),
+        ("core", core_text(info)),
+    ]
+
+
+def lines_of_heap(heap):
+    if not heap:
+        return []
+    return [
+        ("objects", "%s, %s; %s tracked by the garbage collector, %s static" % (
+            table.number(heap["objects"]), parameters.size(heap["object_bytes"]),
+            table.number(heap["tracked_objects"]), table.number(heap["static_objects"]))),
+        ("raw blocks", "%s, %s: tables, buffers, C data" % (
+            table.number(heap["raw_blocks"]), parameters.size(heap["raw_bytes"]))),
+        ("pymalloc", "%s, %s, %s used, %s free" % (
+            table.plural(heap["arenas"], "arena"), table.plural(heap["pools"], "pool"),
+            table.plural(heap["pool_used_blocks"], "block"), table.number(heap["pool_free_blocks"]))),
+        ("malloc", "%s, %s" % (table.plural(heap["chunks"], "used chunk"), parameters.size(heap["chunk_bytes"]))),
+        ("memext itself", "%s for this stop" % parameters.size(heap["memory"])),
+    ]

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`help memext`: the commands by question."""
+import gdb
+
+HELP = """Find out where a Python process's memory went: the commands, by question.
+
+Usage: memext
+
+What do I have before me?
+  py-info                     Python, allocator, threads, how complete the core is
+What is in memory?
+  py-count [TYPE|GLOB]        objects by type: count and bytes
+What grew?
+  py-growth                   what changed since the last py-growth
+  py-growth -since MARK|FILE  since a mark, another core, or saved counts
+  py-mark NAME                remember this stop under a name
+Which objects are they?
+  py-objects TYPE             the objects of a type
+  py-objects TYPE -new        only those that appeared since
+What is this object?
+  py-show OBJ                 its value, as repr() would print it
+  py-sizeof OBJ               its size
+In breakpoint conditions and expressions:
+  $py_count("TYPE")  $py_bytes("TYPE")  $py_rss()
+  $py                         the address of the (first) object printed last
+Settings:
+  show memext
+
+`help COMMAND` tells more, with examples. Nothing is run or changed in the
+process: everything is read from outside."""
+
+
+class Memext(gdb.Command):
+    """Prints its own help; the prefix of settings lives in parameters.py."""
+
+    def __init__(self):
+        self.__doc__ = HELP
+        super().__init__("memext", gdb.COMMAND_DATA, gdb.COMPLETE_NONE, True)
+
+    def invoke(self, _text, _from_tty):
+        self.dont_repeat()
+        gdb.write(HELP + "\n")

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects of the target for commands: found by what the user wrote, and as rows of an answer."""
+import gdb
+
+import _memext
+
+from . import objref, typenames
+from .answer import address
+from .options import UsageError
+from .session import SESSION
+
+CELL = {"depth": 2, "items": 3, "characters": 40, "one_line": True, "attributes": True}
+
+
+def evaluate(text):
+    """The address that an expression of GDB gives: a pointer or number, or where a struct lies."""
+    try:
+        value = gdb.parse_and_eval(text)
+        if value.type.strip_typedefs().code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
+            value = value.address
+        return objref.to_address(int(value) & (2 ** 64 - 1))
+    except (gdb.error, TypeError, ValueError, OverflowError) as error:
+        if objref.is_name_path(text):
+            raise UsageError("GDB finds nothing under `%s', and paths of Python names are not understood yet: "
+                             "give an address, a $variable or TYPE#N" % text)
+        raise UsageError("`%s' is no object: %s" % (text, error))
+
+
+def nth(name, n, progress):
+    """The address of the N-th object of a type."""
+    full = typenames.require_one(name, SESSION.names(progress))
+    target, heap = SESSION.target(), SESSION.heap()
+    _, total, _ = target.objects(heap, full, limit=1, progress=progress)
+    found, _, _ = target.objects(heap, full, limit=1, skip=objref.nth_index(name, n, total), progress=progress)
+    return found[0][0]
+
+
+def find(text, progress):
+    """The address of OBJ."""
+    parsed = objref.parse(text)
+    SESSION.target(progress)
+    if parsed[0] == "address":
+        return parsed[1]
+    return nth(parsed[1], parsed[2], progress) if parsed[0] == "nth" else evaluate(parsed[1])
+
+
+def row(target, addr, value=None):
+    """A row of JSON. A listing goes on past an object that is damaged."""
+    try:
+        info = target.object(addr)
+        value = target.show(addr, **CELL) if value is None else value
+    except _memext.Error as error:
+        return {"addr": address(addr), "type": None, "size": 0, "refcount": None, "value": "<%s>" % error}
+    return {"addr": address(addr), "type": info["type"], "size": info["size"],
+            "refcount": None if info["immortal"] else info["refcount"], "value": value}
+
+
+def refcount_text(object_row):
+    """Immortal objects have no meaningful count."""
+    return "immortal" if object_row["refcount"] is None else "%d" % object_row["refcount"]
+
+
+def value_text(object_row):
+    """The value for a table that has type and address already: of an instance, its attributes alone."""
+    return object_row["value"].replace("<%s at %s> {" % (object_row["type"], object_row["addr"]), "{", 1)

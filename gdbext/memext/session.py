@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What GDB is looking at, and the heap of this stop.
+
+Finds out from GDB which process or core is meant, opens it with the library
+on first need, and drops it when the process runs, dies or is exchanged.
+Knows GDB's differences by version; knows nothing of commands or printing.
+"""
+import os
+import re
+
+import gdb
+
+import _memext
+
+from . import parameters
+from .marks import Marks, Stop
+from .options import UsageError
+
+NO_TARGET = "no process and no core: attach (gdb -p PID), run a program, or load a core (gdb -c CORE)"
+EXITED = "the process has exited: run it again, or load a core (gdb -c CORE)"
+RUNNING = "the process is running: stop it first (Ctrl-C, or interrupt)"
+REMOTE = "remote targets are not yet supported: take a core there (gcore PID) and open that"
+
+
+class Place:
+    """Which process or core; equal as long as the same bytes are meant."""
+
+    def __init__(self, kind, path, pid, stamp):
+        self.kind = kind
+        self.path = path
+        self.pid = pid
+        self.stamp = stamp
+
+    def __eq__(self, other):
+        return isinstance(other, Place) and vars(self) == vars(other)
+
+
+def connection_type(inferior):
+    """native, core, remote …; None without a target. GDB < 12 tells in `info files` only."""
+    if hasattr(inferior, "connection"):
+        return inferior.connection.type if inferior.connection else None
+    text = gdb.execute("info files", to_string=True)
+    if "Local core dump file:" in text:
+        return "core"
+    if re.search(r"^Remote .*:$", text, re.MULTILINE):
+        return "remote"
+    return "native" if inferior.pid else None
+
+
+def core_path(inferior):
+    """The core's file name; GDB < 18 tells in `info files` only."""
+    corefile = getattr(inferior, "corefile", None)
+    if corefile:
+        return os.path.abspath(corefile.filename)
+    text = gdb.execute("info files", to_string=True)
+    found = re.search(r"^Local core dump file:\n\s+`(.*)', file type", text, re.MULTILINE)
+    if not found:
+        raise UsageError("GDB does not tell which core it has open: load it again (core-file CORE)")
+    return os.path.abspath(found.group(1))
+
+
+def core_place(inferior):
+    path = core_path(inferior)
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise UsageError("cannot read the core %s: %s" % (path, error.strerror))
+    return Place("core", path, inferior.pid, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+
+
+def process_stamp(pid):
+    """When the process started, so that a reused pid is another process; UsageError when it is gone."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        raise UsageError("process %d is gone: run it again, or load a core (gdb -c CORE)" % pid)
+    if fields[0] in "ZX":
+        raise UsageError("process %d is dead: run it again, or load a core (gdb -c CORE)" % pid)
+    return fields[19]
+
+
+def is_running():
+    return any(thread.is_valid() and thread.is_running() for thread in gdb.selected_inferior().threads())
+
+
+def find_place(exited):
+    """The Place of GDB's current inferior."""
+    inferior = gdb.selected_inferior()
+    kind = connection_type(inferior)
+    if kind == "core":
+        return core_place(inferior)
+    if kind and kind != "native":
+        raise UsageError(REMOTE)
+    if not kind or not inferior.pid:
+        raise UsageError(EXITED if inferior.num in exited else NO_TARGET)
+    return Place("live", None, inferior.pid, process_stamp(inferior.pid))
+
+
+def given_executable():
+    """The executable that GDB has for the core, unless GDB only imagines its path."""
+    name = gdb.current_progspace().filename
+    return name if name and not name.startswith("target:") and os.path.exists(name) else None
+
+
+def open_target(place, progress):
+    paths = parameters.paths()
+    if place.kind == "core":
+        return _memext.open_core(place.path, executable=given_executable(), progress=progress, **paths)
+    return _memext.open_process(place.pid, progress=progress, **paths)
+
+
+class Session:
+    """One target at a time; `marks` stay when it goes."""
+
+    def __init__(self):
+        self.marks = Marks()
+        self.exited = set()
+        self._place = self._target = self._info = self._heap = self._names = None
+        self._said = set()
+
+    def target(self, progress=None, may_run=False):
+        """The Target of this stop. `may_run`: inside a breakpoint condition GDB calls a stopped process running."""
+        place = find_place(self.exited)
+        running = place.kind == "live" and is_running()
+        if running and not may_run:
+            raise UsageError(RUNNING)
+        # Between two evaluations of a condition the process ran, and GDB told nobody.
+        if running or place != self._place:
+            self.drop()
+        if not self._target:
+            self._target = open_target(place, progress)
+            self._info = self._target.info()
+            self._place = place
+        return self._target
+
+    def heap(self, progress=None, may_run=False):
+        """The Heap of this stop, counted on first need."""
+        target = self.target(progress, may_run)
+        if not self._heap:
+            self._heap = target.heap(progress=progress)
+        return self._heap
+
+    def stop(self, name, progress=None):
+        """This stop, to be remembered."""
+        heap = self.heap(progress)
+        return Stop(name, self.info()["pid"], heap)
+
+    def info(self):
+        """Of the target that is open."""
+        return self._info
+
+    def heap_info(self):
+        """Of the heap, None when it was not counted at this stop."""
+        return self._heap.info() if self._heap else None
+
+    def names(self, progress=None):
+        """{type name: count} of this stop."""
+        heap = self.heap(progress)
+        if self._names is None:
+            self._names = {row[0]: row[3] for row in heap.histogram().rows()}
+        return self._names
+
+    def known_names(self):
+        """For completion: the names if they are at hand, since TAB must not count a heap."""
+        return list(self.names()) if self._heap else []
+
+    def first_time(self, warning):
+        """Whether `warning` was not yet shown for this file or process."""
+        key = (self._place.kind, self._place.path, self._place.pid, warning)
+        new = key not in self._said
+        self._said.add(key)
+        return new
+
+    def drop(self, *_event):
+        """Forgets the target. Its Heap lives on where a mark holds it."""
+        if self._target:
+            self._target.close()
+        self._place = self._target = self._info = self._heap = self._names = None
+
+    def note_exit(self, event):
+        """GDB says so of a core, too, when it closes it."""
+        if not self._place or self._place.kind == "live":
+            self.exited.add(event.inferior.num)
+        self.drop()
+
+
+SESSION = Session()
+
+
+def register():
+    """Drops what is known whenever GDB says that the target's bytes may have changed."""
+    for name in ("cont", "stop", "memory_changed", "inferior_deleted", "clear_objfiles", "inferior_call"):
+        if hasattr(gdb.events, name):
+            getattr(gdb.events, name).connect(SESSION.drop)
+    gdb.events.exited.connect(SESSION.note_exit)

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Chunks of glibc's malloc, one by one, and the chains of cached ones. Chunks of a live target are read through one
+ * window that moves along; nothing is kept.
+ */
+#include "alloc/chunk.h"
+
+enum {
+    WINDOW = 1 << 20,
+    PLAUSIBLE_STEPS = 16,
+    TCACHE_BINS = 64,
+    TCACHE_ENTRIES = TCACHE_BINS * 8,
+    MOST_CACHED = 1 << 16, /* of one tcache bin: counts have 16 bits */
+};
+
+const uint8_t *mx_chunk_view(struct mx_chunk_reader *reader, mx_addr address, size_t length)
+{
+    if (address >= reader->start && address < reader->end && length <= reader->end - address)
+        return reader->bytes + (address - reader->start);
+    const struct mx_region *region = mx_memory_region(reader->cursor->memory, address);
+    if (!region || length > region->end - address)
+        return NULL;
+    uint64_t room = region->end - address;
+    size_t window = room < WINDOW ? (size_t)room : WINDOW;
+    const uint8_t *bytes = length <= window ? mx_cursor_view(reader->cursor, address, window) : NULL;
+    reader->bytes = bytes;
+    reader->start = bytes ? address : 0;
+    reader->end = bytes ? address + window : 0;
+    return bytes;
+}
+
+bool mx_chunk_peek(const struct mx_memory *memory, mx_addr address, size_t length, uint8_t *out)
+{
+    return mx_memory_gather(memory, &address, 1, length, out, NULL) == 1;
+}
+
+static bool size_fits(uint64_t field, uint64_t room)
+{
+    uint64_t size = field & ~(uint64_t)MX_CHUNK_FLAGS;
+    return size >= MX_CHUNK_LEAST && size % 16 == 0 && size <= room && !(field & MX_CHUNK_IS_MMAPPED);
+}
+
+/* A free chunk is known by what follows it: a flag, and its size once more. A flag alone may be a damaged header's. */
+static bool is_before_free(const uint8_t *next, uint64_t size)
+{
+    return !(mx_load_u64(next + 8) & MX_CHUNK_PREV_INUSE) && mx_load_u64(next) == size;
+}
+
+bool mx_chunk_step(struct mx_chunk_reader *reader, mx_addr chunk, mx_addr limit, struct mx_chunk_step *ret)
+{
+    const uint8_t *bytes = mx_chunk_view(reader, chunk, MX_CHUNK_HEADER);
+    if (!bytes)
+        return false;
+    uint64_t field = mx_load_u64(bytes + 8), size = field & ~(uint64_t)MX_CHUNK_FLAGS;
+    if (!size_fits(field, limit - chunk))
+        return false;
+    uint8_t copy[MX_CHUNK_HEADER];
+    const uint8_t *next = NULL;
+    size_t shown = size - 8 < MX_CHUNK_SHOWN ? (size_t)size - 8 : MX_CHUNK_SHOWN;
+    bytes = NULL;
+    if (size + MX_CHUNK_HEADER <= WINDOW / 2 && (bytes = mx_chunk_view(reader, chunk, size + MX_CHUNK_HEADER)))
+        next = bytes + size;
+    else if (mx_chunk_peek(reader->cursor->memory, chunk + size, MX_CHUNK_HEADER, copy))
+        next = copy;
+    if (!next)
+        return false;
+    if (!bytes)
+        bytes = mx_chunk_view(reader, chunk, MX_CHUNK_HEADER + shown);
+    *ret = (struct mx_chunk_step){
+        .size = size, .in_use = !is_before_free(next, size), .memory = bytes ? bytes + MX_CHUNK_HEADER : NULL};
+    return true;
+}
+
+/* Jumps by sizes that may be nonsense must not drag a live target's window along: headers are read one by one. */
+bool mx_chunk_plausible(const struct mx_memory *memory, mx_addr chunk, mx_addr limit)
+{
+    uint8_t header[MX_CHUNK_HEADER];
+    if (chunk > limit || !mx_chunk_peek(memory, chunk, sizeof(header), header))
+        return false;
+    for (int i = 0; i < PLAUSIBLE_STEPS && chunk != limit; i++) {
+        uint64_t field = mx_load_u64(header + 8), size = field & ~(uint64_t)MX_CHUNK_FLAGS;
+        if (!size_fits(field, limit - chunk) || !mx_chunk_peek(memory, chunk + size, sizeof(header), header))
+            return false;
+        if (!(mx_load_u64(header + 8) & MX_CHUNK_PREV_INUSE) && mx_load_u64(header) != size)
+            return false;
+        chunk += size;
+    }
+    return true;
+}
+
+/* Whether `user` is the memory of a chunk of `size` bytes; *ret_link is its first word. */
+static bool is_cached(const struct mx_memory *memory, mx_addr user, uint64_t size, uint64_t *ret_link)
+{
+    uint8_t bytes[16];
+    if (user % 16 || user < MX_CHUNK_HEADER || !mx_chunk_peek(memory, user - 8, sizeof(bytes), bytes) ||
+        (mx_load_u64(bytes) & ~(uint64_t)MX_CHUNK_FLAGS) != size)
+        return false;
+    *ret_link = mx_load_u64(bytes + 8);
+    return true;
+}
+
+/* The chunk after `user`, whose first word was `link`; 0 at the end, and where the chain makes no sense. */
+static mx_addr next_cached(const struct mx_memory *memory, mx_addr user, uint64_t size, uint64_t bias, uint64_t *link)
+{
+    mx_addr mangled = (user >> 12) ^ *link, plain = *link;
+    if (!mangled || !plain)
+        return 0;
+    if (is_cached(memory, mangled + bias, size, link))
+        return mangled + bias;
+    return is_cached(memory, plain + bias, size, link) ? plain + bias : 0;
+}
+
+bool mx_chunk_chain(struct mx_glibc *glibc, mx_addr user, uint64_t size, uint64_t link_bias, uint64_t most)
+{
+    uint64_t link, steps = 0, lap = 1;
+    mx_addr mark = 0;
+    if (!is_cached(glibc->memory, user, size, &link))
+        return true;
+    while (user && user != mark && steps < most) {
+        if (!mx_array_push(&glibc->cached, user))
+            return false;
+        /* A chain that runs in a circle meets the mark, which moves on in ever longer laps. */
+        if (++steps == lap) {
+            mark = user;
+            lap *= 2;
+        }
+        user = next_cached(glibc->memory, user, size, link_bias, &link);
+    }
+    return true;
+}
+
+/* How many chunks a bin holds, by the struct's counts. */
+static uint64_t bin_count(const uint8_t *tcache, unsigned bin, bool wide)
+{
+    return wide ? mx_load_u16(tcache + bin * 2) : tcache[bin];
+}
+
+bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)
+{
+    bool wide = size >= 0x290;
+    size_t counts = wide ? TCACHE_BINS * 2 : TCACHE_BINS;
+    uint8_t tcache[TCACHE_BINS * 2 + TCACHE_ENTRIES];
+    unsigned misfits = 0;
+    if (!mx_chunk_peek(glibc->memory, user, counts + TCACHE_ENTRIES, tcache))
+        return true;
+    for (unsigned bin = 0; bin < TCACHE_BINS; bin++) {
+        mx_addr entry = mx_load_u64(tcache + counts + bin * 8);
+        misfits += entry % 16 || !entry != !bin_count(tcache, bin, wide);
+    }
+    /* One bin may be half changed when the target was stopped inside malloc. */
+    for (unsigned bin = 0; bin < TCACHE_BINS && misfits <= 1; bin++) {
+        mx_addr entry = mx_load_u64(tcache + counts + bin * 8);
+        uint64_t most = bin_count(tcache, bin, wide) + 1;
+        if (entry && !mx_chunk_chain(glibc, entry, (bin + 2) * 16, 0, most < MOST_CACHED ? most : MOST_CACHED))
+            return false;
+    }
+    return true;
+}
+
+/* The first of the sorted cached chunks that is not below `user`. */
+static size_t first_cached(const struct mx_glibc *glibc, mx_addr user)
+{
+    size_t low = 0, high = glibc->cached.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (glibc->cached.items[middle] < user)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool walk_mmapped(const struct mx_chunk_span *span, struct mx_chunk_reader *reader,
+                         bool (*visit)(void *context, const struct mx_chunk *chunk, const uint8_t *bytes),
+                         void *context)
+{
+    struct mx_chunk chunk = {.address = span->start, .size = span->end - span->start, .used = true};
+    size_t shown = chunk.size < MX_CHUNK_SHOWN ? (size_t)chunk.size : MX_CHUNK_SHOWN;
+    return visit(context, &chunk, mx_chunk_view(reader, span->start, shown));
+}
+
+bool mx_glibc_walk(const struct mx_glibc *glibc, const struct mx_chunk_span *span, struct mx_cursor *cursor,
+                   struct mx_work *work,
+                   bool (*visit)(void *context, const struct mx_chunk *chunk, const uint8_t *bytes), void *context)
+{
+    enum { BETWEEN_STEPS = 1 << 16 };
+    struct mx_chunk_reader reader = {.cursor = cursor};
+    if (span->arena == MX_ARENA_MMAPPED)
+        return walk_mmapped(span, &reader, visit, context);
+    struct mx_chunk_step step;
+    mx_addr limit = span->end - 8, reported = span->start;
+    size_t cached = first_cached(glibc, span->start);
+    for (mx_addr user = span->start; user - MX_CHUNK_HEADER < limit; user += step.size) {
+        if (!mx_chunk_step(&reader, user - MX_CHUNK_HEADER, limit, &step))
+            return true;
+        while (cached < glibc->cached.count && glibc->cached.items[cached] < user)
+            cached++;
+        bool kept = cached < glibc->cached.count && glibc->cached.items[cached] == user;
+        struct mx_chunk chunk = {.address = user, .size = step.size - 8, .used = step.in_use && !kept};
+        if (!visit(context, &chunk, step.memory))
+            return false;
+        if (user - reported < BETWEEN_STEPS)
+            continue;
+        if (work && !mx_work_step(work, user - reported))
+            return false;
+        reported = user;
+    }
+    return true;
+}

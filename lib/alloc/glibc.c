@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where glibc's malloc keeps its chunks: main_arena by its bins, thread arenas by their ring, heaps by their alignment,
+ * mmapped chunks by their headers. It does not know what single chunks hold (chunk.c walks them).
+ *
+ *   malloc_state  [flags][fastbins 10][top][last_remainder][bins 127 * {fd, bk}][binmap][next]...[system_mem]
+ *   offsets here are relative to `bins`: what is in front of fastbins grew in 2.27
+ *   heap          64 MB aligned: [ar_ptr][prev][size]...[malloc_state, in an arena's first heap only][chunk][chunk]...
+ */
+#include "alloc/glibc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "alloc/chunk.h"
+#include "memory/elf.h"
+
+enum {
+    BIN_COUNT = 127,
+    BINS_BYTES = BIN_COUNT * 16,
+    FASTBIN_COUNT = 10,
+    FASTBINS_BEFORE = 96, /* distances from bins */
+    TOP_BEFORE = 16,
+    STATE_FROM_BINS_MODERN = 112, /* 2.27+ */
+    STATE_FROM_BINS_OLD = 104,    /* 2.26 */
+    NEXT_AFTER = 2048,
+    SYSTEM_MEM_AFTER = 2072,
+    STATE_END_AFTER = 2088,
+    MOST_MISFITS = 2,      /* bins that may be half linked when the target was stopped */
+    LEAST_GOOD_NAMED = 64, /* bins that must fit where a symbol says main_arena */
+    MOST_THREAD_ARENAS = 1 << 16,
+    MOST_RESYNCS = 64,
+    RESYNC_BYTES = 256 << 10,
+    PAGE = 4096,
+    FENCEPOST = 16,
+};
+#define HEAP_ALIGNMENT ((mx_addr)64 << 20)
+
+struct opener {
+    const struct mx_memory *memory;
+    struct mx_glibc *ret;
+    struct mx_cursor cursor;
+    struct mx_chunk_reader reader;
+    uint64_t state_from_bins;
+    MX_ARRAY(struct mx_range) taken;   /* where no mmapped chunk is looked for */
+    MX_ARRAY(struct mx_range) tcaches; /* user memory that may be a tcache: start, and end = start + chunk size */
+    bool no_memory;
+};
+
+static const char *base_name(const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    return slash ? slash + 1 : path ? path : "";
+}
+
+/* How many of the 127 bins at `bytes` (at `bins` in the target) are rings, giving up after `most` that are not. */
+static int count_rings(const struct mx_memory *memory, const uint8_t *bytes, mx_addr bins, int most)
+{
+    int misfits = 0, bin = 0;
+    for (; bin < BIN_COUNT && misfits <= most; bin++) {
+        mx_addr head = bins + (mx_addr)bin * 16 - 16;
+        mx_addr fd = mx_load_u64(bytes + bin * 16), bk = mx_load_u64(bytes + bin * 16 + 8);
+        if (fd == head && bk == head)
+            continue;
+        uint8_t first[32], last[32];
+        bool ring = fd && bk && fd % 16 == 0 && bk % 16 == 0 && fd != head && bk != head &&
+                    mx_chunk_peek(memory, fd, sizeof(first), first) && mx_chunk_peek(memory, bk, sizeof(last), last) &&
+                    mx_load_u64(first + 24) == head && mx_load_u64(last + 16) == head;
+        misfits += !ring;
+    }
+    return bin - misfits;
+}
+
+/* main_arena's bins in one region of libc's data, or 0: the best place, for one bin too early still fits nearly. */
+static mx_addr find_bins(const struct mx_memory *memory, const struct mx_region *region)
+{
+    size_t length = (size_t)(region->end - region->start);
+    const uint8_t *bytes = mx_memory_state(memory, region->start, length);
+    int best = BIN_COUNT - MOST_MISFITS - 1;
+    mx_addr ret = 0;
+    for (size_t at = 0; bytes && at + STATE_END_AFTER <= length; at += 8) {
+        if (!mx_load_u64(bytes + at) || !mx_load_u64(bytes + at + 8))
+            continue;
+        int rings = count_rings(memory, bytes + at, region->start + at, MOST_MISFITS);
+        if (rings > best) {
+            best = rings;
+            ret = region->start + at;
+        }
+    }
+    return ret;
+}
+
+static mx_addr find_main_bins(const struct mx_memory *memory, const struct mx_modules *modules, uint32_t libc)
+{
+    struct mx_symbol symbol;
+    for (size_t i = 0; i < memory->regions.count; i++) {
+        const struct mx_region *region = &memory->regions.items[i];
+        bool data = region->module == libc && (region->flags & MX_REGION_WRITE);
+        mx_addr bins = data ? find_bins(memory, region) : 0;
+        if (bins)
+            return bins;
+    }
+    if (!mx_module_symbol(&modules->modules.items[libc], "main_arena", &symbol))
+        return 0;
+    /* The bins may be damaged beyond recognition, but a name is a name. */
+    mx_addr bins = symbol.address + (symbol.size == 2192 ? STATE_FROM_BINS_OLD : STATE_FROM_BINS_MODERN);
+    const uint8_t *bytes = mx_memory_state(memory, bins, STATE_END_AFTER);
+    return bytes && count_rings(memory, bytes, bins, BIN_COUNT) >= LEAST_GOOD_NAMED ? bins : 0;
+}
+
+static void add_taken(struct opener *opener, mx_addr start, mx_addr end)
+{
+    opener->no_memory |= start < end && !mx_array_push(&opener->taken, (struct mx_range){start, end});
+}
+
+/* `start` is the first chunk, `end` the chunk (or what stands there) that ends them: its prev_size is user memory. */
+static void add_span(struct opener *opener, mx_addr start, mx_addr end, uint32_t arena)
+{
+    if (start < end)
+        opener->no_memory |=
+            !mx_array_push(&opener->ret->spans,
+                           (struct mx_chunk_span){.start = start + MX_CHUNK_HEADER, .end = end + 8, .arena = arena});
+}
+
+/* Where chunks go on after `chunk`, which is none; 0 when that is not to be found nearby. */
+static mx_addr resynchronise(struct opener *opener, mx_addr chunk, mx_addr limit)
+{
+    mx_addr stop = limit - chunk > RESYNC_BYTES ? chunk + RESYNC_BYTES : limit;
+    for (mx_addr at = chunk + 16; at < stop; at += 16)
+        if (mx_chunk_plausible(opener->memory, at, limit))
+            return at;
+    return 0;
+}
+
+/* Follows chunks from `start` as far as they make sense, and notes those that may be a tcache. */
+static mx_addr follow_chunks(struct opener *opener, mx_addr start, mx_addr limit)
+{
+    struct mx_chunk_step step;
+    mx_addr chunk = start;
+    for (; chunk < limit && mx_chunk_step(&opener->reader, chunk, limit, &step); chunk += step.size) {
+        mx_addr user = chunk + MX_CHUNK_HEADER;
+        if (step.in_use && mx_chunk_tcache_size(step.size))
+            opener->no_memory |= !mx_array_push(&opener->tcaches, (struct mx_range){user, user + step.size});
+    }
+    return chunk;
+}
+
+/* The size that stands at `chunk`, whether or not it is one. */
+static uint64_t size_at(struct opener *opener, mx_addr chunk)
+{
+    const uint8_t *bytes = mx_chunk_view(&opener->reader, chunk, MX_CHUNK_HEADER);
+    return bytes ? mx_load_u64(bytes + 8) & ~(uint64_t)MX_CHUNK_FLAGS : UINT64_MAX;
+}
+
+/*
+ * Whether what stands at `chunk` ends a heap: a fencepost (sizes that no request ever gets: 16, or 0 right behind the
+ * last chunk), or the top of a heap whose arena is lost, which reaches the end of the memory.
+ */
+static bool ends_heap(struct opener *opener, mx_addr chunk, mx_addr end)
+{
+    uint64_t size = size_at(opener, chunk);
+    return size <= FENCEPOST || size == end - chunk;
+}
+
+/*
+ * Makes spans of the chunks in [start, limit). `fenced`: limit is the end of the memory, not a chunk, and fenceposts or
+ * a top end the chunks before it.
+ */
+static void add_spans(struct opener *opener, mx_addr start, mx_addr limit, uint32_t arena, bool fenced)
+{
+    for (int i = 0; start && start < limit && i < MOST_RESYNCS; i++) {
+        mx_addr end = follow_chunks(opener, start, limit);
+        add_span(opener, start, end, arena);
+        if (end == limit || (fenced && ends_heap(opener, end, limit)))
+            return;
+        bool foreign = size_at(opener, end) == FENCEPOST;
+        start = resynchronise(opener, end, limit);
+        /* Somebody else called sbrk: malloc fenced its old top off and went on behind the other's memory. */
+        opener->ret->walk_errors += !(foreign && start);
+    }
+}
+
+static uint64_t top_size(const struct opener *opener, mx_addr top)
+{
+    uint8_t header[MX_CHUNK_HEADER];
+    if (!mx_chunk_peek(opener->memory, top, sizeof(header), header))
+        return 0;
+    return mx_load_u64(header + 8) & ~(uint64_t)MX_CHUNK_FLAGS;
+}
+
+/*
+ * Where brk failed, malloc went on in mmapped memory: the brk heap then ends in fenceposts, and top's own mapping is
+ * walked from its beginning when chunks begin there.
+ */
+static void add_main_pieces(struct opener *opener, const struct mx_glibc_arena *arena)
+{
+    const struct mx_region *home = mx_memory_region(opener->memory, arena->top);
+    for (size_t i = 0; i < opener->memory->regions.count; i++) {
+        const struct mx_region *region = &opener->memory->regions.items[i];
+        if (!(region->flags & MX_REGION_HEAP) || region == home || !mx_chunk_anonymous(region))
+            continue;
+        add_taken(opener, region->start, region->end);
+        add_spans(opener, region->start, region->end, 0, true);
+    }
+    if (!home)
+        return;
+    if (mx_chunk_plausible(opener->memory, home->start, arena->top))
+        add_spans(opener, home->start, arena->top, 0, false);
+    else
+        opener->ret->walk_errors++;
+}
+
+static void add_main_spans(struct opener *opener, const struct mx_glibc_arena *arena)
+{
+    uint64_t size = top_size(opener, arena->top);
+    if (!arena->system_mem || !size)
+        return;
+    mx_addr end = arena->top + size, start = (end - arena->system_mem + 15) & ~(mx_addr)15;
+    if (arena->system_mem <= end && start <= arena->top && mx_chunk_mapped(opener->memory, start, arena->top + 1) &&
+        size_at(opener, start) - MX_CHUNK_LEAST <= end - start) {
+        mx_addr region_end = mx_memory_region(opener->memory, arena->top)->end;
+        add_taken(opener, start, end < region_end ? end : region_end);
+        add_spans(opener, start, arena->top, 0, false);
+    } else {
+        add_main_pieces(opener, arena);
+    }
+}
+
+struct heap {
+    mx_addr arena, prev;
+    uint64_t size;
+};
+
+static bool read_heap(const struct opener *opener, mx_addr address, struct heap *ret)
+{
+    uint8_t bytes[24];
+    if (!address || address % HEAP_ALIGNMENT || !mx_chunk_peek(opener->memory, address, sizeof(bytes), bytes))
+        return false;
+    *ret = (struct heap){mx_load_u64(bytes), mx_load_u64(bytes + 8), mx_load_u64(bytes + 16)};
+    return ret->size && ret->size % PAGE == 0 && ret->size <= HEAP_ALIGNMENT;
+}
+
+/* The chunks of a thread arena: heap after heap, the newest (with top) first. */
+static void add_thread_spans(struct opener *opener, const struct mx_glibc_arena *arena, uint32_t index)
+{
+    mx_addr first = arena->address & ~(HEAP_ALIGNMENT - 1), info = arena->address - first;
+    mx_addr address = arena->top & ~(HEAP_ALIGNMENT - 1);
+    mx_addr after_state = arena->address + opener->state_from_bins + STATE_END_AFTER;
+    uint64_t most = arena->system_mem / PAGE + 1;
+    struct heap heap;
+    for (uint64_t i = 0; address && i < most; i++) {
+        if (!read_heap(opener, address, &heap) || heap.arena != arena->address) {
+            opener->ret->walk_errors++;
+            return;
+        }
+        add_taken(opener, address, address + HEAP_ALIGNMENT);
+        mx_addr start = address == first ? (after_state + 15) & ~(mx_addr)15 : address + info;
+        bool newest = i == 0;
+        add_spans(opener, start, newest ? arena->top : address + heap.size, index, !newest);
+        address = address == first ? 0 : heap.prev;
+    }
+}
+
+static void add_fastbins(struct opener *opener, mx_addr bins, uint64_t system_mem)
+{
+    uint8_t heads[FASTBIN_COUNT * 8];
+    if (!mx_chunk_peek(opener->memory, bins - FASTBINS_BEFORE, sizeof(heads), heads))
+        return;
+    for (unsigned bin = 0; bin < FASTBIN_COUNT; bin++) {
+        mx_addr chunk = mx_load_u64(heads + bin * 8);
+        if (chunk && !mx_chunk_chain(opener->ret, chunk + MX_CHUNK_HEADER, (bin + 2) * 16, MX_CHUNK_HEADER,
+                                     system_mem / MX_CHUNK_LEAST + 1))
+            opener->no_memory = true;
+    }
+}
+
+/* Reads the arena whose struct is at `address`, and everything in it. *ret_next is the next of the ring, or 0. */
+static void add_arena(struct opener *opener, mx_addr address, mx_addr *ret_next)
+{
+    mx_addr bins = address + opener->state_from_bins;
+    struct mx_glibc_arena arena = {.address = address};
+    uint32_t index = (uint32_t)opener->ret->arenas.count;
+    uint8_t top[8], rest[SYSTEM_MEM_AFTER + 8 - NEXT_AFTER];
+    *ret_next = 0;
+    if (!mx_chunk_peek(opener->memory, bins - TOP_BEFORE, sizeof(top), top) ||
+        !mx_chunk_peek(opener->memory, bins + NEXT_AFTER, sizeof(rest), rest))
+        return;
+    arena.top = mx_load_u64(top);
+    arena.system_mem = mx_load_u64(rest + SYSTEM_MEM_AFTER - NEXT_AFTER);
+    *ret_next = mx_load_u64(rest);
+    if (!mx_array_push(&opener->ret->arenas, arena)) {
+        opener->no_memory = true;
+        return;
+    }
+    if (index == 0)
+        add_main_spans(opener, &arena);
+    else
+        add_thread_spans(opener, &arena, index);
+    add_fastbins(opener, bins, arena.system_mem);
+}
+
+static bool is_thread_arena(const struct opener *opener, mx_addr address)
+{
+    struct heap heap;
+    mx_addr base = address & ~(HEAP_ALIGNMENT - 1);
+    return address - base < PAGE && address % 16 == 0 && read_heap(opener, base, &heap) && heap.arena == address;
+}
+
+/* Whether the arenas' ring, read with this distance of `bins` from the struct's start, comes back to main_arena. */
+static bool ring_closes(const struct opener *opener, mx_addr bins, uint64_t state_from_bins)
+{
+    mx_addr next = mx_memory_pointer(opener->memory, bins + NEXT_AFTER);
+    for (int i = 0; i < MOST_THREAD_ARENAS && next != bins - state_from_bins; i++) {
+        if (!is_thread_arena(opener, next))
+            return false;
+        next = mx_memory_pointer(opener->memory, next + state_from_bins + NEXT_AFTER);
+    }
+    return next == bins - state_from_bins;
+}
+
+static bool is_known(const struct mx_glibc *glibc, mx_addr arena)
+{
+    for (size_t i = 0; i < glibc->arenas.count; i++)
+        if (glibc->arenas.items[i].address == arena)
+            return true;
+    return false;
+}
+
+static void add_arenas(struct opener *opener, mx_addr bins)
+{
+    bool old = ring_closes(opener, bins, STATE_FROM_BINS_OLD);
+    opener->state_from_bins = old ? STATE_FROM_BINS_OLD : STATE_FROM_BINS_MODERN;
+    mx_addr main_arena = bins - opener->state_from_bins, next;
+    add_arena(opener, main_arena, &next);
+    opener->ret->found = opener->ret->arenas.count;
+    while (next && next != main_arena && !opener->no_memory) {
+        if (is_known(opener->ret, next) || !is_thread_arena(opener, next)) {
+            opener->ret->walk_errors++;
+            return;
+        }
+        add_arena(opener, next, &next);
+    }
+}
+
+/* A brk heap begins with the main thread's tcache, whatever else a cut core has lost. */
+static bool begins_with_tcache(const struct opener *opener, mx_addr start)
+{
+    uint8_t header[MX_CHUNK_HEADER];
+    if (!mx_chunk_peek(opener->memory, start, sizeof(header), header) || mx_load_u64(header))
+        return false;
+    uint64_t field = mx_load_u64(header + 8);
+    return field == (0x290 | MX_CHUNK_PREV_INUSE) || field == (0x250 | MX_CHUNK_PREV_INUSE);
+}
+
+/* libc's data is lost: what can still be recognised is the brk heap by its first chunk, and the heaps of threads. */
+static void add_without_main_arena(struct opener *opener)
+{
+    struct mx_glibc *ret = opener->ret;
+    mx_addr next;
+    opener->state_from_bins = STATE_FROM_BINS_MODERN;
+    for (size_t i = 0; i < opener->memory->regions.count; i++) {
+        const struct mx_region *region = &opener->memory->regions.items[i];
+        if (!mx_chunk_anonymous(region) || ret->arenas.count || !begins_with_tcache(opener, region->start))
+            continue;
+        struct mx_glibc_arena arena = {.system_mem = region->end - region->start};
+        opener->no_memory |= !mx_array_push(&ret->arenas, arena);
+        add_taken(opener, region->start, region->end);
+        add_spans(opener, region->start, region->end, 0, true);
+    }
+    for (size_t i = 0; ret->arenas.count && i < opener->memory->regions.count; i++) {
+        const struct mx_region *region = &opener->memory->regions.items[i];
+        mx_addr heap = (region->start + HEAP_ALIGNMENT - 1) & ~(HEAP_ALIGNMENT - 1);
+        for (; mx_chunk_anonymous(region) && heap < region->end; heap += HEAP_ALIGNMENT) {
+            mx_addr arena = mx_memory_pointer(opener->memory, heap);
+            if (arena - heap < PAGE && is_thread_arena(opener, arena) && !is_known(ret, arena))
+                add_arena(opener, arena, &next);
+        }
+    }
+    ret->found = ret->arenas.count;
+}
+
+static int by_start(const void *left, const void *right)
+{
+    const struct mx_range *a = left, *b = right;
+    return (a->start > b->start) - (a->start < b->start);
+}
+
+static int by_span_start(const void *left, const void *right)
+{
+    const struct mx_chunk_span *a = left, *b = right;
+    return (a->start > b->start) - (a->start < b->start);
+}
+
+static int by_value(const void *left, const void *right)
+{
+    mx_addr a = *(const mx_addr *)left, b = *(const mx_addr *)right;
+    return (a > b) - (a < b);
+}
+
+static void add_tcaches(struct opener *opener)
+{
+    for (size_t i = 0; i < opener->tcaches.count && !opener->no_memory; i++) {
+        const struct mx_range *chunk = &opener->tcaches.items[i];
+        opener->no_memory |= !mx_chunk_tcache(opener->ret, chunk->start, chunk->end - chunk->start);
+    }
+    if (opener->ret->cached.items)
+        qsort(opener->ret->cached.items, opener->ret->cached.count, sizeof(mx_addr), by_value);
+}
+
+/* The version from the text that every libc.so.6 carries: "GNU C Library (...) stable release version 2.36." */
+static void name_glibc(const struct mx_module *libc, char *name, size_t size)
+{
+    static const char title[] = "GNU C Library", version[] = "release version ";
+    size_t length = 0;
+    const uint8_t *bytes = libc->elf ? mx_elf_bytes(libc->elf, &length) : NULL;
+    const uint8_t *text = bytes ? memmem(bytes, length, title, sizeof(title) - 1) : NULL;
+    size_t rest = text ? length - (size_t)(text - bytes) : 0;
+    const uint8_t *number = text ? memmem(text, rest < 256 ? rest : 256, version, sizeof(version) - 1) : NULL;
+    snprintf(name, size, "glibc");
+    if (!number)
+        return;
+    number += sizeof(version) - 1;
+    int digits = 0;
+    while (digits < 8 && number + digits + 1 < bytes + length &&
+           ((number[digits] >= '0' && number[digits] <= '9') ||
+            (number[digits] == '.' && number[digits + 1] >= '0' && number[digits + 1] <= '9')))
+        digits++;
+    snprintf(name, size, "glibc %.*s", digits, (const char *)number);
+}
+
+/* The first module whose file name begins with one of `prefixes` (NULL ends them); *ret_which says with which. */
+static const struct mx_module *find_module(const struct mx_modules *modules, const char *const *prefixes,
+                                           const char **ret_which)
+{
+    for (size_t i = 0; i < modules->modules.count; i++) {
+        const char *name = base_name(modules->modules.items[i].path);
+        for (const char *const *prefix = prefixes; *prefix; prefix++) {
+            if (strncmp(name, *prefix, strlen(*prefix)))
+                continue;
+            *ret_which = *prefix;
+            return &modules->modules.items[i];
+        }
+    }
+    return NULL;
+}
+
+/* Finds the arenas, if malloc is glibc's, and names what it is. */
+static void open_arenas(struct opener *opener, const struct mx_modules *modules)
+{
+    static const char *const libcs[] = {"libc.so.6", "libc-2.", NULL};
+    static const char *const musls[] = {"ld-musl", "libc.musl", NULL};
+    static const char *const others[] = {"libjemalloc", "libtcmalloc", "libmimalloc", NULL};
+    struct mx_glibc *ret = opener->ret;
+    const char *which, *other = NULL;
+    const struct mx_module *libc = find_module(modules, libcs, &which);
+    if (!libc) {
+        bool musl = find_module(modules, musls, &which);
+        snprintf(ret->name, sizeof(ret->name), "%s (not walked)", musl ? "musl" : "unknown malloc, no libc.so.6");
+        return;
+    }
+    find_module(modules, others, &other);
+    mx_addr bins = find_main_bins(opener->memory, modules, (uint32_t)(libc - modules->modules.items));
+    if (bins)
+        add_arenas(opener, bins);
+    else if (!other)
+        add_without_main_arena(opener);
+    name_glibc(libc, ret->name, sizeof(ret->name));
+    if (other && (!ret->arenas.count || !ret->arenas.items[0].system_mem))
+        ret->found = false;
+    if (other && ret->found) {
+        size_t length = strlen(ret->name);
+        snprintf(ret->name + length, sizeof(ret->name) - length, " beside %s (not walked)", other + 3);
+    } else if (other) {
+        snprintf(ret->name, sizeof(ret->name), "%s (not walked)", other + 3);
+    } else if (!ret->found) {
+        snprintf(ret->name + strlen(ret->name), sizeof(ret->name) - strlen(ret->name), " (no arena found)");
+    }
+}
+
+void mx_glibc_close(struct mx_glibc *glibc)
+{
+    mx_array_free(&glibc->arenas);
+    mx_array_free(&glibc->spans);
+    mx_array_free(&glibc->cached);
+}
+
+struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_modules *modules,
+                               const struct mx_range *excluded, size_t excluded_count, struct mx_glibc *ret)
+{
+    *ret = (struct mx_glibc){.memory = memory};
+    struct opener opener = {.memory = memory, .ret = ret};
+    mx_cursor_init(&opener.cursor, memory);
+    opener.reader.cursor = &opener.cursor;
+    open_arenas(&opener, modules);
+    for (size_t i = 0; ret->found && i < excluded_count; i++)
+        add_taken(&opener, excluded[i].start, excluded[i].end);
+    if (ret->found && !opener.no_memory) {
+        if (opener.taken.items)
+            qsort(opener.taken.items, opener.taken.count, sizeof(*opener.taken.items), by_start);
+        opener.no_memory |= !mx_chunk_find_mmapped(ret, opener.taken.items, opener.taken.count);
+        add_tcaches(&opener);
+        if (ret->spans.items)
+            qsort(ret->spans.items, ret->spans.count, sizeof(*ret->spans.items), by_span_start);
+    }
+    mx_cursor_deinit(&opener.cursor);
+    mx_array_free(&opener.taken);
+    mx_array_free(&opener.tcaches);
+    if (!opener.no_memory)
+        return NULL;
+    mx_glibc_close(ret);
+    return mx_error_no_memory();
+}

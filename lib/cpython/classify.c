@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The rules by which a block is an object. They were measured against the
+ * interpreter's own closure of references: what they must not do is take a list's
+ * item array or a C struct [number, type] for an object.
+ */
+#include "cpython/classify.h"
+
+#include "cpython/header.h"
+
+enum {
+    SMALLEST_POINTER = 65536, /* a reference count from here on may be a pointer in disguise */
+    MOST_ITEMS = 1 << 30,
+};
+/* datetime allocates instances without tzinfo shorter than tp_basicsize (CPython Modules/_datetimemodule.c). */
+static bool is_short_datetime(const struct mx_types *types, const struct mx_type *type)
+{
+    for (int depth = 0; type && depth < 8; depth++) {
+        if (!strcmp(type->name, "datetime.time") || !strcmp(type->name, "datetime.datetime"))
+            return true;
+        type = type->base_index == MX_MAP_NONE ? NULL : &types->types.items[type->base_index];
+    }
+    return false;
+}
+
+static uint32_t least_size(const struct mx_types *types, const struct mx_type *type)
+{
+    uint64_t least = (uint64_t)type->basicsize;
+    if (type->kind == MX_KIND_STR)
+        least = (uint64_t)types->runtime->layout.ascii.size;
+    if (is_short_datetime(types, type))
+        least -= 8;
+    return (uint32_t)(least < 16 ? 16 : least);
+}
+
+struct mx_error *mx_classifier_open(const struct mx_types *types, struct mx_classifier *ret)
+{
+    struct mx_classifier classifier = {.types = types,
+                                       .layout = &types->runtime->layout,
+                                       .memory = types->runtime->memory,
+                                       .padding = types->runtime->block_padding};
+    bool ok = mx_array_reserve(&classifier.least, types->types.count);
+    for (size_t i = 0; ok && i < types->types.count; i++) {
+        const struct mx_type *type = &types->types.items[i];
+        classifier.least.items[classifier.least.count++] = least_size(types, type);
+        ok = type->preheader > 32 ||
+             mx_map_set(&classifier.by_preheader[type->preheader / 16], type->address, (uint32_t)i);
+        /* Instances of metatypes are heap types with a GC head, or static types without one. */
+        if (ok && type->kind == MX_KIND_TYPE && type->preheader)
+            ok = mx_map_set(&classifier.by_preheader[0], type->address, (uint32_t)i);
+    }
+    if (!ok) {
+        mx_classifier_close(&classifier);
+        return mx_error_no_memory();
+    }
+    *ret = classifier;
+    return NULL;
+}
+
+void mx_classifier_close(struct mx_classifier *classifier)
+{
+    for (int i = 0; i < MX_PREHEADERS; i++)
+        mx_map_deinit(&classifier->by_preheader[i]);
+    mx_array_free(&classifier->least);
+}
+
+static bool is_mapped_pointer(const struct mx_classifier *classifier, uint64_t word)
+{
+    return word >= SMALLEST_POINTER && !(word & 7) && mx_memory_region(classifier->memory, word);
+}
+
+/* A live object's reference count: 0 is a dead one on a free list, a pointer is some other structure. */
+static bool plausible_refcount(const struct mx_classifier *classifier, uint64_t word)
+{
+    switch (classifier->layout->header_shape) {
+    case MX_HEADER_REFCOUNT:
+        if (word == 0 || word >> 32)
+            return false;
+        if (mx_is_static_refcount(word))
+            return true;
+        return !is_mapped_pointer(classifier, word);
+    case MX_HEADER_IMMORTAL_LOW:
+        return word != 0 && !(word >> 32) && ((word & 0x80000000) || !is_mapped_pointer(classifier, word));
+    case MX_HEADER_SPLIT_WORD:
+        /* ob_overflow is only used by debug builds; on a free list the word is a link. */
+        return (word & 0xffffffff) != 0 && ((word >> 32) & 0xffff) == 0;
+    case MX_HEADER_FREE_THREADED:
+        return true;
+    }
+    return false;
+}
+
+/* Objects whose items follow them must fit into their block. */
+static bool items_fit(const struct mx_classifier *classifier, const struct mx_type *type, const uint8_t *object,
+                      uint64_t room)
+{
+    const struct mx_layout *layout = classifier->layout;
+    uint64_t items;
+    if (type->kind == MX_KIND_TUPLE || type->kind == MX_KIND_BYTES)
+        items = mx_load_u64(object + layout->var_object.ob_size);
+    else if (type->kind == MX_KIND_INT && layout->int_shape == MX_INT_LV_TAG)
+        items = mx_load_u64(object + layout->integer.lv_tag) >> 3;
+    else if (type->kind == MX_KIND_INT) {
+        int64_t size = mx_load_i64(object + layout->var_object.ob_size);
+        items = (uint64_t)(size < 0 ? -size : size);
+    } else
+        return true;
+    return items <= MOST_ITEMS && (uint64_t)type->basicsize + items * (uint64_t)type->itemsize <= room;
+}
+
+/* Of type objects the own flags decide whether there is a GC head before them. */
+static bool type_object_fits(const struct mx_classifier *classifier, const uint8_t *object, size_t available,
+                             bool has_head)
+{
+    size_t flags_at = (size_t)classifier->layout->type.tp_flags;
+    if (available < flags_at + 8)
+        return false;
+    uint64_t flags = mx_load_u64(object + flags_at);
+    return (flags & MX_TPFLAGS_READY) && !(flags & MX_TPFLAGS_HEAPTYPE) == !has_head;
+}
+
+static bool is_object(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, uint64_t room,
+                      size_t available, bool has_head)
+{
+    const struct mx_type *type = &classifier->types->types.items[index];
+    if (room < classifier->least.items[index] || available < 24)
+        return false;
+    if (!plausible_refcount(classifier, mx_load_u64(object + classifier->layout->object.ob_refcnt)))
+        return false;
+    if (type->kind == MX_KIND_TYPE)
+        return type_object_fits(classifier, object, available, has_head);
+    return items_fit(classifier, type, object, room);
+}
+
+bool mx_classify_block(const struct mx_classifier *classifier, const uint8_t *bytes, uint64_t size, size_t available,
+                       struct mx_found_object *ret)
+{
+    uint32_t type_at = (uint32_t)classifier->layout->object.ob_type;
+    for (uint32_t i = 0; i < MX_PREHEADERS; i++) {
+        uint32_t offset = classifier->padding + 16 * i;
+        if (offset + 16 > size)
+            return false;
+        uint32_t index = mx_map_get(&classifier->by_preheader[i], mx_load_u64(bytes + offset + type_at));
+        if (index == MX_MAP_NONE)
+            continue;
+        bool has_head = i > 0 && classifier->layout->preheader_shape != MX_PREHEADER_NO_GC;
+        uint64_t gc_next = has_head ? mx_load_u64(bytes + offset - 16) : 0;
+        if (!is_object(classifier, index, bytes + offset, size - offset, available - offset, has_head))
+            continue;
+        *ret = (struct mx_found_object){.type = index, .offset = offset, .tracked = gc_next != 0};
+        return true;
+    }
+    return false;
+}
+
+bool mx_classify_static(const struct mx_classifier *classifier, const uint8_t *bytes, size_t available,
+                        struct mx_found_object *ret)
+{
+    uint64_t word = mx_load_u64(bytes + classifier->layout->object.ob_type);
+    for (uint32_t i = 0; i < MX_PREHEADERS; i++) {
+        uint32_t index = mx_map_get(&classifier->by_preheader[i], word);
+        if (index == MX_MAP_NONE || !is_object(classifier, index, bytes, available, available, false))
+            continue;
+        *ret = (struct mx_found_object){.type = index, .offset = 0, .tracked = false};
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tells Python objects from other blocks of memory by looking at the block: an
+ * object is where a word is the address of a known type, with the preheader
+ * that this type's instances have before it and a sane reference count.
+ *
+ *   block  [debug pad 16][managed dict/weakrefs 16][GC head 16][ob_refcnt][ob_type]...
+ *                         \-- preheader: 0, 16 or 32 bytes --/
+ */
+#ifndef MX_CPYTHON_CLASSIFY_H
+#define MX_CPYTHON_CLASSIFY_H
+
+#include "cpython/type.h"
+
+enum { MX_PREHEADERS = 3 }; /* 0, 16, 32 bytes */
+
+struct mx_classifier {
+    const struct mx_types *types;
+    const struct mx_layout *layout;
+    const struct mx_memory *memory;
+    uint32_t padding;                          /* of debug hooks, before every block's data */
+    struct mx_map by_preheader[MX_PREHEADERS]; /* type address -> index */
+    MX_ARRAY(uint32_t) least;                  /* by type: bytes that an instance has at the least */
+};
+
+/* Builds the look-up tables; types that are added later need a new classifier. */
+struct mx_error *mx_classifier_open(const struct mx_types *types, struct mx_classifier *ret);
+void mx_classifier_close(struct mx_classifier *classifier);
+
+struct mx_found_object {
+    uint32_t type;   /* index */
+    uint32_t offset; /* of the object in the block */
+    bool tracked;    /* by the garbage collector */
+};
+
+/*
+ * The object in a used block of `size` bytes, whose first `available` ones (at least min(size, 512)) are at `bytes`;
+ * false when the block holds something else.
+ */
+bool mx_classify_block(const struct mx_classifier *classifier, const uint8_t *bytes, uint64_t size, size_t available,
+                       struct mx_found_object *ret);
+
+/* Whether a static object begins at `bytes` in a module's data (`available` bytes follow). No preheader is expected. */
+bool mx_classify_static(const struct mx_classifier *classifier, const uint8_t *bytes, size_t available,
+                        struct mx_found_object *ret);
+
+#endif

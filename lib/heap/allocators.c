@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * pymalloc's geometry as plain numbers, and the order of things: arenas first,
+ * then malloc around them.
+ */
+#include "heap/allocators.h"
+
+static struct mx_pymalloc_facts pymalloc_facts(const struct mx_layout *layout)
+{
+    struct mx_pymalloc_facts facts = {
+        .pool_size = layout->pool_size,
+        .arena_size = layout->arena_size,
+        .header_size = 48,
+        .ref_count = 0,
+        .freeblock = 8,
+        .nextpool = 16,
+        .prevpool = 24,
+        .arenaindex = 32,
+        .szidx = 36,
+        .nextoffset = 40,
+        .maxnextoffset = 44,
+        .arena_object_size = 48,
+        .address = 0,
+        .pool_address = 8,
+        .nfreepools = 16,
+        .ntotalpools = 20,
+        .freepools = 24,
+    };
+    if (layout->obmalloc_state.usedpools != MX_ABSENT) {
+        uint32_t base = (uint32_t)layout->obmalloc_state.usedpools;
+        facts.arenas_after_usedpools = (uint32_t)layout->obmalloc_state.arenas - base;
+        facts.maxarenas_after_usedpools = (uint32_t)layout->obmalloc_state.maxarenas - base;
+    }
+    return facts;
+}
+
+static struct mx_error *find_pymalloc(const struct mx_runtime *runtime, struct mx_allocators *ret)
+{
+    ret->facts = pymalloc_facts(&runtime->layout);
+    return mx_arenas_find(&ret->facts, runtime->memory, runtime->modules, runtime->obmalloc_states.items,
+                          runtime->obmalloc_states.count, &ret->arenas);
+}
+
+/* Arenas are no malloc memory: nothing in them is to be taken for a chunk. */
+static struct mx_error *find_glibc(const struct mx_runtime *runtime, struct mx_allocators *ret)
+{
+    MX_ARRAY(struct mx_range) excluded = {0};
+    for (size_t i = 0; i < ret->arenas.arenas.count; i++) {
+        mx_addr start = ret->arenas.arenas.items[i].address;
+        if (!mx_array_push(&excluded, (struct mx_range){start, start + ret->facts.arena_size})) {
+            mx_array_free(&excluded);
+            return mx_error_no_memory();
+        }
+    }
+    struct mx_error *error =
+        mx_glibc_open(runtime->memory, runtime->modules, excluded.items, excluded.count, &ret->glibc);
+    mx_array_free(&excluded);
+    return error;
+}
+
+struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, struct mx_allocators *ret)
+{
+    MX_TRY(find_pymalloc(runtime, ret));
+    return find_glibc(runtime, ret);
+}
+
+void mx_allocators_close(struct mx_allocators *allocators)
+{
+    mx_glibc_close(&allocators->glibc);
+    mx_arenas_deinit(&allocators->arenas);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Brings the allocators (alloc/) and the interpreter's facts about them
+ * (cpython/) together.
+ */
+#ifndef MX_HEAP_ALLOCATORS_H
+#define MX_HEAP_ALLOCATORS_H
+
+#include "alloc/glibc.h"
+#include "alloc/pymalloc.h"
+#include "cpython/runtime.h"
+
+struct mx_allocators {
+    struct mx_pymalloc_facts facts;
+    struct mx_arenas arenas;
+    struct mx_glibc glibc;
+};
+
+struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, struct mx_allocators *ret);
+void mx_allocators_close(struct mx_allocators *allocators);
+
+#endif

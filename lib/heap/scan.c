@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Blocks to kinds. Pools are read whole, chunks by their first bytes, static
+ * data word by word.
+ */
+#include "heap/scan.h"
+
+#include "cpython/size.h"
+
+enum { STATIC_STEP = 8 };
+
+bool mx_worker_init(struct mx_worker *worker, const struct mx_scan *scan)
+{
+    *worker = (struct mx_worker){.scan = scan};
+    mx_cursor_init(&worker->cursor, scan->memory);
+    worker->tallies = mx_calloc(scan->types->types.count, sizeof(*worker->tallies));
+    return worker->tallies != NULL;
+}
+
+void mx_worker_deinit(struct mx_worker *worker)
+{
+    mx_cursor_deinit(&worker->cursor);
+    free(worker->tallies);
+    mx_array_free(&worker->pending);
+    mx_array_free(&worker->far_types);
+}
+
+static void tally(struct mx_worker *worker, uint32_t type, uint64_t size, bool tracked)
+{
+    struct mx_tally *sum = &worker->tallies[type];
+    sum->count++;
+    sum->bytes += size;
+    sum->tracked_count += tracked;
+    sum->tracked_bytes += tracked ? size : 0;
+}
+
+static bool is_dict(const struct mx_type *type)
+{
+    return type->kind == MX_KIND_DICT || type->kind == MX_KIND_ORDERED_DICT;
+}
+
+static void put_off(struct mx_worker *worker, const struct mx_found_object *found, const uint8_t *bytes, uint64_t size)
+{
+    const struct mx_layout *layout = worker->scan->classifier->layout;
+    struct mx_pending_dict pending = {
+        .keys = mx_load_u64(bytes + layout->dict.ma_keys),
+        .size = size,
+        .type = found->type,
+        .tracked = found->tracked,
+        .is_split = mx_load_u64(bytes + layout->dict.ma_values) != 0,
+    };
+    if (!mx_array_push(&worker->pending, pending))
+        worker->no_memory = true;
+}
+
+static void tally_object(struct mx_worker *worker, const struct mx_found_object *found, mx_addr object,
+                         const uint8_t *bytes, size_t available)
+{
+    const struct mx_scan *scan = worker->scan;
+    uint64_t size = scan->fixed_sizes[found->type];
+    if (!size) {
+        const struct mx_type *type = &scan->types->types.items[found->type];
+        bool needs_more = false, later = scan->live && is_dict(type);
+        size = mx_object_size(scan->types, type, object, bytes, available, later ? &needs_more : NULL);
+        if (needs_more) {
+            put_off(worker, found, bytes, size);
+            return;
+        }
+    }
+    tally(worker, found->type, size, found->tracked);
+}
+
+static uint16_t kind_of_type(struct mx_worker *worker, uint32_t type, mx_addr block)
+{
+    if (type < MX_BLOCK_FAR_TYPE)
+        return (uint16_t)type;
+    if (!mx_array_push(&worker->far_types, (struct mx_far_type){block, type}))
+        worker->no_memory = true;
+    return MX_BLOCK_FAR_TYPE;
+}
+
+/* A block in use: what is it? */
+static uint16_t scan_block(struct mx_worker *worker, mx_addr block, const uint8_t *bytes, uint64_t size,
+                           size_t available)
+{
+    struct mx_found_object found;
+    if (!bytes || !mx_classify_block(worker->scan->classifier, bytes, size, available, &found)) {
+        worker->sums.raw_blocks++;
+        worker->sums.raw_bytes += size;
+        return MX_BLOCK_RAW;
+    }
+    tally_object(worker, &found, block + found.offset, bytes + found.offset, available - found.offset);
+    return kind_of_type(worker, found.type, block);
+}
+
+static void scan_pool(struct mx_worker *worker, const struct mx_pool *pool, const uint8_t *bytes,
+                      const uint64_t *free_bits, uint16_t *kinds)
+{
+    const uint8_t *at = bytes + worker->scan->facts->header_size;
+    mx_addr block = pool->address + worker->scan->facts->header_size;
+    for (uint32_t i = 0; i < pool->carved; i++) {
+        bool is_free = free_bits[i / 64] >> (i % 64) & 1;
+        kinds[i] = is_free ? MX_BLOCK_FREE : scan_block(worker, block, at, pool->block_size, pool->block_size);
+        at += pool->block_size;
+        block += pool->block_size;
+    }
+}
+
+static void count_pool(struct mx_worker *worker, const struct mx_pool *pool)
+{
+    struct mx_size_class *class = &worker->size_classes[pool->block_size / 16 - 1];
+    uint32_t all = (worker->scan->facts->pool_size - worker->scan->facts->header_size) / pool->block_size;
+    class->block_size = pool->block_size;
+    class->pools++;
+    class->used_blocks += pool->used;
+    class->free_blocks += all - pool->used;
+    worker->sums.damaged_pools += pool->damaged;
+}
+
+static struct mx_span pool_span(const struct mx_scan *scan, const struct mx_pool *pool)
+{
+    mx_addr start = pool->address + scan->facts->header_size;
+    return (struct mx_span){.start = start,
+                            .end = start + (mx_addr)pool->carved * pool->block_size,
+                            .count = pool->carved,
+                            .block_size = pool->block_size,
+                            .kind = MX_SPAN_POOL};
+}
+
+size_t mx_scan_arena(struct mx_worker *worker, const struct mx_arena *arena, struct mx_span *spans, uint16_t *kinds)
+{
+    const struct mx_scan *scan = worker->scan;
+    uint32_t pool_size = scan->facts->pool_size;
+    size_t length = arena->pools_end - arena->pools, found = 0;
+    const uint8_t *whole = mx_cursor_view(&worker->cursor, arena->pools, length);
+    for (size_t at = 0; at + pool_size <= length; at += pool_size) {
+        struct mx_pool pool;
+        uint64_t free_bits[MX_POOL_WORDS];
+        const uint8_t *bytes = whole ? whole + at : mx_cursor_view(&worker->cursor, arena->pools + at, pool_size);
+        if (!bytes || !mx_pool_read(scan->facts, bytes, arena->pools + at, &pool, free_bits))
+            continue;
+        count_pool(worker, &pool);
+        scan_pool(worker, &pool, bytes, free_bits, kinds);
+        kinds += pool.carved;
+        spans[found++] = pool_span(scan, &pool);
+    }
+    mx_work_step(scan->work, length);
+    return found;
+}
+
+struct chunk_visit {
+    struct mx_worker *worker;
+    struct mx_listed *listed;
+};
+
+static bool visit_chunk(void *context, const struct mx_chunk *chunk, const uint8_t *bytes)
+{
+    struct chunk_visit *visit = context;
+    struct mx_worker *worker = visit->worker;
+    struct mx_listed *listed = visit->listed;
+    size_t available = chunk->size < 512 ? chunk->size : 512;
+    uint16_t kind = MX_BLOCK_FREE;
+    if (chunk->used) {
+        worker->sums.chunks++;
+        worker->sums.chunk_bytes += chunk->size;
+        kind = scan_block(worker, chunk->address, bytes, chunk->size, available);
+    }
+    uint64_t start = (chunk->address - listed->start) / 8;
+    if (start > UINT32_MAX)
+        return false;
+    if (!mx_array_push(&listed->starts, (uint32_t)start) || !mx_array_push(&listed->kinds, kind)) {
+        worker->no_memory = true;
+        return false;
+    }
+    listed->end = chunk->address + chunk->size;
+    return true;
+}
+
+void mx_scan_chunks(struct mx_worker *worker, const struct mx_glibc *glibc, const struct mx_chunk_span *span,
+                    struct mx_listed *ret)
+{
+    struct chunk_visit visit = {worker, ret};
+    ret->start = span->start;
+    ret->end = span->start;
+    mx_glibc_walk(glibc, span, &worker->cursor, worker->scan->work, visit_chunk, &visit);
+}
+
+static void scan_static_word(struct mx_worker *worker, mx_addr address, const uint8_t *bytes, size_t available,
+                             struct mx_listed *listed)
+{
+    struct mx_found_object found;
+    if (!mx_classify_static(worker->scan->classifier, bytes, available, &found))
+        return;
+    tally_object(worker, &found, address, bytes, available);
+    worker->sums.static_objects++;
+    if (!mx_array_push(&listed->starts, (uint32_t)((address - listed->start) / 8)) ||
+        !mx_array_push(&listed->kinds, kind_of_type(worker, found.type, address)))
+        worker->no_memory = true;
+}
+
+void mx_scan_static(struct mx_worker *worker, const struct mx_region *region, struct mx_listed *ret)
+{
+    ret->start = region->start;
+    ret->end = region->end;
+    const uint8_t *bytes = mx_memory_state(worker->scan->memory, region->start, region->end - region->start);
+    if (!bytes || region->end - region->start > (uint64_t)UINT32_MAX)
+        return;
+    size_t length = region->end - region->start;
+    for (size_t at = 0; at + 32 <= length; at += STATIC_STEP)
+        scan_static_word(worker, region->start + at, bytes + at, length - at, ret);
+}
+
+static int compare_pending(const void *a, const void *b)
+{
+    mx_addr left = ((const struct mx_pending_dict *)a)->keys, right = ((const struct mx_pending_dict *)b)->keys;
+    return left < right ? -1 : left > right;
+}
+
+enum { BATCH = 1024, MOST_HEADER = 64 };
+
+/* The tables are everywhere in the heap: a few bytes of each are gathered instead of fetching all their pages. */
+static void size_batch(struct mx_worker *worker, const struct mx_pending_dict *batch, size_t count)
+{
+    const struct mx_layout *layout = worker->scan->classifier->layout;
+    size_t header = (size_t)layout->dict_keys.size;
+    mx_addr tables[BATCH];
+    uint8_t headers[BATCH * MOST_HEADER];
+    for (size_t i = 0; i < count; i++)
+        tables[i] = batch[i].keys;
+    mx_memory_gather(worker->scan->memory, tables, count, header, headers, NULL);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t tables_size = mx_dict_tables_size(layout, headers + i * header, batch[i].is_split);
+        tally(worker, batch[i].type, batch[i].size + tables_size, batch[i].tracked);
+    }
+}
+
+void mx_scan_pending(struct mx_worker *worker)
+{
+    size_t count = worker->pending.count;
+    if (!count || worker->scan->classifier->layout->dict_keys.size > MOST_HEADER)
+        return;
+    qsort(worker->pending.items, count, sizeof(struct mx_pending_dict), compare_pending);
+    for (size_t at = 0; at < count && mx_work_step(worker->scan->work, 0); at += BATCH)
+        size_batch(worker, worker->pending.items + at, count - at < BATCH ? count - at : BATCH);
+}

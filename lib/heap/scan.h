@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inner loop of the census: one worker turns stretches of blocks into kinds
+ * and adds up what it saw. Workers share nothing that changes, so they need no
+ * locks; their sums are added at the end.
+ */
+#ifndef MX_HEAP_SCAN_H
+#define MX_HEAP_SCAN_H
+
+#include "alloc/glibc.h"
+#include "alloc/pymalloc.h"
+#include "cpython/classify.h"
+#include "heap/heap.h"
+
+/* What all workers of a census read. */
+struct mx_scan {
+    const struct mx_types *types;
+    const struct mx_classifier *classifier;
+    const struct mx_pymalloc_facts *facts;
+    const struct mx_memory *memory;
+    const uint64_t *fixed_sizes; /* by type: sys.getsizeof of every instance, 0 when they differ */
+    struct mx_work *work;
+    bool live; /* dicts' tables are put off: reading them one by one would fetch the heap twice */
+};
+
+/* A dict whose size was put off, for its table lies in another block. */
+struct mx_pending_dict {
+    mx_addr keys;  /* address of the table */
+    uint64_t size; /* without its tables */
+    uint32_t type;
+    bool tracked;
+    bool is_split;
+};
+
+/* Blocks of one span as the scan found them; turned into spans when all are known. */
+struct mx_listed {
+    mx_addr start, end;
+    MX_ARRAY(uint32_t) starts; /* / 8, from start */
+    MX_ARRAY(uint16_t) kinds;
+};
+
+struct mx_far_type {
+    mx_addr block; /* address of its block: ids are not known yet */
+    uint32_t type;
+};
+
+struct mx_worker {
+    const struct mx_scan *scan;
+    struct mx_cursor cursor;
+    struct mx_tally *tallies; /* by type index */
+    struct mx_heap_info sums; /* only the counters that scanning adds to */
+    struct mx_size_class size_classes[32];
+    MX_ARRAY(struct mx_pending_dict) pending;
+    MX_ARRAY(struct mx_far_type) far_types;
+    bool no_memory;
+};
+
+bool mx_worker_init(struct mx_worker *worker, const struct mx_scan *scan);
+void mx_worker_deinit(struct mx_worker *worker);
+
+/*
+ * Scans the pools of an arena. Spans go to `spans` (room for every pool), kinds one after the other to `kinds` (room
+ * for every block). Returns how many spans there are.
+ */
+size_t mx_scan_arena(struct mx_worker *worker, const struct mx_arena *arena, struct mx_span *spans, uint16_t *kinds);
+
+/* Scans the chunks of one span of malloc's. */
+void mx_scan_chunks(struct mx_worker *worker, const struct mx_glibc *glibc, const struct mx_chunk_span *span,
+                    struct mx_listed *ret);
+
+/* Scans a module's writable data for static objects; only these are listed. */
+void mx_scan_static(struct mx_worker *worker, const struct mx_region *region, struct mx_listed *ret);
+
+/* Sizes the dicts that were put off, their tables in address order. */
+void mx_scan_pending(struct mx_worker *worker);
+
+#endif

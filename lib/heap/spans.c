@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Block ids to addresses and back. The page map has two levels: one table for
+ * each GB of address space in use, with one entry a 4 KB page, so that a look-up
+ * is two loads, and one division by a constant inside a pool.
+ */
+#include "heap/spans.h"
+
+#include <string.h>
+
+enum {
+    PAGE_BITS = 12,
+    TABLE_BITS = 18, /* pages of 1 GB */
+    RECIPROCAL_BITS = 26,
+};
+
+#define TABLES ((size_t)1 << (47 - PAGE_BITS - TABLE_BITS))
+#define NO_SPAN UINT32_MAX
+
+struct page_map {
+    uint32_t *tables[(size_t)1 << (47 - PAGE_BITS - TABLE_BITS)];
+    size_t memory;
+};
+
+static int compare_spans(const void *a, const void *b)
+{
+    mx_addr left = ((const struct mx_span *)a)->start, right = ((const struct mx_span *)b)->start;
+    return left < right ? -1 : left > right;
+}
+
+static struct mx_error *number_blocks(struct mx_spans *spans)
+{
+    uint64_t next = 0;
+    for (size_t i = 0; i < spans->spans.count; i++) {
+        struct mx_span *span = &spans->spans.items[i];
+        span->first = (uint32_t)next;
+        next += span->count;
+        if (next >= MX_NO_BLOCK)
+            return mx_error_new(MX_ERROR_UNSUPPORTED, "the heap has more than 4 billion blocks, memext's limit");
+        if (span->kind == MX_SPAN_POOL)
+            span->reciprocal = ((1u << RECIPROCAL_BITS) + span->block_size - 1) / span->block_size;
+    }
+    spans->blocks = (uint32_t)next;
+    return NULL;
+}
+
+static uint32_t *page_table(struct page_map *map, mx_addr address)
+{
+    size_t index = address >> (PAGE_BITS + TABLE_BITS);
+    if (index >= TABLES)
+        return NULL;
+    if (!map->tables[index]) {
+        size_t bytes = sizeof(uint32_t) << TABLE_BITS;
+        map->tables[index] = malloc(bytes);
+        if (!map->tables[index])
+            return NULL;
+        memset(map->tables[index], 0xff, bytes);
+        map->memory += bytes;
+    }
+    return map->tables[index];
+}
+
+/* A page's entry is the first span in it; the following ones are found by stepping. */
+static bool map_span(struct page_map *map, const struct mx_span *span, uint32_t index)
+{
+    mx_addr last = (span->end - 1) >> PAGE_BITS;
+    for (mx_addr page = span->start >> PAGE_BITS; page <= last; page++) {
+        uint32_t *table = page_table(map, page << PAGE_BITS);
+        if (!table)
+            return false;
+        uint32_t *entry = &table[page & ((1u << TABLE_BITS) - 1)];
+        if (*entry == NO_SPAN)
+            *entry = index;
+    }
+    return true;
+}
+
+struct mx_error *mx_spans_seal(struct mx_spans *spans)
+{
+    if (spans->spans.count)
+        qsort(spans->spans.items, spans->spans.count, sizeof(struct mx_span), compare_spans);
+    MX_TRY(number_blocks(spans));
+    spans->pages = mx_calloc(1, sizeof(*spans->pages));
+    if (!spans->pages)
+        return mx_error_no_memory();
+    for (size_t i = 0; i < spans->spans.count; i++)
+        if (spans->spans.items[i].count && !map_span(spans->pages, &spans->spans.items[i], (uint32_t)i))
+            return mx_error_no_memory();
+    return NULL;
+}
+
+void mx_spans_deinit(struct mx_spans *spans)
+{
+    for (size_t i = 0; spans->pages && i < TABLES; i++)
+        free(spans->pages->tables[i]);
+    free(spans->pages);
+    mx_array_free(&spans->spans);
+    mx_array_free(&spans->starts);
+    *spans = (struct mx_spans){0};
+}
+
+uint64_t mx_spans_memory(const struct mx_spans *spans)
+{
+    return spans->spans.capacity * sizeof(struct mx_span) + spans->starts.capacity * sizeof(uint32_t) +
+           (spans->pages ? sizeof(*spans->pages) + spans->pages->memory : 0);
+}
+
+mx_addr mx_block_address(const struct mx_spans *spans, const struct mx_span *span, uint32_t block)
+{
+    uint32_t index = block - span->first;
+    if (span->kind == MX_SPAN_POOL)
+        return span->start + (mx_addr)index * span->block_size;
+    return span->start + (mx_addr)spans->starts.items[span->list + index] * 8;
+}
+
+uint64_t mx_block_size(const struct mx_spans *spans, const struct mx_span *span, uint32_t block)
+{
+    if (span->kind == MX_SPAN_POOL)
+        return span->block_size;
+    mx_addr start = mx_block_address(spans, span, block);
+    bool last = block - span->first + 1 == span->count;
+    return (last ? span->end : mx_block_address(spans, span, block + 1)) - start;
+}
+
+/* The last listed block that begins at or before `address`. */
+static uint32_t find_listed(const struct mx_spans *spans, const struct mx_span *span, mx_addr address)
+{
+    const uint32_t *starts = spans->starts.items + span->list;
+    uint64_t wanted = (address - span->start) / 8;
+    uint32_t low = 0, high = span->count;
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if (starts[middle] <= wanted)
+            low = middle;
+        else
+            high = middle;
+    }
+    return span->first + low;
+}
+
+static uint32_t find_in_span(const struct mx_spans *spans, const struct mx_span *span, mx_addr address)
+{
+    if (span->kind != MX_SPAN_POOL)
+        return find_listed(spans, span, address);
+    uint64_t offset = address - span->start;
+    return span->first + (uint32_t)((offset * span->reciprocal) >> RECIPROCAL_BITS);
+}
+
+uint32_t mx_spans_find(const struct mx_spans *spans, mx_addr address)
+{
+    size_t index = address >> (PAGE_BITS + TABLE_BITS);
+    if (!spans->pages || index >= TABLES || !spans->pages->tables[index])
+        return MX_NO_BLOCK;
+    uint32_t at = spans->pages->tables[index][(address >> PAGE_BITS) & ((1u << TABLE_BITS) - 1)];
+    for (; at < spans->spans.count && spans->spans.items[at].start <= address; at++)
+        if (address < spans->spans.items[at].end)
+            return find_in_span(spans, &spans->spans.items[at], address);
+    return MX_NO_BLOCK;
+}
+
+const struct mx_span *mx_spans_of(const struct mx_spans *spans, uint32_t block)
+{
+    size_t low = 0, high = spans->spans.count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (spans->spans.items[middle].first <= block)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &spans->spans.items[low];
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One stop of a process, opened: its memory, its files, its interpreter, its
+ * types. What is expensive (the heap) is opened on top of it, on demand.
+ */
+#ifndef MX_HEAP_TARGET_H
+#define MX_HEAP_TARGET_H
+
+#include "cpython/runtime.h"
+#include "cpython/type.h"
+#include "heap/allocators.h"
+#include "memory/core.h"
+#include "memory/process.h"
+
+struct mx_target {
+    struct mx_memory *memory;
+    struct mx_modules modules;
+    struct mx_threads threads;
+    struct mx_runtime runtime;
+    struct mx_types types;
+    char *path; /* of the core; NULL when live */
+    struct mx_allocators allocators;
+};
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Finding the objects of a type, all of them or those that are new.
+ */
+#include <string.h>
+
+#include "cpython/size.h"
+#include "heap/heap.h"
+#include "report/object.h"
+
+struct mx_objects {
+    MX_ARRAY(struct mx_object_ref) refs; /* all that fit the query; `shown` of them are handed out */
+    size_t skip, shown;
+    uint64_t total_bytes;
+};
+
+struct search {
+    struct mx_target *target;
+    const struct mx_heap *heap;
+    const struct mx_heap *since;
+    bool *wanted; /* by type index of `heap` */
+    struct mx_objects *objects;
+    struct mx_work work;
+};
+
+static bool choose_types(struct search *search, const char *name)
+{
+    bool any = false;
+    for (size_t i = 0; i < search->heap->types.count; i++) {
+        search->wanted[i] = !strcmp(search->heap->types.items[i].name, name);
+        any = any || search->wanted[i];
+    }
+    return any;
+}
+
+/* Whether the earlier heap has an object of the same type, by name, in the block at this address. */
+static bool was_there(const struct search *search, mx_addr object, uint32_t type)
+{
+    const struct mx_heap *since = search->since;
+    uint32_t block = mx_spans_find(&since->spans, object);
+    if (block == MX_NO_BLOCK)
+        return false;
+    uint32_t old_type = mx_heap_type_of(since, block);
+    if (old_type == MX_MAP_NONE)
+        return false;
+    mx_addr old_object = mx_heap_object(since, mx_spans_of(&since->spans, block), block, old_type);
+    return old_object == object && !strcmp(since->types.items[old_type].name, search->heap->types.items[type].name);
+}
+
+static bool take_object(struct search *search, mx_addr object, uint32_t type)
+{
+    if (search->since && was_there(search, object, type))
+        return true;
+    uint64_t size = mx_object_shallow_size(search->target, object);
+    search->objects->total_bytes += size;
+    return mx_array_push(&search->objects->refs, (struct mx_object_ref){object, size});
+}
+
+static bool search_span(struct search *search, const struct mx_span *span)
+{
+    for (uint32_t block = span->first; block < span->first + span->count; block++) {
+        uint32_t type = mx_heap_type_of(search->heap, block);
+        if (type == MX_MAP_NONE || !search->wanted[type])
+            continue;
+        if (!take_object(search, mx_heap_object(search->heap, span, block, type), type))
+            return false;
+    }
+    return true;
+}
+
+static struct mx_error *search_heap(struct search *search, const struct mx_progress *progress)
+{
+    const struct mx_spans *spans = &search->heap->spans;
+    mx_work_begin(&search->work, progress, "looking for objects", spans->blocks);
+    for (size_t i = 0; i < spans->spans.count; i++) {
+        if (!search_span(search, &spans->spans.items[i]))
+            return mx_error_no_memory();
+        if (!mx_work_step(&search->work, spans->spans.items[i].count))
+            return mx_error_cancelled();
+    }
+    return NULL;
+}
+
+static int compare_sizes(const void *a, const void *b)
+{
+    const struct mx_object_ref *left = a, *right = b;
+    if (left->size != right->size)
+        return left->size < right->size ? 1 : -1;
+    return left->address < right->address ? -1 : left->address > right->address;
+}
+
+static void order_and_limit(struct mx_objects *objects, const struct mx_object_query *query)
+{
+    size_t count = objects->refs.count;
+    if (query->order == MX_ORDER_SIZE && count)
+        qsort(objects->refs.items, count, sizeof(struct mx_object_ref), compare_sizes);
+    objects->skip = query->skip < count ? query->skip : count;
+    objects->shown = count - objects->skip;
+    if (query->limit && objects->shown > query->limit)
+        objects->shown = query->limit;
+}
+
+static struct mx_error *find(struct search *search, const struct mx_object_query *query,
+                             const struct mx_progress *progress)
+{
+    search->wanted = mx_calloc(search->heap->types.count, sizeof(*search->wanted));
+    if (!search->wanted)
+        return mx_error_no_memory();
+    if (!choose_types(search, query->type))
+        return mx_error_new(MX_ERROR_NOT_FOUND, "no type is called %s", query->type);
+    MX_TRY(search_heap(search, progress));
+    order_and_limit(search->objects, query);
+    return NULL;
+}
+
+struct mx_error *mx_objects_find(struct mx_target *target, const struct mx_heap *heap,
+                                 const struct mx_object_query *query, const struct mx_progress *progress,
+                                 struct mx_objects **ret)
+{
+    struct search search = {.target = target, .heap = heap, .since = query->since};
+    search.objects = mx_calloc(1, sizeof(*search.objects));
+    if (!search.objects)
+        return mx_error_no_memory();
+    struct mx_error *error = find(&search, query, progress);
+    free(search.wanted);
+    if (error) {
+        mx_objects_close(search.objects);
+        return error;
+    }
+    *ret = search.objects;
+    return NULL;
+}
+
+const struct mx_object_ref *mx_objects_refs(const struct mx_objects *objects, size_t *count, uint64_t *total,
+                                            uint64_t *total_bytes)
+{
+    *count = objects->shown;
+    *total = objects->refs.count;
+    *total_bytes = objects->total_bytes;
+    return objects->refs.items + objects->skip;
+}
+
+void mx_objects_close(struct mx_objects *objects)
+{
+    if (!objects)
+        return;
+    mx_array_free(&objects->refs);
+    free(objects);
+}

@@ -1,0 +1,184 @@
+"""The cases whose whole output is compared with expected/NAME.txt: each returns what a user would see."""
+import os
+import shutil
+
+CASES = {}
+
+STORY = ("py-info", "py-count '__main__.*'", "py-count -gc '__main__.*' -sort name", "py-count -limit 2",
+         "py-objects Session -limit 2", "py-show '__main__.Session#0'", "py-sizeof '__main__.Session#0'",
+         'print $py_count("__main__.Session")', "py-growth")
+
+
+def case(function):
+    CASES[function.__name__] = function
+    return function
+
+
+# ---- the five ways in ----
+
+@case
+def kernel_core(stage):
+    return stage.gdb([stage.python, "-c", stage.kernel_core()], *STORY)
+
+
+@case
+def gcore_core(stage):
+    return stage.gdb([stage.python, "-c", stage.gcore()], *STORY)
+
+
+@case
+def core_without_executable(stage):
+    return stage.gdb(["-c", stage.core()], "py-info", "py-count '__main__.*'")
+
+
+@case
+def attached(stage):
+    return stage.gdb(["-p", str(stage.leak().pid)], *STORY)
+
+
+@case
+def started_under_gdb(stage):
+    return stage.gdb(["--args", stage.python, os.path.join(os.path.dirname(__file__), "..", "demo", "leak.py"), "4"],
+                     "set breakpoint pending on", "break getppid", "run", "py-growth", "py-mark first", "continue",
+                     "py-growth -limit 3", "continue", "py-growth -since first '__main__.*'",
+                     "py-objects -new Session -limit 1", "py-growth -peek -limit 3", "kill", "py-count")
+
+
+# ---- growth ----
+
+@case
+def growth_between_cores(stage):
+    saved = os.path.join(stage.folder, "before.json")
+    return (stage.gdb(["-c", stage.core()], "py-count -json -o %s" % saved)
+            + stage.gdb(["-c", stage.later_core()], "py-growth -since %s -limit 4" % saved,
+                        "py-growth -since %s -limit 4" % stage.core(),
+                        "py-growth -since nosuchmark"))
+
+
+# ---- nothing to look at ----
+
+@case
+def before_any_target(stage):
+    return stage.gdb([], "py-info", "py-count", "py-growth", "py-mark x", "py-objects str", "py-show 0x1000",
+                     "py-sizeof 0x1000", 'print $py_count("str")', "print $py")
+
+
+@case
+def loaded_twice(stage):
+    source = "source " + os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "gdbext", "memext.py")
+    return stage.gdb(["-c", stage.core()], source, source, "py-count '__main__.*'")
+
+
+@case
+def no_such_file(stage):
+    return stage.gdb(["-c", stage.path("nothing-here")], "py-count")
+
+
+@case
+def not_a_core(stage):
+    path = stage.path("text")
+    with open(path, "w") as f:
+        f.write("no core\n" * 100)
+    return stage.gdb(["-c", path], "py-count") + stage.gdb(["-c", stage.core()], "py-growth -since %s" % path)
+
+
+@case
+def no_python(stage):
+    process = stage.other_program()
+    return stage.gdb(["-p", str(process.pid)], "py-info", "py-count", "generate-core-file %s" % stage.path("sleep.core")
+                     ) + stage.gdb(["-c", stage.path("sleep.core")], "py-info", "py-count")
+
+
+@case
+def interpreter_outside_the_range(stage):
+    return stage.gdb(["-p", str(stage.leak(python=stage.outside_range()).pid)], "py-info", "py-count")
+
+
+# ---- damaged cores ----
+
+@case
+def core_32_bit(stage):
+    return stage.gdb(["-c", stage.core()], "py-growth -since %s" % stage.forged("class32.core", 4, b"\x01"))
+
+
+@case
+def core_of_foreign_machine(stage):
+    return stage.gdb(["-c", stage.core()], "py-growth -since %s" % stage.forged("sparc.core", 18, b"\x2b\x00"))
+
+
+@case
+def core_cut_at_10_percent(stage):
+    return stage.gdb(["-c", stage.cut(10)], "py-info", "py-count -limit 1")
+
+
+@case
+def core_cut_at_60_percent(stage):
+    return stage.gdb(["-c", stage.cut(60)], "py-info", "py-count -limit 1")
+
+
+@case
+def core_cut_at_95_percent(stage):
+    return stage.gdb(["-c", stage.cut(95)], "py-info", "py-count -limit 1")
+
+
+@case
+def executable_gone(stage):
+    core, copy = stage.core_of_copied_python("python-gone")
+    os.remove(copy)
+    return stage.gdb(["-c", core], "py-info", "py-count '__main__.*'")
+
+
+@case
+def executable_replaced(stage):
+    core, copy = stage.core_of_copied_python("python-other")
+    os.remove(copy)
+    shutil.copy("/bin/true", copy)
+    return stage.gdb(["-c", core], "py-info", "py-count '__main__.*'")
+
+
+@case
+def killed_between_commands(stage):
+    work = stage.leak()
+    return stage.gdb(["-p", str(work.pid)], "py-count '__main__.*'", "shell kill -9 %d; sleep 0.3" % work.pid,
+                     "py-count '__main__.*'", "py-growth", "py-objects Session -limit 1")
+
+
+@case
+def in_the_middle_of_malloc(stage):
+    return stage.gdb(["--args", stage.python, os.path.join(os.path.dirname(__file__), "..", "demo", "leak.py"), "4"],
+                     "set breakpoint pending on", "tbreak getppid", "run", "catch syscall mmap", "continue",
+                     "py-count '__main__.*'", "kill")
+
+
+# ---- asking ----
+
+@case
+def wrong_options(stage):
+    return stage.gdb(["-c", stage.core()], "py-count -nosuch", "py-count -limit many", "py-count -sort colour",
+                     "py-objects", "py-objects NoSuchType", "py-show", "py-show 0x10", "py-show Session#999999",
+                     "py-sizeof nosuchvariable", "py-growth -since", "py-count 'nosuch*'", "py-mark",
+                     "py-count -o /nonexistent/file")
+
+
+@case
+def completion(stage):
+    return stage.gdb(["-c", stage.core()], "complete py-", "complete py-count -", "py-count Session",
+                     "complete py-count -sort ", "complete py-objects __main__.S", "complete set memext ")
+
+
+@case
+def helps(stage):
+    return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
+                     "help py-show", "help py-sizeof", "help py-info")
+
+
+@case
+def settings(stage):
+    return stage.gdb(["-c", stage.core()], "show memext", "set memext limit 1", "show memext limit", "py-count",
+                     "set memext limit nonsense")
+
+
+@case
+def values(stage):
+    return stage.gdb(["-c", stage.core()], "py-objects '__main__.Basket' -limit 1", "py-show $py", "py-show $py -depth 1",
+                     "py-show function#0", "py-show module#0 -depth 1", "py-show '__main__.Session#-1'")

@@ -1,0 +1,114 @@
+"""What is checked otherwise than by a whole expected output: JSON, files, exit status. Each returns problems."""
+import json
+import os
+
+import debugger
+
+CHECKS = {}
+ROW_KEYS = {
+    "py-count": {"type": str, "type_addr": (str, type(None)), "count": int, "bytes": int},
+    "py-growth": {"type": str, "type_addr": (str, type(None)), "count": int, "bytes": int, "count_delta": int,
+                  "bytes_delta": int},
+    "py-objects": {"addr": str, "type": str, "size": int, "refcount": int, "value": str},
+    "py-sizeof": {"addr": str, "type": str, "size": int},
+    "py-show": {"addr": str, "type": str, "size": int, "value": str},
+}
+TOP_KEYS = {"schema": str, "target": dict, "complete": bool, "warnings": list, "rows": list, "total": dict}
+
+
+def check(function):
+    CHECKS[function.__name__] = function
+    return function
+
+
+def keys_wrong(what, entry, wanted):
+    return ["%s: %s is %r" % (what, key, entry.get(key, "missing")) for key, kind in wanted.items()
+            if key not in entry or not isinstance(entry[key], kind)]
+
+
+def json_of(stage, command, target=None):
+    """With -json nothing but JSON is printed."""
+    text = stage.gdb(target or ["-c", stage.core()], command)
+    head, _, rest = text.partition("\n")
+    return json.loads(rest)
+
+
+def form(stage, command, rows):
+    answer = json_of(stage, command)
+    name = command.split()[0]
+    problems = keys_wrong(command, answer, TOP_KEYS)
+    if answer.get("schema") != "memext/%s/1" % name:
+        problems.append("%s: the schema is %r" % (command, answer.get("schema")))
+    if len(answer["rows"]) != rows:
+        problems.append("%s: %d rows instead of %d" % (command, len(answer["rows"]), rows))
+    for row in answer["rows"][:20]:
+        problems += keys_wrong(command, row, ROW_KEYS[name])
+        if "addr" in row and not row["addr"].startswith("0x"):
+            problems.append("%s: addr is %r" % (command, row["addr"]))
+    return problems
+
+
+@check
+def json_forms(stage):
+    return (form(stage, "py-count -json -limit 7", 7) + form(stage, "py-count -json '__main__.*'", 2)
+            + form(stage, "py-objects -json Session -limit 5", 5) + form(stage, "py-show -json Session#0", 1)
+            + form(stage, "py-sizeof -json Session#0", 1)
+            + form(stage, "py-growth -json -limit 3 -since %s" % stage.later_core(), 3))
+
+
+@check
+def json_of_info(stage):
+    answer = json_of(stage, "py-info -json")
+    return keys_wrong("py-info", answer, TOP_KEYS)
+
+
+@check
+def json_counts_are_exact(stage):
+    rows = {row["type"]: row for row in json_of(stage, "py-count -json '__main__.*'")["rows"]}
+    want = {"__main__.Session": 2000, "__main__.Basket": 2000}
+    return ["%s: %s instead of %d" % (name, rows.get(name), n) for name, n in want.items()
+            if rows.get(name, {}).get("count") != n]
+
+
+@check
+def json_of_a_cut_core_says_so(stage):
+    answer = json_of(stage, "py-count -json -limit 1", ["-c", stage.cut(60)])
+    return [] if answer["complete"] is False and answer["warnings"] else [
+        "complete is %r, warnings are %r" % (answer["complete"], answer["warnings"])]
+
+
+@check
+def output_goes_to_a_file(stage):
+    problems = []
+    for options, name in (("-json", "count.json"), ("", "count.txt")):
+        path = stage.path(name)
+        text = stage.gdb(["-c", stage.core()], "py-count %s -o %s -limit 3" % (options, path))
+        if not os.path.exists(path) or os.path.getsize(path) < 40:
+            problems.append("%s was not written" % path)
+        if len(text.splitlines()) != 2:
+            problems.append("-o prints more than one line: %s" % text)
+    with open(stage.path("count.json")) as f:
+        json.load(f)
+    return problems
+
+
+@check
+def python_gdb_loads_beside_it(stage):
+    """None of CPython's own GDB commands is taken: they still mean what they meant."""
+    text = stage.gdb([], "help py-bt")
+    return [] if "Undefined command" in text else ["memext defines py-bt: " + text]
+
+
+@check
+def nothing_is_written_to_the_process(stage):
+    """A process that was looked at goes on as if nothing had been."""
+    work = stage.leak()
+    stage.gdb(["-p", str(work.pid)], "py-count", "py-growth", "py-objects Session -limit 1")
+    work.command("")
+    return []
+
+
+@check
+def a_failing_last_command_fails_the_batch(stage):
+    status = debugger.run(stage.build, [], ["py-count"], stage.folder)[1]
+    return [] if status == 1 else ["gdb -batch ended with %d" % status]

@@ -1,0 +1,61 @@
+"""Running GDB as a user would, and telling its own chatter from memext's output."""
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import harness  # noqa: E402
+
+MEMEXT = os.path.join(harness.ROOT, "gdbext", "memext.py")
+
+# What GDB itself says; it differs by version and machine, and is no concern of these tests.
+CHATTER = re.compile(r"""^(?:
+    \[New\ (?:LWP|Thread) | \[Thread\ | \[Inferior\ | \[Detaching | \[Attaching
+  | Using\ host\ libthread_db | Core\ was\ generated | Program\ terminated | Attaching\ to
+  | \#[0-9]+\ | [0-9]+\t | Reading\ symbols | Breakpoint\ [0-9]+ | Thread\ [0-9]+\ | Function\ "getppid"
+  | __?[a-z_]+\ \(.*\)\ (?:at|from)\  | 0x[0-9a-f]+\ in\ | Program\ received | (?:Make\ breakpoint\ pending)
+  | Download\ failed | \(No\ debugging\ symbols | Detaching\ from | \[Current\ thread | BFD:\ warning
+  | warning:\ (?:\.dynamic|core\ file\ may | Unable\ to\ find\ lib | Error\ disabling | Loadable\ section | Memory\ read
+      | exec\ file\ is\ newer | .*has\ a\ (?:segment|LOAD) | Couldn't\ find\ general | Can't\ open\ file | File\ transfers
+      | .*:\ No\ such\ file | Selected\ architecture | Target\ and\ debugger | .*build-id | core\ file)
+)""", re.X)
+
+
+def environment(build, extra=None):
+    """For GDB: the library is that of `build`; a sanitizer's library comes first, as it demands."""
+    env = harness.ambient(dict({"MEMEXT_LIBRARY": os.path.join(build, "gdbext"), "HOME": "/nonexistent", "COLUMNS": "200"}, **(extra or {})))
+    env.update(harness.sanitizer_environment(build))
+    if os.path.basename(build) == "asan":
+        libraries = [subprocess.check_output(["gcc", "-print-file-name=" + name]).decode().strip()
+                     for name in ("libasan.so", "libubsan.so")]
+        env["LD_PRELOAD"] = ":".join(map(os.path.realpath, libraries))
+    return env
+
+
+def arguments(target, commands, memext=True):
+    """A command line; before each command's output stands "(gdb) command"."""
+    line = ["gdb", "-nx", "-q", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set style enabled off",
+            "-iex", "set width 0"] + target
+    if memext:
+        line += ["-x", MEMEXT]
+    line += ["-ex", "unset environment LD_PRELOAD"]
+    for command in commands:
+        line += ["-ex", "echo (gdb) %s\\n" % command.replace("\\", "\\\\"), "-ex", command]
+    return line
+
+
+def run(build, target, commands, folder, memext=True, seconds=120, stdin=subprocess.DEVNULL):
+    """All that a user sees but GDB's chatter, and the exit status."""
+    done = subprocess.run(arguments(target, commands, memext), cwd=folder, env=environment(build), stdin=stdin,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds)
+    text = done.stdout.decode(errors="replace").replace("\r", "\n")
+    return without_chatter(text), done.returncode
+
+
+def without_chatter(text):
+    """From the first "(gdb)" on, without GDB's own lines and empty ones."""
+    start = text.find("(gdb) ")
+    before = [line for line in text[:max(start, 0)].splitlines() if "memext" in line]
+    kept = [line for line in text[max(start, 0):].splitlines() if line.strip() and not CHATTER.match(line)]
+    return "\n".join(before + kept) + "\n"

@@ -1,0 +1,88 @@
+"""End-to-end tests: memext in real GDB.
+
+  run.py --build build/release [NAME]...            runs all, or those named
+  run.py --build build/release --record [NAME]...   writes expected/NAME.txt anew: read the diff before committing it
+
+Cases with a whole expected output are in cases.py; checks.py and terminal.py
+hold those that look at an output otherwise (JSON, files, a terminal).
+"""
+import argparse
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.dirname(HERE)]
+import cases  # noqa: E402
+import checks  # noqa: E402
+import expect  # noqa: E402
+import harness  # noqa: E402
+import stage  # noqa: E402
+import terminal  # noqa: E402
+
+# The numbers of the workload's own types are known and must be exact; those of CPython's differ by version.
+EXACT = r"__main__\.|\$[0-9]+ = "
+
+
+def expected_path(name):
+    return os.path.join(HERE, "expected", name + ".txt")
+
+
+def neutral(text, scene):
+    """Without what differs from run to run."""
+    for work in scene.running:
+        text = text.replace(str(work.pid), "{N}")
+    return text.replace(scene.folder, "DIR").replace(harness.ROOT, "ROOT").replace(scene.python, "PYTHON")
+
+
+def run_case(results, name, function, scene, record):
+    text = neutral(function(scene), scene)
+    path = expected_path(name)
+    if record:
+        with open(path, "w") as f:
+            f.write(expect.generalise(text, EXACT))
+        results.ok("e2e/%s (recorded)" % name)
+        return
+    if not os.path.exists(path):
+        results.fail("e2e/" + name, "there is no %s; make it with --record" % path)
+        return
+    with open(path) as f:
+        problems = expect.differences(f.read(), text)
+    results.check("e2e/" + name, problems)
+
+
+def run_all(results, scene, names, record):
+    jobs = [(name, lambda n=name, f=function: run_case(results, n, f, scene, record))
+            for name, function in cases.CASES.items()]
+    if not record:
+        for group in (checks.CHECKS, terminal.CHECKS):
+            jobs += [(name, lambda n=name, f=function: results.check("e2e/" + n, f(scene)))
+                     for name, function in group.items()]
+    for name, job in jobs:
+        if names and name not in names:
+            continue
+        try:
+            job()
+        except stage.Skip as why:
+            results.skip("e2e/" + name, why)
+        except Exception as error:                     # one case must not take the others along
+            results.fail("e2e/" + name, "%s: %s" % (type(error).__name__, error))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--record", action="store_true")
+    parser.add_argument("names", nargs="*")
+    a = parser.parse_args()
+    results = harness.Results()
+    with harness.Folder() as folder:
+        scene = stage.Stage(os.path.abspath(a.build), folder)
+        try:
+            run_all(results, scene, a.names, a.record)
+        finally:
+            scene.close()
+    return results.exit_status()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""What the library says (a Census) against what the interpreter said of itself (a Truth).
+
+Every function returns a list of sentences: what differs. Empty means equal.
+"""
+import array
+import json
+import re
+import subprocess
+
+POOL_LINE = re.compile(r"^\s*\d+\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*$", re.M)
+MOST_FALSE = 1 / 100000               # of all blocks
+SIZES_RIGHT = 0.999                   # of all objects
+CHUNK = 1 << 22
+
+
+class Truth:
+    """The files that workloads/truth.py wrote."""
+
+    def __init__(self, path):
+        with open(path + ".json") as f:
+            data = json.load(f)
+        self.types = {int(t, 16): name for t, name in data["types"].items()}
+        self.gc_counts = {int(t, 16): n for t, n in data["gc_counts"].items()}
+        self.targets = data["targets"]
+        words = read_words(path + ".objects")
+        self.objects = {words[i]: (words[i + 1], words[i + 2]) for i in range(0, len(words), 3)}
+        with open(path + ".malloc", errors="replace") as f:
+            self.classes = {int(size): (int(pools), int(used), int(free))
+                            for size, pools, used, free in POOL_LINE.findall(f.read())}
+
+
+class Census:
+    """What build/*/census printed about one stop. Raises RuntimeError with its message when it fails."""
+
+    def __init__(self, program, how, what, objects_path, seconds=300):
+        run = subprocess.run([program, how, str(what), objects_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             timeout=seconds)
+        if run.returncode:
+            raise RuntimeError("census %s ended with %d: %s"
+                               % (how, run.returncode, run.stderr.decode(errors="replace").strip()[-2000:]))
+        self.info, self.classes, self.all, self.tracked = {}, {}, {}, {}
+        self.warnings, self.mismatches = [], []
+        for line in run.stdout.decode(errors="surrogateescape").splitlines():
+            self.read(line.split("\t"))
+        self.types = {t: row[2] for t, row in self.all.items()}
+        words = read_words(objects_path)
+        self.objects = {words[i]: (words[i + 1], words[i + 2], words[i + 3]) for i in range(0, len(words), 4)}
+        self.listed = len(words) // 4
+
+    def read(self, fields):
+        kind = fields[0]
+        if kind == "info":
+            self.info[fields[1]] = fields[2]
+        elif kind == "class":
+            self.classes[int(fields[1])] = tuple(map(int, fields[2:5]))
+        elif kind in ("all", "tracked"):
+            getattr(self, kind)[int(fields[1])] = (int(fields[2]), int(fields[3]), fields[4])
+        elif kind == "warning":
+            self.warnings.append(fields[1])
+        elif kind == "mismatch":
+            self.mismatches.append(fields[1])
+
+    def number(self, key):
+        return int(self.info[key])
+
+
+def read_words(path):
+    words = array.array("Q")
+    with open(path, "rb") as f:
+        words.frombytes(f.read())
+    return words
+
+
+def gc_counts(truth, census):
+    """py-count -gc equals gc.get_objects() by type object, none excepted."""
+    problems = []
+    for t in sorted(set(truth.gc_counts) | set(census.tracked)):
+        want, got = truth.gc_counts.get(t, 0), census.tracked.get(t, (0,))[0]
+        if want != got:
+            name = truth.types.get(t) or census.tracked[t][2]
+            problems.append("%s at %#x: gc.get_objects() has %d, memext counts %d" % (name, t, want, got))
+    return problems
+
+
+def type_names(truth, census):
+    return ["the type at %#x is %s, memext calls it %s" % (t, truth.types[t], row[2])
+            for t, row in sorted(census.all.items()) if t in truth.types and truth.types[t] != row[2]]
+
+
+def by_type(known, objects):
+    """'3 str, 1 int' for {address: type address}; `known` has .types."""
+    counts = {}
+    for t in objects.values():
+        counts[t] = counts.get(t, 0) + 1
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join("%d %s" % (n, known.types.get(t, hex(t))) for t, n in ordered[:12])
+
+
+def closure(truth, census):
+    """Every object of the closure is found once, with the right type."""
+    problems = list(census.mismatches)
+    missing = {a: t for a, (t, _) in truth.objects.items() if a not in census.objects}
+    wrong = {a: t for a, (t, _) in truth.objects.items() if a in census.objects and census.objects[a][0] != t}
+    if missing:
+        problems.append("%d of %d objects are missing: %s; such as %s"
+                        % (len(missing), len(truth.objects), by_type(truth, missing), some(missing)))
+    if wrong:
+        problems.append("%d objects have the wrong type: %s; such as %s"
+                        % (len(wrong), by_type(truth, wrong), some(wrong)))
+    if census.listed != len(census.objects):
+        problems.append("%d objects are listed more than once" % (census.listed - len(census.objects)))
+    return problems
+
+
+def some(addresses):
+    return " ".join(hex(a) for a in sorted(addresses)[:6])
+
+
+def false_objects(truth, census, pid):
+    """
+    Objects that memext found beyond the closure are real when they could be anything's: their reference count is
+    positive, and some aligned word of the process's memory is their address. Where one of the two is not so, a raw
+    block was taken for an object. (A stale pointer can hide such a block from this test; a live object always has a
+    reference somewhere, so that nothing real is called false, but for one that only a register holds.) Objects in the
+    data of the executable and its libraries are no blocks, and not judged.
+    """
+    static, writable = spans(pid)
+    extra = {a: t for a, (t, _, _) in census.objects.items()
+             if a not in truth.objects and not any(start <= a < end for start, end in static)}
+    dead = {a: t for a, t in extra.items() if not 0 < census.objects[a][2] < 1 << 40}
+    held = referenced(pid, writable, set(extra))
+    alone = {a: t for a, t in extra.items() if a not in held and a not in dead}
+    blocks = census.number("pool_used_blocks") + census.number("chunks")
+    if len(dead) + len(alone) <= blocks * MOST_FALSE:
+        return []
+    return ["%d of %d blocks are taken for objects and %s: %s; such as %s"
+            % (len(those), blocks, why, by_type(census, those), some(those))
+            for those, why in ((dead, "have no reference count"), (alone, "nothing refers to them")) if those]
+
+
+def spans(pid):
+    """Address ranges of mapped files with the bss behind them, and of writable memory."""
+    static, writable, file_end = [], [], None
+    with open("/proc/%d/maps" % pid) as maps:
+        for line in maps:
+            fields = line.split(None, 5)
+            start, end = (int(part, 16) for part in fields[0].split("-"))
+            is_file = len(fields) > 5 and fields[5].startswith("/")
+            if is_file or start == file_end and len(fields) == 5:
+                static.append((start, end))
+            file_end = end if is_file else None
+            if fields[1].startswith("rw"):
+                writable.append((start, end))
+    return static, writable
+
+
+def referenced(pid, writable, wanted):
+    """Those of the addresses that some word of the stopped process's writable memory holds."""
+    found = set()
+    with open("/proc/%d/mem" % pid, "rb", 0) as memory:
+        for start, end in writable:
+            for at in range(start, end, CHUNK):
+                words = array.array("Q")
+                memory.seek(at)
+                words.frombytes(memory.read(min(CHUNK, end - at)))
+                found |= wanted.intersection(words)
+    return found
+
+
+def sizes(truth, census):
+    """py-sizeof equals sys.getsizeof for nearly all objects; returns (problems, notes by type)."""
+    wrong, seen = {}, 0
+    for address, (t, size) in truth.objects.items():
+        if address in census.objects:
+            seen += 1
+            if census.objects[address][1] != size:
+                wrong.setdefault(t, []).append((address, size, census.objects[address][1]))
+    notes = ["%d of %s: %#x is %d bytes for sys.getsizeof and %d for memext"
+             % ((len(those), truth.types[t]) + those[0])
+             for t, those in sorted(wrong.items(), key=lambda item: -len(item[1]))]
+    count = sum(map(len, wrong.values()))
+    if count <= seen * (1 - SIZES_RIGHT):
+        return [], notes
+    return ["%d of %d sizes differ" % (count, seen)] + notes, notes
+
+
+def size_classes(truth, census):
+    """Pools, used and free blocks of every size class."""
+    return ["size class %d: pools, used, free are %s, memext says %s" % (size, want, got)
+            for size in sorted(set(truth.classes) | set(census.classes))
+            for want, got in [(truth.classes.get(size, (0, 0, 0)), census.classes.get(size, (0, 0, 0)))]
+            if want != got]
+
+
+def same(one, other):
+    """Two views of one stop."""
+    problems = []
+    for what in ("objects", "classes", "all", "tracked"):
+        a, b = getattr(one, what), getattr(other, what)
+        differ = [key for key in set(a) | set(b) if a.get(key) != b.get(key)]
+        if differ:
+            key = min(differ)
+            problems.append("%d %s differ, such as %#x: %s and %s" % (len(differ), what, key, a.get(key), b.get(key)))
+    return problems
+
+
+def whole(census):
+    """Nothing is missing, nothing was damaged."""
+    wanted = {"complete": "1", "missing_bytes": "0", "damaged_pools": "0"}
+    return ["%s is %s" % (key, census.info[key]) for key in wanted if census.info[key] != wanted[key]] + [
+        "warning: " + text for text in census.warnings]

@@ -1,0 +1,132 @@
+"""Compares the library with one interpreter's own answers.
+
+  run.py --build build/release --python /usr/bin/python3.11 [--case NAME]
+  run.py --build build/release --refused         names the interpreters that cannot be used, and why
+
+Each case is one process at one stop, looked at live, through a gcore core and
+through a kernel core.
+"""
+import argparse
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.dirname(HERE)]
+import harness  # noqa: E402
+import interpreters  # noqa: E402
+import compare  # noqa: E402
+
+
+class Case:
+    def __init__(self, name, arguments, env=None, options=(), allocator="pymalloc", expect=None):
+        self.name, self.arguments, self.env, self.options = name, arguments, env, list(options)
+        self.allocator = allocator
+        self.expect = dict(expect or {}, allocator=allocator)
+
+    def command(self, python):
+        return [python] + self.options + harness.workload(python, *self.arguments)[1:]
+
+
+def cases(small):
+    """`small` is for sanitizer builds, which are several times slower."""
+    units, rows = ("300", "500") if small else ("2000", "4000")
+    return [
+        Case("mixed", ["mixed.py", "--units", units, "--threads", "2"], expect={"python_threads": "3"}),
+        Case("app", ["app.py", "--rows", rows]),
+        Case("malloc", ["mixed.py", "--units", "300", "--threads", "0"], {"PYTHONMALLOC": "malloc"},
+             allocator="malloc"),
+        Case("malloc_debug", ["mixed.py", "--units", "300", "--threads", "0"], {"PYTHONMALLOC": "malloc_debug"},
+             allocator="malloc + debug hooks"),
+        Case("debug", ["mixed.py", "--units", "300", "--threads", "0"], {"PYTHONMALLOC": "debug"},
+             allocator="pymalloc + debug hooks"),
+        Case("dev", ["mixed.py", "--units", "300", "--threads", "0"], options=["-X", "dev"],
+             allocator="pymalloc + debug hooks"),
+        Case("threads", ["mixed.py", "--units", "50", "--threads", "20"], expect={"python_threads": "21"}),
+    ]
+
+
+class Stop:
+    """One process at one stop, and its censuses."""
+
+    def __init__(self, results, build, interpreter, case):
+        self.results, self.case = results, case
+        self.program = os.path.join(build, "census")
+        self.prefix = "truth/%s/%s" % (interpreter.name, case.name)
+        self.interpreter = interpreter
+
+    def run(self):
+        with harness.Folder() as folder:
+            self.folder = folder
+            with harness.Workload(self.case.command(self.interpreter.path), folder, self.case.env) as work:
+                work.truth(os.path.join(folder, "truth"))
+                work.stop()
+                self.truth = compare.Truth(os.path.join(folder, "truth"))
+                self.look(work)
+
+    def look(self, work):
+        live = self.judge("live", "live", work.pid)
+        if live:
+            self.check("live", "no false objects", compare.false_objects(self.truth, live, work.pid))
+        others = [("gcore", self.judge("gcore", "core", work.gcore(os.path.join(self.folder, "gcore"))))]
+        refusal = harness.kernel_cores()
+        if refusal:
+            self.results.skip("%s/kernel core" % self.prefix, refusal)
+        else:
+            others.append(("kernel core", self.judge("kernel core", "core",
+                                                     work.abort(os.path.join(self.folder, "kernel")))))
+        for form, census in others:
+            if live and census:
+                self.check(form, "same as live", compare.same(live, census))
+
+    def judge(self, form, how, what):
+        try:
+            census = compare.Census(self.program, how, what, os.path.join(self.folder, "objects"))
+        except RuntimeError as error:
+            self.check(form, "opens", [str(error)])
+            return None
+        truth = self.truth
+        wrong, notes = compare.sizes(truth, census)
+        self.check(form, "whole", compare.whole(census))
+        self.check(form, "facts", self.facts(census))
+        self.check(form, "gc counts", compare.gc_counts(truth, census))
+        self.check(form, "type names", compare.type_names(truth, census))
+        self.check(form, "closure", compare.closure(truth, census))
+        self.check(form, "sizes", wrong)
+        self.check(form, "size classes", compare.size_classes(truth, census))
+        for note in notes:
+            print("size: " + note)
+        return census
+
+    def facts(self, census):
+        want = dict(self.case.expect, python_version=self.interpreter.text)
+        return ["%s is %s, memext says %s" % (key, want[key], census.info.get(key))
+                for key in sorted(want) if census.info.get(key) != want[key]]
+
+    def check(self, form, what, problems):
+        self.results.check("%s/%s/%s" % (self.prefix, form, what), problems)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--python")
+    parser.add_argument("--case")
+    parser.add_argument("--refused", action="store_true")
+    a = parser.parse_args()
+    results = harness.Results()
+    if a.refused:
+        for one in interpreters.find():
+            if one.refused:
+                results.skip("truth/%s" % one.name, one.refused)
+        results.ok("truth/interpreters searched")
+        return results.exit_status()
+    build = os.path.abspath(a.build)
+    interpreter = interpreters.Interpreter(a.python)
+    for case in cases(os.path.basename(build) == "asan"):
+        if a.case in (None, case.name):
+            Stop(results, build, interpreter, case).run()
+    return results.exit_status()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
