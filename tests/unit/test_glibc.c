@@ -132,11 +132,12 @@ static void put_thread_heaps(struct forged *forged)
 
 enum { PLAIN_MAPPED = 0x1000, ALIGNED_MAPPED = 0x22000, EXCLUDED = 0x50000 };
 
+/* One plain chunk; one from memalign, which was shrunk since, so that the header in front is stale. */
 static void put_mapped(struct forged *forged)
 {
     mx_addr aligned = mapped_at + ALIGNED_MAPPED;
     put_chunk(forged, mapped_at + PLAIN_MAPPED, 0x21000, MMAPPED, 0);
-    put_chunk(forged, aligned, 0x23000, MMAPPED, 0);
+    put_chunk(forged, aligned, 0x3f000, MMAPPED, 0);
     put_chunk(forged, aligned + 1008, 0x23000 - 1008, MMAPPED, 1008);
     put_chunk(forged, mapped_at + 0x46000, 0x21000, MMAPPED, 0); /* does not fit before the excluded range */
     put_chunk(forged, mapped_at + 0x47000, 0x1008, MMAPPED, 0);  /* no whole pages */
