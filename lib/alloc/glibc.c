@@ -44,6 +44,7 @@ struct opener {
     uint64_t state_from_bins;
     MX_ARRAY(struct mx_range) taken;   /* where no mmapped chunk is looked for */
     MX_ARRAY(struct mx_range) tcaches; /* user memory that may be a tcache: start, and end = start + chunk size */
+    bool in_pieces;                    /* brk failed, so main_arena went on in mmapped segments */
     bool no_memory;
 };
 
@@ -164,20 +165,22 @@ static bool ends_heap(struct opener *opener, mx_addr chunk, mx_addr end)
 
 /*
  * Makes spans of the chunks in [start, limit). `fenced`: limit is the end of the memory, not a chunk, and fenceposts or
- * a top end the chunks before it.
+ * a top end the chunks before it. Returns where they ended.
  */
-static void add_spans(struct opener *opener, mx_addr start, mx_addr limit, uint32_t arena, bool fenced)
+static mx_addr add_spans(struct opener *opener, mx_addr start, mx_addr limit, uint32_t arena, bool fenced)
 {
+    mx_addr end = start;
     for (int i = 0; start && start < limit && i < MOST_RESYNCS; i++) {
-        mx_addr end = follow_chunks(opener, start, limit);
+        end = follow_chunks(opener, start, limit);
         add_span(opener, start, end, arena);
         if (end == limit || (fenced && ends_heap(opener, end, limit)))
-            return;
+            return end;
         bool foreign = size_at(opener, end) == FENCEPOST;
         start = resynchronise(opener, end, limit);
         /* Somebody else called sbrk: malloc fenced its old top off and went on behind the other's memory. */
         opener->ret->walk_errors += !(foreign && start);
     }
+    return end;
 }
 
 static uint64_t top_size(const struct opener *opener, mx_addr top)
@@ -186,28 +189,6 @@ static uint64_t top_size(const struct opener *opener, mx_addr top)
     if (!mx_chunk_peek(opener->memory, top, sizeof(header), header))
         return 0;
     return mx_load_u64(header + 8) & ~(uint64_t)MX_CHUNK_FLAGS;
-}
-
-/*
- * Where brk failed, malloc went on in mmapped memory: the brk heap then ends in fenceposts, and top's own mapping is
- * walked from its beginning when chunks begin there.
- */
-static void add_main_pieces(struct opener *opener, const struct mx_glibc_arena *arena)
-{
-    const struct mx_region *home = mx_memory_region(opener->memory, arena->top);
-    for (size_t i = 0; i < opener->memory->regions.count; i++) {
-        const struct mx_region *region = &opener->memory->regions.items[i];
-        if (!(region->flags & MX_REGION_HEAP) || region == home || !mx_chunk_anonymous(region))
-            continue;
-        add_taken(opener, region->start, region->end);
-        add_spans(opener, region->start, region->end, 0, true);
-    }
-    if (!home)
-        return;
-    if (mx_chunk_plausible(opener->memory, home->start, arena->top))
-        add_spans(opener, home->start, arena->top, 0, false);
-    else
-        opener->ret->walk_errors++;
 }
 
 static void add_main_spans(struct opener *opener, const struct mx_glibc_arena *arena)
@@ -222,7 +203,7 @@ static void add_main_spans(struct opener *opener, const struct mx_glibc_arena *a
         add_taken(opener, start, end < region_end ? end : region_end);
         add_spans(opener, start, arena->top, 0, false);
     } else {
-        add_main_pieces(opener, arena);
+        opener->in_pieces = true;
     }
 }
 
@@ -397,6 +378,57 @@ static int by_value(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+static void sort_taken(struct opener *opener)
+{
+    if (opener->taken.items)
+        qsort(opener->taken.items, opener->taken.count, sizeof(*opener->taken.items), by_start);
+}
+
+/* Whether main_arena's chunks begin at `page`: nothing is in front of the first, and no flag but PREV_INUSE is set. */
+static bool begins_segment(struct opener *opener, mx_addr page, mx_addr limit)
+{
+    uint8_t header[MX_CHUNK_HEADER];
+    return mx_chunk_peek(opener->memory, page, sizeof(header), header) && !mx_load_u64(header) &&
+           (mx_load_u64(header + 8) & MX_CHUNK_FLAGS) == MX_CHUNK_PREV_INUSE &&
+           mx_chunk_plausible(opener->memory, page, limit);
+}
+
+/* Adds the segments of main_arena in [page, limit), which nothing else has taken. Each ends in fenceposts or in top. */
+static void add_segments(struct opener *opener, mx_addr page, mx_addr limit)
+{
+    mx_addr top = opener->ret->arenas.items[0].top;
+    while (page < limit) {
+        mx_addr end = page, stop = top > page && top < limit ? top : limit;
+        if (begins_segment(opener, page, stop)) {
+            end = add_spans(opener, page, stop, 0, stop != top);
+            uint64_t left = end == top ? top_size(opener, top) : 0;
+            end = left < limit - end ? end + left : limit;
+            add_taken(opener, page, end);
+        }
+        mx_addr last_page = end & ~(mx_addr)(PAGE - 1);
+        page = limit - last_page > PAGE ? last_page + PAGE : limit;
+    }
+}
+
+/* Where brk failed, malloc went on in mmapped segments, which nothing lists: looks for them where nothing else is. */
+static void add_main_pieces(struct opener *opener)
+{
+    size_t next = 0, taken = opener->taken.count;
+    for (size_t i = 0; i < opener->memory->regions.count; i++) {
+        const struct mx_region *region = &opener->memory->regions.items[i];
+        mx_addr at = (region->start + PAGE - 1) & ~(mx_addr)(PAGE - 1);
+        if (!mx_chunk_anonymous(region) || (region->flags & MX_REGION_STACK))
+            continue;
+        for (; next < taken && opener->taken.items[next].start < region->end; next++) {
+            struct mx_range range = opener->taken.items[next];
+            add_segments(opener, at, range.start);
+            at = range.end > at ? (range.end + PAGE - 1) & ~(mx_addr)(PAGE - 1) : at;
+        }
+        add_segments(opener, at, region->end);
+    }
+    sort_taken(opener);
+}
+
 static void add_tcaches(struct opener *opener)
 {
     for (size_t i = 0; i < opener->tcaches.count && !opener->no_memory; i++) {
@@ -495,8 +527,9 @@ struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_m
     for (size_t i = 0; ret->found && i < excluded_count; i++)
         add_taken(&opener, excluded[i].start, excluded[i].end);
     if (ret->found && !opener.no_memory) {
-        if (opener.taken.items)
-            qsort(opener.taken.items, opener.taken.count, sizeof(*opener.taken.items), by_start);
+        sort_taken(&opener);
+        if (opener.in_pieces)
+            add_main_pieces(&opener);
         opener.no_memory |= !mx_chunk_find_mmapped(ret, opener.taken.items, opener.taken.count);
         add_tcaches(&opener);
         if (ret->spans.items)

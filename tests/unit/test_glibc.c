@@ -368,6 +368,26 @@ static void test_what_is_no_tcache(void)
     dispose(&forged);
 }
 
+/* brk failed at some time: main_arena's memory is no longer one piece, and nothing lists the pieces. */
+static void test_main_arena_in_pieces(void)
+{
+    static struct forged forged;
+    const mx_addr piece = mapped_at + 0x48000;
+    forge(&forged, 112, true, true, true);
+    put(&forged, forged.bins + 2072, 0x100000);
+    mx_addr chunk = put_chunk(&forged, piece, 0x1000, PREV_INUSE, 0);
+    chunk = put_chunk(&forged, chunk, 0xfe0, PREV_INUSE, 0);
+    put_chunk(&forged, put_chunk(&forged, chunk, 16, PREV_INUSE, 0), 16, PREV_INUSE, 0);
+    walk(&forged);
+    CU_ASSERT_EQUAL(forged.glibc.walk_errors, 0);
+    expect_brk_heap(&forged);
+    expect_mapped(&forged);
+    expect(&forged, piece + 16, 0xff8, true);
+    expect(&forged, piece + 0x1010, 0xfd8, true);
+    CU_ASSERT_EQUAL(forged.seen_count, 15);
+    dispose(&forged);
+}
+
 /* The ring leads nowhere, or in a circle without main_arena. */
 static void test_broken_ring_ends(void)
 {
@@ -443,6 +463,7 @@ void suite_glibc(CU_pSuite suite)
     CU_ADD_TEST(suite, test_chains_that_run_in_circles_end);
     CU_ADD_TEST(suite, test_chains_that_leave_the_heap_end);
     CU_ADD_TEST(suite, test_what_is_no_tcache);
+    CU_ADD_TEST(suite, test_main_arena_in_pieces);
     CU_ADD_TEST(suite, test_broken_ring_ends);
     CU_ADD_TEST(suite, test_without_main_arena);
     CU_ADD_TEST(suite, test_other_allocators_are_named);
