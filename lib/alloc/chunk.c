@@ -71,6 +71,15 @@ bool mx_chunk_step(struct mx_chunk_reader *reader, mx_addr chunk, mx_addr limit,
     return true;
 }
 
+/* Two chunks of nothing but a header: what malloc leaves where its memory ends for now. */
+static bool are_fenceposts(const struct mx_memory *memory, mx_addr chunk)
+{
+    uint8_t headers[2 * MX_CHUNK_HEADER];
+    return mx_chunk_peek(memory, chunk, sizeof(headers), headers) &&
+           (mx_load_u64(headers + 8) & ~(uint64_t)MX_CHUNK_FLAGS) == MX_CHUNK_HEADER &&
+           (mx_load_u64(headers + 24) & ~(uint64_t)MX_CHUNK_FLAGS) <= MX_CHUNK_HEADER;
+}
+
 /* Jumps by sizes that may be nonsense must not drag a live target's window along: headers are read one by one. */
 bool mx_chunk_plausible(const struct mx_memory *memory, mx_addr chunk, mx_addr limit)
 {
@@ -79,6 +88,8 @@ bool mx_chunk_plausible(const struct mx_memory *memory, mx_addr chunk, mx_addr l
         return false;
     for (int i = 0; i < PLAUSIBLE_STEPS && chunk != limit; i++) {
         uint64_t field = mx_load_u64(header + 8), size = field & ~(uint64_t)MX_CHUNK_FLAGS;
+        if (i > 0 && size == MX_CHUNK_HEADER)
+            return are_fenceposts(memory, chunk);
         if (!size_fits(field, limit - chunk) || !mx_chunk_peek(memory, chunk + size, sizeof(header), header))
             return false;
         if (!(mx_load_u64(header + 8) & MX_CHUNK_PREV_INUSE) && mx_load_u64(header) != size)
