@@ -405,7 +405,8 @@ static void add_segments(struct opener *opener, mx_addr page, mx_addr limit)
             end = left < limit - end ? end + left : limit;
             add_taken(opener, page, end);
         }
-        mx_addr last_page = end & ~(mx_addr)(PAGE - 1);
+        mx_addr seen = end > page ? end - 1 : page;
+        mx_addr last_page = seen & ~(mx_addr)(PAGE - 1);
         page = limit - last_page > PAGE ? last_page + PAGE : limit;
     }
 }
@@ -488,6 +489,11 @@ static void open_arenas(struct opener *opener, const struct mx_modules *modules)
     if (!libc) {
         bool musl = find_module(modules, musls, &which);
         snprintf(ret->name, sizeof(ret->name), "%s (not walked)", musl ? "musl" : "unknown malloc, no libc.so.6");
+        /* A core may be cut so short that it names no module at all. */
+        if (!modules->modules.count)
+            add_without_main_arena(opener);
+        if (ret->found)
+            snprintf(ret->name, sizeof(ret->name), "glibc (by its heap only)");
         return;
     }
     find_module(modules, others, &other);

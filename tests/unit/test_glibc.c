@@ -378,13 +378,16 @@ static void test_main_arena_in_pieces(void)
     mx_addr chunk = put_chunk(&forged, piece, 0x1000, PREV_INUSE, 0);
     chunk = put_chunk(&forged, chunk, 0xfe0, PREV_INUSE, 0);
     put_chunk(&forged, put_chunk(&forged, chunk, 16, PREV_INUSE, 0), 16, PREV_INUSE, 0);
+    chunk = put_chunk(&forged, piece + 0x2000, 0x1fe0, PREV_INUSE, 0);
+    put_chunk(&forged, put_chunk(&forged, chunk, 16, PREV_INUSE, 0), 16, PREV_INUSE, 0);
     walk(&forged);
     CU_ASSERT_EQUAL(forged.glibc.walk_errors, 0);
     expect_brk_heap(&forged);
     expect_mapped(&forged);
+    expect(&forged, piece + 0x2010, 0x1fd8, true);
     expect(&forged, piece + 16, 0xff8, true);
     expect(&forged, piece + 0x1010, 0xfd8, true);
-    CU_ASSERT_EQUAL(forged.seen_count, 15);
+    CU_ASSERT_EQUAL(forged.seen_count, 16);
     dispose(&forged);
 }
 
@@ -424,6 +427,11 @@ static void test_without_main_arena(void)
     expect(&forged, FREE + 16, 0x4f8, false);
     expect(&forged, CACHED + 16, 0x38, false);
     expect(&forged, new_heap_at + forged.thread_arena - old_heap_at + 16, 0x78, true);
+    mx_glibc_close(&forged.glibc);
+    forged.list.modules.count = 0;
+    walk(&forged);
+    CU_ASSERT_STRING_EQUAL(forged.glibc.name, "glibc (by its heap only)");
+    expect(&forged, LIVE + 16, 0x38, true);
     dispose(&forged);
 }
 
