@@ -141,7 +141,7 @@ bool mx_chunk_chain(struct mx_glibc *glibc, mx_addr user, uint64_t size, uint64_
 }
 
 /* How many chunks a bin holds, by the struct's counts. */
-static uint64_t bin_count(const uint8_t *tcache, unsigned bin, bool wide)
+static uint64_t bin_count(const uint8_t *tcache, size_t bin, bool wide)
 {
     return wide ? mx_load_u16(tcache + bin * 2) : tcache[bin];
 }
@@ -154,12 +154,12 @@ bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)
     unsigned misfits = 0;
     if (!mx_chunk_peek(glibc->memory, user, counts + TCACHE_ENTRIES, tcache))
         return true;
-    for (unsigned bin = 0; bin < TCACHE_BINS; bin++) {
+    for (size_t bin = 0; bin < TCACHE_BINS; bin++) {
         mx_addr entry = mx_load_u64(tcache + counts + bin * 8);
         misfits += entry % 16 || !entry != !bin_count(tcache, bin, wide);
     }
     /* One bin may be half changed when the target was stopped inside malloc. */
-    for (unsigned bin = 0; bin < TCACHE_BINS && misfits <= 1; bin++) {
+    for (size_t bin = 0; bin < TCACHE_BINS && misfits <= 1; bin++) {
         mx_addr entry = mx_load_u64(tcache + counts + bin * 8);
         uint64_t most = bin_count(tcache, bin, wide) + 1;
         if (entry && !mx_chunk_chain(glibc, entry, (bin + 2) * 16, 0, most < MOST_CACHED ? most : MOST_CACHED))

@@ -59,8 +59,9 @@ static int count_rings(const struct mx_memory *memory, const uint8_t *bytes, mx_
 {
     int misfits = 0, bin = 0;
     for (; bin < BIN_COUNT && misfits <= most; bin++) {
-        mx_addr head = bins + (mx_addr)bin * 16 - 16;
-        mx_addr fd = mx_load_u64(bytes + bin * 16), bk = mx_load_u64(bytes + bin * 16 + 8);
+        size_t at = (size_t)bin * 16;
+        mx_addr head = bins + at - 16;
+        mx_addr fd = mx_load_u64(bytes + at), bk = mx_load_u64(bytes + at + 8);
         if (fd == head && bk == head)
             continue;
         uint8_t first[32], last[32];
@@ -247,7 +248,7 @@ static void add_fastbins(struct opener *opener, mx_addr bins, uint64_t system_me
     uint8_t heads[FASTBIN_COUNT * 8];
     if (!mx_chunk_peek(opener->memory, bins - FASTBINS_BEFORE, sizeof(heads), heads))
         return;
-    for (unsigned bin = 0; bin < FASTBIN_COUNT; bin++) {
+    for (size_t bin = 0; bin < FASTBIN_COUNT; bin++) {
         mx_addr chunk = mx_load_u64(heads + bin * 8);
         if (chunk && !mx_chunk_chain(opener->ret, chunk + MX_CHUNK_HEADER, (bin + 2) * 16, MX_CHUNK_HEADER,
                                      system_mem / MX_CHUNK_LEAST + 1))
@@ -267,7 +268,7 @@ static void add_arena(struct opener *opener, mx_addr address, mx_addr *ret_next)
         !mx_chunk_peek(opener->memory, bins + NEXT_AFTER, sizeof(rest), rest))
         return;
     arena.top = mx_load_u64(top);
-    arena.system_mem = mx_load_u64(rest + SYSTEM_MEM_AFTER - NEXT_AFTER);
+    arena.system_mem = mx_load_u64(rest + (SYSTEM_MEM_AFTER - NEXT_AFTER));
     *ret_next = mx_load_u64(rest);
     if (!mx_array_push(&opener->ret->arenas, arena)) {
         opener->no_memory = true;

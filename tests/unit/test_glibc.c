@@ -84,7 +84,7 @@ enum { LAST = FREE + 0x500, TOP = LAST + 0x60 };
 
 static void put_brk_heap(struct forged *forged)
 {
-    mx_addr bin = forged->bins + 96 * 16, counts = TCACHE + 16, entries = counts + (forged->wide ? 128 : 64);
+    mx_addr bin = forged->bins + 0x600, counts = TCACHE + 16, entries = counts + (forged->wide ? 128 : 64);
     put_chunk(forged, TCACHE, 0x290, PREV_INUSE, 0);
     if (!forged->wide) {
         /* The smaller struct, and a live chunk behind it. */
@@ -99,8 +99,8 @@ static void put_brk_heap(struct forged *forged)
     put_chunk(forged, FREE, 0x500, PREV_INUSE, 0);
     put_chunk(forged, LAST, 0x60, 0, 0x500);
     put_chunk(forged, TOP, brk_at + sizeof(forged->brk) - TOP, PREV_INUSE, 0);
-    cache_chunk(forged, entries + 2 * 8, CACHED + 16, 0);
-    cache_chunk(forged, entries + 2 * 8, CACHED + 0x50, 0);
+    cache_chunk(forged, entries + 16, CACHED + 16, 0);
+    cache_chunk(forged, entries + 16, CACHED + 0x50, 0);
     *at(forged, counts + (forged->wide ? 2 * 2 : 2)) = 2;
     cache_chunk(forged, forged->bins - 96 + 8, FAST + 16, 16);
     cache_chunk(forged, forged->bins - 96 + 8, FAST + 0x40, 16);
