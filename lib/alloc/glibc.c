@@ -469,7 +469,7 @@ static const struct mx_module *find_module(const struct mx_modules *modules, con
     for (size_t i = 0; i < modules->modules.count; i++) {
         const char *name = base_name(modules->modules.items[i].path);
         for (const char *const *prefix = prefixes; *prefix; prefix++) {
-            if (strncmp(name, *prefix, strlen(*prefix)))
+            if (strncmp(name, *prefix, strlen(*prefix)) != 0)
                 continue;
             *ret_which = *prefix;
             return &modules->modules.items[i];

@@ -125,15 +125,12 @@ static void test_damaged_chains_end(void)
     static uint8_t bytes[16384];
     struct mx_pool pool;
     uint64_t bits[MX_POOL_WORDS];
-    const mx_addr wrong[] = {POOL_AT + 48,              /* a circle */
-                             POOL_AT + 48 + 64,         /* a shorter one */
-                             POOL_AT + 48 + 64 * 3 + 8, /* inside a block */
-                             POOL_AT + 8,               /* the header */
-                             POOL_AT + 48 + 64 * 100,   /* not carved yet */
-                             POOL_AT + 16384 + 48,
-                             1,
-                             UINT64_MAX,
-                             0xdddddddddddddddd};
+    const mx_addr wrong[] = {POOL_AT + 48,          /* a circle */
+                             POOL_AT + 48 + 64,     /* a shorter one */
+                             POOL_AT + 48 + 0xc8,   /* inside a block */
+                             POOL_AT + 8,           /* the header */
+                             POOL_AT + 48 + 0x1900, /* not carved yet */
+                             POOL_AT + 16384 + 48,  1, UINT64_MAX, 0xdddddddddddddddd};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         make_pool(&large_pools, bytes, 3, 100);
         free_block(bytes, POOL_AT, 0);
@@ -277,6 +274,8 @@ static void forge(struct forged *forged)
     for (int i = 0; i < 2; i++) {
         forged->arenas[i] = calloc(1, ARENA_SIZE);
         CU_ASSERT_PTR_NOT_NULL_FATAL(forged->arenas[i]);
+        if (!forged->arenas[i])
+            return;
         put_pools(forged, i, i ? 5 : 2);
         put_arena(forged, i ? 5 : 2, i, 40, 1);
         add_region(forged, arena_at[i], ARENA_SIZE, forged->arenas[i], 0);
@@ -365,7 +364,7 @@ static void test_arenas_that_contradict_themselves(void)
     const uint64_t wrong[] = {1, arena_at[0] + 16, UINT64_MAX - 4095, 0x7f0000400000};
     forge(&forged);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
-        put64(forged.heap + (TABLE_AT - HEAP_AT) + 2 * 48, wrong[i]);
+        put64(forged.heap + (TABLE_AT - HEAP_AT) + 0x60, wrong[i]);
         CU_ASSERT_PTR_NULL_FATAL(mx_arenas_find(&with_state, forged.memory, &forged.modules, &state, 1, &found));
         CU_ASSERT_EQUAL(found.arenas.count, 1);
         mx_arenas_deinit(&found);
