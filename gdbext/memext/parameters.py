@@ -9,8 +9,9 @@ class Parameter(gdb.Parameter):
     """One setting; its class tells name, kind, default and texts."""
 
     def __init__(self, name, kind, default, summary, text, sequence=None, changed=None):
-        self.__doc__ = self.set_doc = "Set %s.\n\n%s" % (summary, text)
-        self.show_doc = "Show %s.\n\n%s" % (summary, text)
+        self.__doc__ = text
+        self.set_doc = "Set %s." % summary
+        self.show_doc = "Show %s." % summary
         self.setting = name
         self.summary = summary
         self.changed = changed
