@@ -43,10 +43,12 @@ static bool may_read(const struct subject *subject)
     return !subject->needs_more;
 }
 
-/* A word elsewhere in the target, 0 when it is not to be had. */
+/* A word of the target, 0 when it is not to be had; one inside the object (an embedded frame) is at hand. */
 static uint64_t word_at(const struct subject *subject, mx_addr address)
 {
     uint64_t word = 0;
+    if (address - subject->address < subject->available && subject->available - (address - subject->address) >= 8)
+        return mx_load_u64(subject->bytes + (address - subject->address));
     if (may_read(subject))
         mx_memory_u64(subject->memory, address, &word);
     return word;

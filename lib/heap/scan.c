@@ -34,17 +34,21 @@ static void tally(struct mx_worker *worker, uint32_t type, uint64_t size, bool t
     sum->tracked_bytes += tracked ? size : 0;
 }
 
-static void put_off(struct mx_worker *worker, const struct mx_found_object *found, mx_addr object, const uint8_t *bytes,
-                    uint64_t size)
+static bool is_dict(const struct mx_type *type)
+{
+    return type->kind == MX_KIND_DICT || type->kind == MX_KIND_ORDERED_DICT;
+}
+
+static void put_off(struct mx_worker *worker, const struct mx_found_object *found, const uint8_t *bytes, uint64_t size)
 {
     const struct mx_layout *layout = worker->scan->classifier->layout;
-    uint8_t kind = worker->scan->types->types.items[found->type].kind;
-    struct mx_pending_size pending = {.at = object, .size = size, .type = found->type, .tracked = found->tracked};
-    if (kind == MX_KIND_DICT || kind == MX_KIND_ORDERED_DICT) {
-        pending.is_dict = true;
-        pending.at = mx_load_u64(bytes + layout->dict.ma_keys);
-        pending.is_split = mx_load_u64(bytes + layout->dict.ma_values) != 0;
-    }
+    struct mx_pending_dict pending = {
+        .keys = mx_load_u64(bytes + layout->dict.ma_keys),
+        .size = size,
+        .type = found->type,
+        .tracked = found->tracked,
+        .is_split = mx_load_u64(bytes + layout->dict.ma_values) != 0,
+    };
     if (!mx_array_push(&worker->pending, pending))
         worker->no_memory = true;
 }
@@ -55,11 +59,11 @@ static void tally_object(struct mx_worker *worker, const struct mx_found_object 
     const struct mx_scan *scan = worker->scan;
     uint64_t size = scan->fixed_sizes[found->type];
     if (!size) {
-        bool needs_more = false;
         const struct mx_type *type = &scan->types->types.items[found->type];
-        size = mx_object_size(scan->types, type, object, bytes, available, scan->live ? &needs_more : NULL);
+        bool needs_more = false, later = scan->live && is_dict(type);
+        size = mx_object_size(scan->types, type, object, bytes, available, later ? &needs_more : NULL);
         if (needs_more) {
-            put_off(worker, found, object, bytes, size);
+            put_off(worker, found, bytes, size);
             return;
         }
     }
@@ -208,36 +212,25 @@ void mx_scan_static(struct mx_worker *worker, const struct mx_region *region, st
 
 static int compare_pending(const void *a, const void *b)
 {
-    mx_addr left = ((const struct mx_pending_size *)a)->at, right = ((const struct mx_pending_size *)b)->at;
+    mx_addr left = ((const struct mx_pending_dict *)a)->keys, right = ((const struct mx_pending_dict *)b)->keys;
     return left < right ? -1 : left > right;
-}
-
-static uint64_t whole_size(const struct mx_scan *scan, const struct mx_pending_size *pending)
-{
-    enum { ENOUGH = 64 };
-    const uint8_t *bytes = mx_memory_view(scan->memory, pending->at, ENOUGH);
-    const struct mx_type *type = &scan->types->types.items[pending->type];
-    return bytes ? mx_object_size(scan->types, type, pending->at, bytes, ENOUGH, NULL) : pending->size;
 }
 
 enum { BATCH = 1024, MOST_HEADER = 64 };
 
-/* Dicts' tables are everywhere in the heap: a few bytes of each are gathered instead of fetching all their pages. */
-static void size_batch(struct mx_worker *worker, const struct mx_pending_size *batch, size_t count)
+/* The tables are everywhere in the heap: a few bytes of each are gathered instead of fetching all their pages. */
+static void size_batch(struct mx_worker *worker, const struct mx_pending_dict *batch, size_t count)
 {
-    const struct mx_scan *scan = worker->scan;
-    const struct mx_layout *layout = scan->classifier->layout;
+    const struct mx_layout *layout = worker->scan->classifier->layout;
     size_t header = (size_t)layout->dict_keys.size;
     mx_addr tables[BATCH];
     uint8_t headers[BATCH * MOST_HEADER];
     for (size_t i = 0; i < count; i++)
-        tables[i] = batch[i].is_dict ? batch[i].at : 0;
-    mx_memory_gather(scan->memory, tables, count, header, headers, NULL);
+        tables[i] = batch[i].keys;
+    mx_memory_gather(worker->scan->memory, tables, count, header, headers, NULL);
     for (size_t i = 0; i < count; i++) {
-        uint64_t size = batch[i].is_dict
-                            ? batch[i].size + mx_dict_tables_size(layout, headers + i * header, batch[i].is_split)
-                            : whole_size(scan, &batch[i]);
-        tally(worker, batch[i].type, size, batch[i].tracked);
+        uint64_t tables_size = mx_dict_tables_size(layout, headers + i * header, batch[i].is_split);
+        tally(worker, batch[i].type, batch[i].size + tables_size, batch[i].tracked);
     }
 }
 
@@ -246,7 +239,7 @@ void mx_scan_pending(struct mx_worker *worker)
     size_t count = worker->pending.count;
     if (!count || worker->scan->classifier->layout->dict_keys.size > MOST_HEADER)
         return;
-    qsort(worker->pending.items, count, sizeof(struct mx_pending_size), compare_pending);
+    qsort(worker->pending.items, count, sizeof(struct mx_pending_dict), compare_pending);
     for (size_t at = 0; at < count && mx_work_step(worker->scan->work, 0); at += BATCH)
         size_batch(worker, worker->pending.items + at, count - at < BATCH ? count - at : BATCH);
 }
