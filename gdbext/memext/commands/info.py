@@ -47,7 +47,8 @@ def heap_figures():
 
 
 def python_text(info):
-    kinds = [text for text, on in (("free-threaded", info["free_threaded"]), ("debug build", info["debug_build"])) if on]
+    flags = (("free-threaded", info["free_threaded"]), ("debug build", info["debug_build"]))
+    kinds = [text for text, on in flags if on]
     return "%s%s in %s" % (info["python_version"], " (%s)" % ", ".join(kinds) if kinds else "", info["python_module"])
 
 
