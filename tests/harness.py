@@ -141,7 +141,7 @@ class Workload:
 
     def command(self, line):
         self.send(line)
-        return self.wait_for("DONE " + line.partition(" ")[0])
+        return self.wait_for(("DONE " + line.partition(" ")[0]).strip())
 
     def truth(self, path):
         """Writes the truth; the process stays in the state it describes until release()."""

@@ -50,7 +50,7 @@ def form(stage, command, rows):
 
 @check
 def json_forms(stage):
-    return (form(stage, "py-count -json -limit 7", 7) + form(stage, "py-count -json '__main__.*'", 2)
+    return (form(stage, "py-count -json -limit 7", 7) + form(stage, "py-count -json '__main__.*'", 3)
             + form(stage, "py-objects -json Session -limit 5", 5) + form(stage, "py-show -json Session#0", 1)
             + form(stage, "py-sizeof -json Session#0", 1)
             + form(stage, "py-growth -json -limit 3 -since %s" % stage.later_core(), 3))
