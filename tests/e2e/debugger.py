@@ -13,7 +13,7 @@ MEMEXT = os.path.join(harness.ROOT, "gdbext", "memext.py")
 CHATTER = re.compile(r"""^(?:
     \[New\ (?:LWP|Thread) | \[Thread\ | \[Inferior\ | \[Detaching | \[Attaching
   | Using\ host\ libthread_db | Core\ was\ generated | Program\ terminated | Attaching\ to
-  | \#[0-9]+\ +(?:0x[0-9a-f]+\ in\ |[\w.<>]+\ \() | [0-9]+\t | Reading\ symbols | (?:Temporary\ )?Breakpoint\ [0-9]+ | Catchpoint\ [0-9]+ | Thread\ [0-9]+\ | Function\ "getppid"
+  | \#[0-9]+\ +(?:0x[0-9a-f]+\ in\ |[\w.<>]+\ \() | [0-9]+\t | Reading\ symbols | (?:Temporary\ )?[Bb]reakpoint\ [0-9]+ | Catchpoint\ [0-9]+ | Thread\ [0-9]+\ | Function\ "getppid"
   | __?[a-zA-Z_0-9]+\ \(.*\)\ (?:at|from)\  | 0x[0-9a-f]+\ in\ | Program\ received | (?:Make\ breakpoint\ pending)
   | Download\ failed | \(No\ debugging\ symbols | Kill\ the\ program | Saved\ corefile | Detaching\ from | \[Current\ thread | BFD:\ warning
   | warning:\ (?:target\ file\ /proc | \.dynamic|core\ file\ may | Unable\ to\ find\ lib | Error\ disabling | Loadable\ section | Memory\ read

@@ -65,8 +65,11 @@ def generalise(output, exact):
     """Output as an expected file. Lines that `exact` matches keep their numbers: they are the test's own to know."""
     lines = []
     for line in output.splitlines():
-        line = line.rstrip() if line.startswith("(gdb) ") else ADDRESS.sub("{ADDR}", line.rstrip())
-        if not re.search(exact, line) and not line.startswith("(gdb) "):
-            line = NUMBER.sub("{N}", SIZE.sub("{SIZE}", VERSION.sub("{VERSION}", line)))
+        line = line.rstrip()
+        if not line.startswith("(gdb) "):
+            line = ADDRESS.sub("{ADDR}", line)
+            if not re.search(exact, line):
+                line = NUMBER.sub("{N}", SIZE.sub("{SIZE}", VERSION.sub("{VERSION}", line)))
+                line = re.sub("^… and {N} types? more", "… and {N} {TEXT} more", line)
         lines.append(line)
     return "\n".join(lines) + "\n"
