@@ -32,6 +32,7 @@ enum {
     MOST_RESYNCS = 64,
     RESYNC_BYTES = 256 << 10,
     PAGE = 4096,
+    FENCEPOST = 16,
 };
 #define HEAP_ALIGNMENT ((mx_addr)64 << 20)
 
@@ -144,18 +145,21 @@ static mx_addr follow_chunks(struct opener *opener, mx_addr start, mx_addr limit
     return chunk;
 }
 
-/* What stands where an old top ended: a chunk of 16 bytes (or of none), which no request ever gets. */
-static bool is_fencepost(struct opener *opener, mx_addr chunk)
+/* The size that stands at `chunk`, whether or not it is one. */
+static uint64_t size_at(struct opener *opener, mx_addr chunk)
 {
     const uint8_t *bytes = mx_chunk_view(&opener->reader, chunk, MX_CHUNK_HEADER);
-    return bytes && (mx_load_u64(bytes + 8) & ~(uint64_t)MX_CHUNK_FLAGS) <= 16;
+    return bytes ? mx_load_u64(bytes + 8) & ~(uint64_t)MX_CHUNK_FLAGS : UINT64_MAX;
 }
 
-/* The last chunk of a heap whose arena is lost is its top: it reaches the end, where no chunk follows. */
-static bool is_top(struct opener *opener, mx_addr chunk, mx_addr end)
+/*
+ * Whether what stands at `chunk` ends a heap: a fencepost (sizes that no request ever gets: 16, or 0 right behind the
+ * last chunk), or the top of a heap whose arena is lost, which reaches the end of the memory.
+ */
+static bool ends_heap(struct opener *opener, mx_addr chunk, mx_addr end)
 {
-    const uint8_t *bytes = mx_chunk_view(&opener->reader, chunk, MX_CHUNK_HEADER);
-    return bytes && (mx_load_u64(bytes + 8) & ~(uint64_t)MX_CHUNK_FLAGS) == end - chunk;
+    uint64_t size = size_at(opener, chunk);
+    return size <= FENCEPOST || size == end - chunk;
 }
 
 /*
@@ -167,9 +171,9 @@ static void add_spans(struct opener *opener, mx_addr start, mx_addr limit, uint3
     for (int i = 0; start && start < limit && i < MOST_RESYNCS; i++) {
         mx_addr end = follow_chunks(opener, start, limit);
         add_span(opener, start, end, arena);
-        if (end == limit || (fenced && (is_fencepost(opener, end) || is_top(opener, end, limit))))
+        if (end == limit || (fenced && ends_heap(opener, end, limit)))
             return;
-        bool foreign = is_fencepost(opener, end);
+        bool foreign = size_at(opener, end) == FENCEPOST;
         start = resynchronise(opener, end, limit);
         /* Somebody else called sbrk: malloc fenced its old top off and went on behind the other's memory. */
         opener->ret->walk_errors += !(foreign && start);
@@ -213,7 +217,7 @@ static void add_main_spans(struct opener *opener, const struct mx_glibc_arena *a
         return;
     mx_addr end = arena->top + size, start = (end - arena->system_mem + 15) & ~(mx_addr)15;
     if (arena->system_mem <= end && start <= arena->top && mx_chunk_mapped(opener->memory, start, arena->top + 1) &&
-        mx_chunk_plausible(opener->memory, start, arena->top)) {
+        size_at(opener, start) - MX_CHUNK_LEAST <= end - start) {
         mx_addr region_end = mx_memory_region(opener->memory, arena->top)->end;
         add_taken(opener, start, end < region_end ? end : region_end);
         add_spans(opener, start, arena->top, 0, false);

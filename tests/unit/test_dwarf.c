@@ -52,7 +52,8 @@ static void compile_object(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(strcpy(folder, "/tmp/memext-dwarf-XXXXXX")));
     snprintf(object, sizeof(object), "%s/small.so", folder);
     snprintf(command, sizeof(command),
-             "echo '%s' | gcc -x c -g -shared -fPIC -nostdlib -Wl,--build-id=0x0102030405060708 -o %s -", SOURCE, object);
+             "echo '%s' | gcc -x c -g -shared -fPIC -nostdlib -Wl,--build-id=0x0102030405060708 -o %s -", SOURCE,
+             object);
     shell(command);
 }
 
@@ -99,9 +100,9 @@ static void test_measures_what_the_compiler_says(void)
 
 static void test_paths_that_lead_nowhere_are_absent(void)
 {
-    static const char *const paths[] = {"none",    "next.next", "key.low", "ke",      "keys",    "in.none",
-                                        "in[3",    "in[x].s",   "next[0]", "in[0]s",  "[0]",     ".",
-                                        "in[0].s.", "in[99999999999].c", "low[1]", "in[0].s[1].x"};
+    static const char *const paths[] = {"none",     "next.next",         "key.low", "ke",          "keys", "in.none",
+                                        "in[3",     "in[x].s",           "next[0]", "in[0]s",      "[0]",  ".",
+                                        "in[0].s.", "in[99999999999].c", "low[1]",  "in[0].s[1].x"};
     compile_object();
     struct mx_dwarf *dwarf;
     CU_ASSERT_PTR_NULL_FATAL(mx_dwarf_open(object, NULL, &dwarf));
