@@ -28,6 +28,8 @@ static uint32_t least_size(const struct mx_types *types, const struct mx_type *t
     uint64_t least = (uint64_t)type->basicsize;
     if (type->kind == MX_KIND_STR)
         least = (uint64_t)types->runtime->layout.ascii.size;
+    else if (type->kind == MX_KIND_TYPE) /* static types are smaller than what tp_basicsize says */
+        least = (uint64_t)types->runtime->layout.type.size;
     if (is_short_datetime(types, type))
         least -= 8;
     return (uint32_t)(least < 16 ? 16 : least);
@@ -35,10 +37,8 @@ static uint32_t least_size(const struct mx_types *types, const struct mx_type *t
 
 struct mx_error *mx_classifier_open(const struct mx_types *types, struct mx_classifier *ret)
 {
-    struct mx_classifier classifier = {.types = types,
-                                       .layout = &types->runtime->layout,
-                                       .memory = types->runtime->memory,
-                                       .padding = types->runtime->block_padding};
+    struct mx_classifier classifier = {
+        .types = types, .layout = &types->runtime->layout, .memory = types->runtime->memory};
     bool ok = mx_array_reserve(&classifier.least, types->types.count);
     for (size_t i = 0; ok && i < types->types.count; i++) {
         const struct mx_type *type = &types->types.items[i];
@@ -123,7 +123,7 @@ static bool is_object(const struct mx_classifier *classifier, uint32_t index, co
                       size_t available, bool has_head)
 {
     const struct mx_type *type = &classifier->types->types.items[index];
-    if (room < classifier->least.items[index] || available < 24)
+    if (room < classifier->least.items[index] || available < 16)
         return false;
     if (!plausible_refcount(classifier, mx_load_u64(object + classifier->layout->object.ob_refcnt)))
         return false;
@@ -133,11 +133,11 @@ static bool is_object(const struct mx_classifier *classifier, uint32_t index, co
 }
 
 bool mx_classify_block(const struct mx_classifier *classifier, const uint8_t *bytes, uint64_t size, size_t available,
-                       struct mx_found_object *ret)
+                       uint32_t padding, struct mx_found_object *ret)
 {
     uint32_t type_at = (uint32_t)classifier->layout->object.ob_type;
     for (uint32_t i = 0; i < MX_PREHEADERS; i++) {
-        uint32_t offset = classifier->padding + 16 * i;
+        uint32_t offset = padding + 16 * i;
         if (offset + 16 > size)
             return false;
         uint32_t index = mx_map_get(&classifier->by_preheader[i], mx_load_u64(bytes + offset + type_at));
@@ -165,4 +165,17 @@ bool mx_classify_static(const struct mx_classifier *classifier, const uint8_t *b
         return true;
     }
     return false;
+}
+
+uint32_t mx_hook_padding(const uint8_t *bytes, size_t available)
+{
+    enum { HOOK = 16, FORBIDDEN = 0xfd, MOST = 2 * HOOK };
+    uint32_t padding = 0;
+    while (padding < MOST && padding + HOOK <= available) {
+        for (int i = 9; i < HOOK; i++)
+            if (bytes[padding + (uint32_t)i] != FORBIDDEN)
+                return padding;
+        padding += HOOK;
+    }
+    return padding;
 }

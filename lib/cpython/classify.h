@@ -18,7 +18,6 @@ struct mx_classifier {
     const struct mx_types *types;
     const struct mx_layout *layout;
     const struct mx_memory *memory;
-    uint32_t padding;                          /* of debug hooks, before every block's data */
     struct mx_map by_preheader[MX_PREHEADERS]; /* type address -> index */
     MX_ARRAY(uint32_t) least;                  /* by type: bytes that an instance has at the least */
 };
@@ -34,11 +33,17 @@ struct mx_found_object {
 };
 
 /*
- * The object in a used block of `size` bytes, whose first `available` ones (at least min(size, 512)) are at `bytes`;
- * false when the block holds something else.
+ * The object in a used block of `size` bytes, whose first `available` ones (at least min(size, 512)) are at `bytes` and
+ * whose first `padding` ones are debug hooks'; false when the block holds something else.
  */
 bool mx_classify_block(const struct mx_classifier *classifier, const uint8_t *bytes, uint64_t size, size_t available,
-                       struct mx_found_object *ret);
+                       uint32_t padding, struct mx_found_object *ret);
+
+/*
+ * The bytes that debug hooks put before a block's data: [size][api id][0xFD * 7], once, or twice for blocks that the
+ * object domain's hook asks of the raw domain's (above 512 bytes). (CPython Objects/obmalloc.c: _PyMem_DebugRawAlloc)
+ */
+uint32_t mx_hook_padding(const uint8_t *bytes, size_t available);
 
 /* Whether a static object begins at `bytes` in a module's data (`available` bytes follow). No preheader is expected. */
 bool mx_classify_static(const struct mx_classifier *classifier, const uint8_t *bytes, size_t available,

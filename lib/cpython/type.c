@@ -5,6 +5,8 @@
  *
  *   object --tp_subclasses--> {id: weakref} --wr_object--> type ...
  *
+ * Static types that were never made ready are found in the modules' data.
+ *
  * Static builtin types of 3.12+ keep tp_subclasses per interpreter: the field
  * then holds an index + 1 into interp->types (CPython Objects/typeobject.c,
  * managed_static_type_index).
@@ -24,14 +26,17 @@ enum {
     MOST_NAME = 512,
 };
 
-static bool is_ready_type(const struct mx_runtime *runtime, const uint8_t *bytes)
+static bool is_sane_type(const struct mx_runtime *runtime, const uint8_t *bytes)
 {
     const struct mx_layout *layout = &runtime->layout;
-    uint64_t flags = mx_load_u64(bytes + layout->type.tp_flags);
     int64_t basicsize = mx_load_i64(bytes + layout->type.tp_basicsize);
     int64_t itemsize = mx_load_i64(bytes + layout->type.tp_itemsize);
-    return (flags & MX_TPFLAGS_READY) && basicsize >= 0 && basicsize <= MOST_BASICSIZE && itemsize >= 0 &&
-           itemsize <= MOST_BASICSIZE;
+    return basicsize >= 0 && basicsize <= MOST_BASICSIZE && itemsize >= 0 && itemsize <= MOST_BASICSIZE;
+}
+
+static bool is_ready_type(const struct mx_runtime *runtime, const uint8_t *bytes)
+{
+    return (mx_load_u64(bytes + runtime->layout.type.tp_flags) & MX_TPFLAGS_READY) && is_sane_type(runtime, bytes);
 }
 
 /* A type is an object whose own type is a type; `type` closes the circle. */
@@ -203,10 +208,56 @@ static void link_types(struct mx_types *types, size_t first)
     mx_kinds_assign(types, first);
 }
 
+/*
+ * C code may make instances of a static type that it never made ready (3.8's functools._lru_list_elem): no tree
+ * holds it, but it says that it is a `type`, and has a name and a size.
+ */
+static bool is_unready_type(const struct mx_runtime *runtime, const uint8_t *bytes)
+{
+    const struct mx_layout *layout = &runtime->layout;
+    const char *name = mx_memory_text(runtime->memory, mx_load_u64(bytes + layout->type.tp_name), MOST_NAME);
+    if (!name || !is_sane_type(runtime, bytes) || mx_load_i64(bytes + layout->type.tp_basicsize) < 16)
+        return false;
+    for (const char *at = name; *at; at++)
+        if (*at <= ' ' || *at > '~')
+            return false;
+    return *name != '\0';
+}
+
+static bool add_from_data(struct mx_types *types, mx_addr type_type, const struct mx_region *region)
+{
+    const struct mx_layout *layout = &types->runtime->layout;
+    size_t length = region->end - region->start, size = (size_t)layout->type.size;
+    const uint8_t *bytes = mx_memory_state(types->runtime->memory, region->start, length);
+    for (size_t at = 0; bytes && at + size <= length; at += 8) {
+        mx_addr address = region->start + at;
+        if (mx_load_u64(bytes + at + layout->object.ob_type) != type_type ||
+            !is_unready_type(types->runtime, bytes + at))
+            continue;
+        if (mx_map_get(&types->by_address, address) == MX_MAP_NONE && !append_type(types, address, bytes + at))
+            return false;
+    }
+    return true;
+}
+
+/* Static types stand in the writable data of modules. */
+static bool add_static_types(struct mx_types *types)
+{
+    const struct mx_memory *memory = types->runtime->memory;
+    mx_addr type_type = mx_runtime_symbol(types->runtime, "PyType_Type");
+    for (size_t i = 0; type_type && i < memory->regions.count; i++) {
+        const struct mx_region *region = &memory->regions.items[i];
+        if (region->module != MX_NO_MODULE && (region->flags & MX_REGION_WRITE) &&
+            !add_from_data(types, type_type, region))
+            return false;
+    }
+    return true;
+}
+
 struct mx_error *mx_types_open(const struct mx_runtime *runtime, struct mx_work *work, struct mx_types *ret)
 {
     struct mx_types types = {.runtime = runtime, .type_type = MX_MAP_NONE};
-    if (!mx_kinds_open(&types, add_one) || !expand_from(&types, 0)) {
+    if (!mx_kinds_open(&types, add_one) || !expand_from(&types, 0) || !add_static_types(&types)) {
         mx_types_close(&types);
         return mx_error_no_memory();
     }

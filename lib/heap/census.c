@@ -74,9 +74,12 @@ struct type_search {
 
 static bool try_type(void *context, const struct mx_chunk *chunk, const uint8_t *bytes)
 {
+    enum { TYPE_AT_MOST = 64 };
     struct type_search *search = context;
-    uint32_t at = search->padding + 16;
-    if (!chunk->used || !bytes || chunk->size < at + (uint64_t)search->layout->heap_type.size)
+    if (!chunk->used || !bytes || chunk->size < TYPE_AT_MOST)
+        return true;
+    uint32_t at = (search->padding ? mx_hook_padding(bytes, TYPE_AT_MOST) : 0) + 16;
+    if (chunk->size < at + (uint64_t)search->layout->heap_type.size)
         return true;
     mx_addr metatype = mx_load_u64(bytes + at + search->layout->object.ob_type);
     const struct mx_type *known = mx_types_find(search->types, metatype);
@@ -467,6 +470,7 @@ static struct mx_error *prepare(struct census *census)
         .memory = target->memory,
         .fixed_sizes = census->fixed_sizes,
         .work = &census->work,
+        .padding = target->runtime.block_padding,
         .live = target->path == NULL,
     };
     MX_TRY(plan_jobs(census));

@@ -37,7 +37,7 @@ struct mx_heap {
     MX_ARRAY(struct mx_heap_type) types;
     struct mx_strtab names;
     struct mx_tally *tallies; /* by type index */
-    uint32_t padding;         /* of debug hooks */
+    uint32_t padding;         /* of debug hooks in pools' blocks; listed starts are behind theirs */
     struct mx_heap_info info;
     struct mx_size_class size_classes[32];
     MX_ARRAY(char *) warnings;
@@ -53,7 +53,7 @@ static inline mx_addr mx_heap_object(const struct mx_heap *heap, const struct mx
     mx_addr address = mx_block_address(&heap->spans, span, block);
     if (span->kind == MX_SPAN_STATIC)
         return address;
-    return address + heap->padding + heap->types.items[type].preheader;
+    return address + (span->kind == MX_SPAN_POOL ? heap->padding : 0) + heap->types.items[type].preheader;
 }
 
 #endif

@@ -81,10 +81,10 @@ static uint16_t kind_of_type(struct mx_worker *worker, uint32_t type, mx_addr bl
 
 /* A block in use: what is it? */
 static uint16_t scan_block(struct mx_worker *worker, mx_addr block, const uint8_t *bytes, uint64_t size,
-                           size_t available)
+                           size_t available, uint32_t padding)
 {
     struct mx_found_object found;
-    if (!bytes || !mx_classify_block(worker->scan->classifier, bytes, size, available, &found)) {
+    if (!bytes || !mx_classify_block(worker->scan->classifier, bytes, size, available, padding, &found)) {
         worker->sums.raw_blocks++;
         worker->sums.raw_bytes += size;
         return MX_BLOCK_RAW;
@@ -100,7 +100,8 @@ static void scan_pool(struct mx_worker *worker, const struct mx_pool *pool, cons
     mx_addr block = pool->address + worker->scan->facts->header_size;
     for (uint32_t i = 0; i < pool->carved; i++) {
         bool is_free = free_bits[i / 64] >> (i % 64) & 1;
-        kinds[i] = is_free ? MX_BLOCK_FREE : scan_block(worker, block, at, pool->block_size, pool->block_size);
+        kinds[i] = is_free ? MX_BLOCK_FREE
+                           : scan_block(worker, block, at, pool->block_size, pool->block_size, worker->scan->padding);
         at += pool->block_size;
         block += pool->block_size;
     }
@@ -159,13 +160,15 @@ static bool visit_chunk(void *context, const struct mx_chunk *chunk, const uint8
     struct mx_worker *worker = visit->worker;
     struct mx_listed *listed = visit->listed;
     size_t available = chunk->size < 512 ? chunk->size : 512;
+    uint32_t padding = worker->scan->padding && bytes && chunk->used ? mx_hook_padding(bytes, available) : 0;
     uint16_t kind = MX_BLOCK_FREE;
     if (chunk->used) {
         worker->sums.chunks++;
         worker->sums.chunk_bytes += chunk->size;
-        kind = scan_block(worker, chunk->address, bytes, chunk->size, available);
+        kind = scan_block(worker, chunk->address + padding, bytes ? bytes + padding : NULL, chunk->size - padding,
+                          available - padding, 0);
     }
-    uint64_t start = (chunk->address - listed->start) / 8;
+    uint64_t start = (chunk->address + padding - listed->start) / 8;
     if (start > UINT32_MAX)
         return false;
     if (!mx_array_push(&listed->starts, (uint32_t)start) || !mx_array_push(&listed->kinds, kind)) {

@@ -20,7 +20,8 @@ struct mx_scan {
     const struct mx_memory *memory;
     const uint64_t *fixed_sizes; /* by type: sys.getsizeof of every instance, 0 when they differ */
     struct mx_work *work;
-    bool live; /* dicts' tables are put off: reading them one by one would fetch the heap twice */
+    uint32_t padding; /* of debug hooks in every pool's block; 0 = no hooks */
+    bool live;        /* dicts' tables are put off: reading them one by one would fetch the heap twice */
 };
 
 /* A dict whose size was put off, for its table lies in another block. */

@@ -4,12 +4,14 @@
  * cut, misaligned, with many segments, and not cores at all.
  */
 #include <CUnit/CUnit.h>
+#include <dlfcn.h>
 #include <elf.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "memory/core.h"
+#include "memory/elf.h"
 
 enum { MOST = 1 << 16, DATA = 8192, LOADS = 3 };
 
@@ -306,6 +308,99 @@ static void test_overlapping_segments_are_clipped(void)
     close_opened(&opened);
 }
 
+/* A core of a process that had this one's libc mapped: only the first page was dumped, as the kernel does. */
+static void build_core_of_libc(const struct mx_elf *libc, mx_addr base, bool other_build)
+{
+    static struct built notes, files;
+    size_t size, loads = 0;
+    const uint8_t *bytes = mx_elf_bytes(libc, &size);
+    Elf64_Phdr segment;
+    files.size = notes.size = built.size = 0;
+    for (size_t i = 0; mx_elf_segment(libc, i, &segment); i++)
+        loads += segment.p_type == PT_LOAD;
+    const uint64_t words[] = {loads, 1};
+    put(&files, words, sizeof(words));
+    Elf64_Ehdr header = core_header((uint16_t)(loads + 1));
+    put(&built, &header, sizeof(header));
+    uint64_t data = sizeof(header) + (loads + 1) * sizeof(segment);
+    for (size_t i = 0; mx_elf_segment(libc, i, &segment); i++) {
+        if (segment.p_type != PT_LOAD)
+            continue;
+        mx_addr page = segment.p_vaddr & ~UINT64_C(4095),
+                end = (segment.p_vaddr + segment.p_filesz + 4095) & ~UINT64_C(4095);
+        const uint64_t entry[] = {base + page, base + end, segment.p_offset & ~UINT64_C(4095)};
+        put(&files, entry, sizeof(entry));
+        Elf64_Phdr load = {.p_type = PT_LOAD, .p_flags = segment.p_flags, .p_offset = data, .p_vaddr = base + page};
+        load.p_filesz = page ? 0 : 4096;
+        load.p_memsz = end - page;
+        put(&built, &load, sizeof(load));
+    }
+    for (size_t i = 0; i < loads; i++)
+        put(&files, mx_elf_path(libc), strlen(mx_elf_path(libc)) + 1);
+    put_note(&notes, NT_FILE, &files);
+    Elf64_Phdr note = {.p_type = PT_NOTE, .p_offset = data + 4096, .p_filesz = notes.size, .p_align = 4};
+    put(&built, &note, sizeof(note));
+    size_t id_size;
+    const uint8_t *id = mx_elf_build_id(libc, &id_size);
+    put(&built, bytes, 4096);
+    built.bytes[data + (size_t)(id - bytes)] ^= other_build;
+    put(&built, notes.bytes, notes.size);
+}
+
+static struct mx_elf *open_libc(void)
+{
+    Dl_info info;
+    struct mx_elf *libc = NULL;
+    CU_ASSERT_TRUE_FATAL(dladdr(dlsym(RTLD_NEXT, "puts"), &info));
+    CU_ASSERT_PTR_NULL_FATAL(mx_elf_open(info.dli_fname, &libc));
+    return libc;
+}
+
+static void test_the_file_stands_in_for_what_is_not_dumped(void)
+{
+    struct mx_elf *libc = open_libc();
+    const mx_addr base = UINT64_C(0x7f0000000000);
+    build_core_of_libc(libc, base, false);
+    struct opened opened = open_bytes(built.bytes, built.size);
+    CU_ASSERT_PTR_NULL_FATAL(opened.error);
+    CU_ASSERT_EQUAL_FATAL(opened.modules.modules.count, 1);
+    const struct mx_module *module = opened.modules.modules.items;
+    CU_ASSERT_EQUAL(module->state, MX_FILE_MATCHED);
+    CU_ASSERT_EQUAL(module->bias, base);
+    struct mx_symbol symbol;
+    CU_ASSERT_TRUE_FATAL(mx_module_symbol(module, "puts", &symbol));
+    const uint8_t *code = mx_memory_state(opened.memory, symbol.address, 16);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(code);
+    CU_ASSERT_FALSE(memcmp(code, dlsym(RTLD_NEXT, "puts"), 16));
+    mx_addr start, end;
+    CU_ASSERT_TRUE_FATAL(mx_module_section(module, ".data", &start, &end));
+    CU_ASSERT_PTR_NOT_NULL(mx_memory_view(opened.memory, start, 8));
+    CU_ASSERT_PTR_NULL(mx_memory_state(opened.memory, start, 8));
+    CU_ASSERT_TRUE(mx_memory_region(opened.memory, start)->flags & MX_REGION_INITIAL);
+    CU_ASSERT_EQUAL(opened.memory->missing_bytes, 0);
+    close_opened(&opened);
+    mx_elf_close(libc);
+}
+
+static void test_a_file_of_another_build_is_not_used(void)
+{
+    struct mx_elf *libc = open_libc();
+    const mx_addr base = UINT64_C(0x7f0000000000);
+    build_core_of_libc(libc, base, true);
+    struct opened opened = open_bytes(built.bytes, built.size);
+    CU_ASSERT_PTR_NULL_FATAL(opened.error);
+    CU_ASSERT_EQUAL_FATAL(opened.modules.modules.count, 1);
+    const struct mx_module *module = opened.modules.modules.items;
+    CU_ASSERT_EQUAL(module->state, MX_FILE_DIFFERS);
+    CU_ASSERT_PTR_NULL(module->elf);
+    struct mx_symbol symbol;
+    CU_ASSERT_FALSE(mx_module_symbol(module, "puts", &symbol));
+    CU_ASSERT_PTR_NULL(mx_memory_view(opened.memory, base + 4096, 1));
+    CU_ASSERT_PTR_NOT_NULL(mx_memory_view(opened.memory, base, 4096));
+    close_opened(&opened);
+    mx_elf_close(libc);
+}
+
 static void test_what_is_no_core(void)
 {
     expect_error("", 0, MX_ERROR_BAD_DATA, "empty");
@@ -349,6 +444,8 @@ void suite_core(CU_pSuite suite)
     CU_ADD_TEST(suite, test_the_number_of_segments_in_a_section_header);
     CU_ADD_TEST(suite, test_segments_with_absurd_sizes);
     CU_ADD_TEST(suite, test_overlapping_segments_are_clipped);
+    CU_ADD_TEST(suite, test_the_file_stands_in_for_what_is_not_dumped);
+    CU_ADD_TEST(suite, test_a_file_of_another_build_is_not_used);
     CU_ADD_TEST(suite, test_what_is_no_core);
     CU_ADD_TEST(suite, test_no_such_core);
 }

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,6 +46,7 @@ static struct child open_child(void)
     struct child child = {0};
     child.pid = fork();
     if (!child.pid) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         raise(SIGSTOP);
         _exit(0);
     }
