@@ -141,11 +141,14 @@ class Workload:
 
     def command(self, line):
         self.send(line)
-        return self.wait_for("DONE " + line.partition(" ")[0])
+        return self.wait_for(("DONE " + line.partition(" ")[0]).strip())
 
     def truth(self, path):
         """Writes the truth; the process stays in the state it describes until release()."""
         self.command("truth " + path)
+        # The child has said so; the process itself is in that state once it sleeps, in waitpid().
+        while self.state() != "S":
+            time.sleep(0.005)
 
     def release(self):
         self.send("")

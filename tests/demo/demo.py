@@ -8,15 +8,12 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
+sys.path[:0] = [os.path.dirname(HERE), os.path.join(os.path.dirname(HERE), "e2e")]
+import debugger  # noqa: E402
 import harness  # noqa: E402
 import interpreters  # noqa: E402
 
 LEAK = os.path.join(HERE, "leak.py")
-# GDB's own lines between memext's answers: threads coming and going, where it stopped.
-NOISE = ("[", "Using host libthread_db", "Function \"getppid\"", "Breakpoint ", "warning: ", "Core was generated",
-         "Program terminated", "#0 ", "Make breakpoint", "0x", "__", "getppid ()", "Download failed", "54\t")
-
 
 def say(text=""):
     sys.stdout.write(text + "\n")
@@ -42,7 +39,7 @@ def gdb(shown, target, steps):
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
     text = run.stdout.decode(errors="replace")
     for row in text.splitlines():
-        if not row.startswith(NOISE) and row.strip():
+        if row.strip() and not debugger.CHATTER.match(row):
             say(("\n" if row.startswith("# ") else "") + row)
     return "memext:" not in text and "Undefined command" not in text
 

@@ -28,6 +28,18 @@ class Session:
         self.basket = Basket(number)
 
 
+class Shop:
+    def __init__(self):
+        self.name = "corner shop"
+        self.opened = 1999
+        self.prices = {"tea": 2.5, "cake": 3.75}
+        self.tags = ("small", "slow", None, True)
+        self.motto = b"tea\x00"
+
+
+SHOP = Shop()
+
+
 def handle(number):
     CACHE["session-%d" % number] = Session(number)
 

@@ -5,7 +5,7 @@ import shutil
 CASES = {}
 
 STORY = ("py-info", "py-count '__main__.*'", "py-count -gc '__main__.*' -sort name", "py-count -limit 2",
-         "py-objects Session -limit 2", "py-show '__main__.Session#0'", "py-sizeof '__main__.Session#0'",
+         "py-objects Session -limit 2", "py-show Shop#0", "py-sizeof Shop#0",
          'print $py_count("__main__.Session")', "py-growth")
 
 
@@ -40,7 +40,7 @@ def attached(stage):
 def started_under_gdb(stage):
     return stage.gdb(["--args", stage.python, os.path.join(os.path.dirname(__file__), "..", "demo", "leak.py"), "4"],
                      "set breakpoint pending on", "break getppid", "run", "py-growth", "py-mark first", "continue",
-                     "py-growth -limit 3", "continue", "py-growth -since first '__main__.*'",
+                     "py-growth -limit 3", "continue", "py-growth -since first -limit 3",
                      "py-objects -new Session -limit 1", "py-growth -peek -limit 3", "kill", "py-count")
 
 
@@ -91,7 +91,8 @@ def no_python(stage):
 
 @case
 def interpreter_outside_the_range(stage):
-    return stage.gdb(["-p", str(stage.leak(python=stage.outside_range()).pid)], "py-info", "py-count")
+    return "".join(stage.gdb(["-p", str(stage.leak(python=path).pid)], "py-info", "py-count")
+                   for path in stage.outside_range())
 
 
 # ---- damaged cores ----
@@ -175,10 +176,10 @@ def helps(stage):
 @case
 def settings(stage):
     return stage.gdb(["-c", stage.core()], "show memext", "set memext limit 1", "show memext limit", "py-count",
-                     "set memext limit nonsense")
+                     "set memext units bytes", "py-count Session", "with memext limit 2 -- py-count")
 
 
 @case
 def values(stage):
-    return stage.gdb(["-c", stage.core()], "py-objects '__main__.Basket' -limit 1", "py-show $py", "py-show $py -depth 1",
-                     "py-show function#0", "py-show module#0 -depth 1", "py-show '__main__.Session#-1'")
+    return stage.gdb(["-c", stage.core()], "py-objects '__main__.Shop'", "py-show $py", "py-sizeof $py", "py-show Shop#-1 -depth 1",
+                     "py-show Shop#0 -width 1", "py-show Shop#0 -characters 3")

@@ -33,8 +33,8 @@ def json_of(stage, command, target=None):
     return json.loads(rest)
 
 
-def form(stage, command, rows):
-    answer = json_of(stage, command)
+def form(stage, command, rows, target=None):
+    answer = json_of(stage, command, target)
     name = command.split()[0]
     problems = keys_wrong(command, answer, TOP_KEYS)
     if answer.get("schema") != "memext/%s/1" % name:
@@ -50,10 +50,10 @@ def form(stage, command, rows):
 
 @check
 def json_forms(stage):
-    return (form(stage, "py-count -json -limit 7", 7) + form(stage, "py-count -json '__main__.*'", 2)
+    return (form(stage, "py-count -json -limit 7", 7) + form(stage, "py-count -json '__main__.*'", 3)
             + form(stage, "py-objects -json Session -limit 5", 5) + form(stage, "py-show -json Session#0", 1)
             + form(stage, "py-sizeof -json Session#0", 1)
-            + form(stage, "py-growth -json -limit 3 -since %s" % stage.later_core(), 3))
+            + form(stage, "py-growth -json -limit 3 -since %s" % stage.core(), 3, ["-c", stage.later_core()]))
 
 
 @check

@@ -13,10 +13,10 @@ MEMEXT = os.path.join(harness.ROOT, "gdbext", "memext.py")
 CHATTER = re.compile(r"""^(?:
     \[New\ (?:LWP|Thread) | \[Thread\ | \[Inferior\ | \[Detaching | \[Attaching
   | Using\ host\ libthread_db | Core\ was\ generated | Program\ terminated | Attaching\ to
-  | \#[0-9]+\ | [0-9]+\t | Reading\ symbols | Breakpoint\ [0-9]+ | Thread\ [0-9]+\ | Function\ "getppid"
-  | __?[a-z_]+\ \(.*\)\ (?:at|from)\  | 0x[0-9a-f]+\ in\ | Program\ received | (?:Make\ breakpoint\ pending)
-  | Download\ failed | \(No\ debugging\ symbols | Detaching\ from | \[Current\ thread | BFD:\ warning
-  | warning:\ (?:\.dynamic|core\ file\ may | Unable\ to\ find\ lib | Error\ disabling | Loadable\ section | Memory\ read
+  | \#[0-9]+\ +(?:0x[0-9a-f]+\ in\ |[\w.<>]+\ \() | [0-9]+\t | Reading\ symbols | (?:Temporary\ )?[Bb]reakpoint\ [0-9]+ | Catchpoint\ [0-9]+ | Thread\ [0-9]+\ | Function\ "getppid"
+  | __?[a-zA-Z_0-9]+\ \(.*\)\ (?:at|from)\  | 0x[0-9a-f]+\ in\ | Program\ received | (?:Make\ breakpoint\ pending)
+  | Download\ failed | \(No\ debugging\ symbols | Kill\ the\ program | Saved\ corefile | Detaching\ from | \[Current\ thread | BFD:\ warning
+  | warning:\ (?:target\ file\ /proc | \.dynamic|core\ file\ may | Unable\ to\ find\ lib | Error\ disabling | Loadable\ section | Memory\ read
       | exec\ file\ is\ newer | .*has\ a\ (?:segment|LOAD) | Couldn't\ find\ general | Can't\ open\ file | File\ transfers
       | .*:\ No\ such\ file | Selected\ architecture | Target\ and\ debugger | .*build-id | core\ file)
 )""", re.X)
@@ -36,13 +36,13 @@ def environment(build, extra=None):
 def arguments(target, commands, memext=True):
     """A command line; before each command's output stands "(gdb) command"."""
     line = ["gdb", "-nx", "-q", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set style enabled off",
-            "-iex", "set width 0"] + target
+            "-iex", "set width 0"]
     if memext:
         line += ["-x", MEMEXT]
     line += ["-ex", "unset environment LD_PRELOAD"]
     for command in commands:
         line += ["-ex", "echo (gdb) %s\\n" % command.replace("\\", "\\\\"), "-ex", command]
-    return line
+    return line + target                  # last: --args takes all that follows
 
 
 def run(build, target, commands, folder, memext=True, seconds=120, stdin=subprocess.DEVNULL):
@@ -54,8 +54,8 @@ def run(build, target, commands, folder, memext=True, seconds=120, stdin=subproc
 
 
 def without_chatter(text):
-    """From the first "(gdb)" on, without GDB's own lines and empty ones."""
-    start = text.find("(gdb) ")
-    before = [line for line in text[:max(start, 0)].splitlines() if "memext" in line]
-    kept = [line for line in text[max(start, 0):].splitlines() if line.strip() and not CHATTER.match(line)]
-    return "\n".join(before + kept) + "\n"
+    """From the first "(gdb)" on, without GDB's own lines and empty ones; before it, only what memext says."""
+    before, prompt, after = text.partition("(gdb) ")
+    lines = [line for line in before.splitlines() if line.startswith("memext")]
+    lines += [line for line in (prompt + after).splitlines() if line.strip() and not CHATTER.match(line)]
+    return "".join(line + "\n" for line in lines)

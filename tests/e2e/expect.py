@@ -4,6 +4,7 @@ In a file under expected/, one line a line of output, where
 
   {N}      a number, with or without thousands separators and sign
   {SIZE}   a number of bytes with its unit
+  {VERSION} a version of three numbers
   {ADDR}   a hexadecimal address
   {TEXT}   anything within the line
   {LINES}  alone on a line: any number of lines
@@ -16,6 +17,7 @@ import re
 PARTS = {
     "{N}": r"[-+]?[0-9][0-9,]*(?:\.[0-9]+)?",
     "{SIZE}": r"[-+]?[0-9][0-9,]*(?:\.[0-9]+)?\ (?:B|KiB|MiB|GiB|TiB|bytes)",
+    "{VERSION}": r"[0-9]+\.[0-9]+\.[0-9]+",
     "{ADDR}": r"0x[0-9a-f]+",
     "{TEXT}": r".*",
 }
@@ -23,6 +25,7 @@ TOKEN = re.compile("|".join(map(re.escape, PARTS)))
 
 SIZE = re.compile(r"(?<![\w.])[-+]?[0-9][0-9,]*(?:\.[0-9]+)? (?:B|KiB|MiB|GiB|TiB|bytes)\b")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{4,}\b")
+VERSION = re.compile(r"\b[0-9]+\.[0-9]+\.[0-9]+\b")
 NUMBER = re.compile(r"(?<![\w.{#])[-+]?[0-9][0-9,]*(?:\.[0-9]+)?(?![\w}])")
 
 
@@ -62,8 +65,11 @@ def generalise(output, exact):
     """Output as an expected file. Lines that `exact` matches keep their numbers: they are the test's own to know."""
     lines = []
     for line in output.splitlines():
-        line = ADDRESS.sub("{ADDR}", line.rstrip())
-        if not re.search(exact, line) and not line.startswith("(gdb) "):
-            line = NUMBER.sub("{N}", SIZE.sub("{SIZE}", line))
+        line = line.rstrip()
+        if not line.startswith("(gdb) "):
+            line = ADDRESS.sub("{ADDR}", line)
+            if not re.search(exact, line):
+                line = NUMBER.sub("{N}", SIZE.sub("{SIZE}", VERSION.sub("{VERSION}", line)))
+                line = re.sub("^… and {N} types? more", "… and {N} {TEXT} more", line)
         lines.append(line)
     return "\n".join(lines) + "\n"

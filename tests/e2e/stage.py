@@ -33,10 +33,11 @@ class Stage:
         return usable[0].path
 
     def outside_range(self):
-        for one in interpreters.find():
-            if one.version and one.version < interpreters.OLDEST:
-                return one.path
-        raise Skip("no interpreter older than 3.8 is here")
+        """Two interpreters that are too old; the newer of them has a _PyRuntime already."""
+        found = [one.path for one in interpreters.find() if one.version and (3, 6) <= one.version < interpreters.OLDEST]
+        if len(found) < 2:
+            raise Skip("there are no two interpreters of 3.6 and 3.7 here")
+        return found
 
     # ---- processes ----
 

@@ -41,7 +41,7 @@ def cases(small):
              allocator="pymalloc + debug hooks"),
         Case("dev", ["mixed.py", "--units", "300", "--threads", "0"], options=["-X", "dev"],
              allocator="pymalloc + debug hooks"),
-        Case("threads", ["mixed.py", "--units", "50", "--threads", "20"], expect={"python_threads": "21"}),
+        Case("threads", ["mixed.py", "--units", "300", "--threads", "20"], expect={"python_threads": "21"}),
     ]
 
 

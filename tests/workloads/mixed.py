@@ -18,6 +18,7 @@ import gc
 import random
 import sys
 import threading
+import time
 import weakref
 
 from truth import serve
@@ -201,6 +202,17 @@ def park(event, depth, held):
     return local
 
 
+def wait_until_parked(count):
+    """Until the threads stand: one that still runs would change the heap under whoever looks at it."""
+    me, quiet = threading.get_ident(), 0
+    while quiet < 3:
+        frames = [f for ident, f in sys._current_frames().items() if ident != me]
+        names = [f.f_code.co_name for f in frames]
+        del frames
+        quiet = quiet + 1 if names == ["wait"] * count else 0
+        time.sleep(0.02)
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--mb", type=float, default=100, help="MiB")
@@ -216,6 +228,7 @@ def main():
     for i in range(a.threads):
         threading.Thread(target=park, args=(event, 10, ("thread", i)),
                          name="park-%d" % i, daemon=True).start()
+    wait_until_parked(a.threads)
     gc.enable()
     gc.collect()
     if a.truth:

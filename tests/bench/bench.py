@@ -1,0 +1,239 @@
+"""`make bench`: speed and memory, as ratios measured in one run; written to docs/bench.md.
+
+  bench.py --build build/release [--sizes 100,500,2048] [--no-write]
+
+Every figure stands beside what it is compared with, taken on the same machine
+minutes apart. Best of three, warm, one after the other.
+"""
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.dirname(HERE), os.path.join(os.path.dirname(HERE), "e2e")]
+import debugger  # noqa: E402
+import harness  # noqa: E402
+
+PYTHON = "/usr/bin/python3"
+MB = 1 << 20
+GC_OBJECTS_MB = 400                    # of mixed.py: about 1.2 million GC-tracked objects
+ROUNDS = 3
+
+PROBE = """
+import contextlib, io, json, os, sys, time
+import objgraph
+with contextlib.redirect_stdout(io.StringIO()):
+    objgraph.show_growth()
+    start = time.perf_counter()
+    objgraph.show_growth()
+    took = time.perf_counter() - start
+import gc
+with open(%r, "w") as f:
+    json.dump({"seconds": took, "tracked": len(gc.get_objects())}, f)
+"""
+
+LIVE = """
+import gdb, json, time
+def timed(command):
+    start = time.monotonic()
+    gdb.execute(command, to_string=True)
+    return time.monotonic() - start
+first = timed("py-growth")
+gdb.execute("tbreak select", to_string=True)
+gdb.execute("continue", to_string=True)
+json.dump({"first": first, "second": timed("py-growth")}, open(%r, "w"))
+"""
+
+
+class Peak:
+    """The most anonymous memory that a process had: what it allocated, mapped files not counted."""
+
+    def __init__(self, pid):
+        self.pid, self.most, self.ended = pid, 0, False
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+
+    def watch(self):
+        while not self.ended:
+            try:
+                with open("/proc/%d/status" % self.pid) as f:
+                    found = re.search(r"RssAnon:\s+(\d+)", f.read())
+            except OSError:
+                return
+            if found:
+                self.most = max(self.most, int(found.group(1)) * 1024)
+            time.sleep(0.005)
+
+    def end(self):
+        self.ended = True
+        self.thread.join()
+        return self.most
+
+
+def timed(command, env=None):
+    """Seconds and peak of anonymous memory."""
+    start = time.monotonic()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env=env)
+    peak = Peak(process.pid)
+    status = process.wait()
+    took = time.monotonic() - start
+    if status:
+        raise RuntimeError("%s ended with %d" % (" ".join(command), status))
+    return took, peak.end()
+
+
+def best(command, env=None):
+    runs = [timed(command, env) for _ in range(ROUNDS)]
+    return min(took for took, _ in runs), max(peak for _, peak in runs)
+
+
+def census(build, how, what):
+    """The best of three: {key: number}."""
+    runs = []
+    for _ in range(ROUNDS):
+        out = subprocess.check_output([os.path.join(build, "census"), how, str(what)]).decode(errors="replace")
+        info = dict(line.split("\t")[1:3] for line in out.splitlines() if line.startswith("info\t"))
+        runs.append({key: int(info[key]) for key in ("open_us", "heap_us", "pool_used_blocks", "chunks", "objects",
+                                                     "tracked_objects", "rss_anon", "memory")})
+    return min(runs, key=lambda run: run["open_us"] + run["heap_us"])
+
+
+class Bench:
+    def __init__(self, build, folder):
+        self.build, self.folder = build, folder
+        self.rows = []
+
+    def add(self, what, value, against, ratio=None, limit=None):
+        verdict = "" if limit is None else "yes" if ratio <= limit else "NO"
+        self.rows.append((what, value, against, "" if ratio is None else "%.2f" % ratio,
+                          "" if limit is None else "<= %g" % limit, verdict))
+        print("%-58s %-14s %-34s %6s %8s %s" % self.rows[-1])
+        sys.stdout.flush()
+
+    def workload(self, megabytes):
+        return harness.Workload(harness.workload(PYTHON, "mixed.py", "--mb", str(megabytes)), self.folder, seconds=900)
+
+    def core(self, megabytes):
+        with self.workload(megabytes) as work:
+            work.stop()
+            path = os.path.join(self.folder, "core.%d" % megabytes)
+            return work.gcore(path) if harness.kernel_cores() else work.abort(path)
+
+    def gdb(self, *more):
+        return ["gdb", "-nx", "-q", "-batch", "-iex", "set debuginfod enabled off"] + list(more)
+
+    def cores(self, sizes):
+        costs = {}
+        for size in sizes:
+            path = self.core(size)
+            run = census(self.build, "core", path)
+            costs[size] = run["heap_us"] * 1000 / (run["pool_used_blocks"] + run["chunks"])
+            if size == max(sizes):
+                self.one_core(path, size, run)
+            os.unlink(path)
+        small = costs[min(sizes)]
+        for size in sizes:
+            self.add("cost per block, %d MB" % size, "%.1f ns" % costs[size], "%d MB: %.1f ns" % (min(sizes), small),
+                     costs[size] / small, 1.5)
+
+    def one_core(self, path, size, run):
+        env = debugger.environment(self.build)
+        cat = best(["sh", "-c", "exec cat %s >/dev/null" % path])[0]
+        alone, alone_peak = best(self.gdb("-c", path), env)
+        count, count_peak = best(self.gdb("-x", debugger.MEMEXT, "-c", path, "-ex", "py-count"), env)
+        library = (run["open_us"] + run["heap_us"]) / 1e6
+        bytes_ = os.stat(path).st_blocks * 512
+        name = "%d MB core (%s objects)" % (size, format(run["objects"], ","))
+        self.add("%s: cat core >/dev/null" % name, "%.2f s" % cat, "")
+        self.add("%s: GDB alone" % name, "%.2f s" % alone, "cat: %.2f s" % cat, alone / cat)
+        self.add("%s: py-count, whole process" % name, "%.2f s" % count, "cat: %.2f s" % cat, count / cat, 4)
+        self.add("%s: library alone" % name, "%.2f s" % library, "cat: %.2f s" % cat, library / cat, 2.5)
+        extra = count_peak - alone_peak
+        self.add("%s: peak memory of memext in GDB" % name, "%d MB" % (extra // MB), "core: %d MB" % (bytes_ // MB),
+                 extra / bytes_, 0.1)
+
+    def live(self, megabytes):
+        with self.workload(megabytes) as work:
+            before = resident(work.pid)
+            result = os.path.join(self.folder, "live.json")
+            script = os.path.join(self.folder, "live.py")
+            with open(script, "w") as f:
+                f.write(LIVE % result)
+            # Debian's GDB keeps its -x scripts' errors to itself in batch mode: the result file tells.
+            subprocess.run(self.gdb("-p", str(work.pid), "-x", debugger.MEMEXT, "-x", script), stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, env=debugger.environment(self.build), check=True)
+            with open(result) as f:
+                pause = json.load(f)["second"]
+            grown = resident(work.pid) - before
+            probe = os.path.join(self.folder, "probe.py")
+            with open(probe, "w") as f:
+                f.write(PROBE % result)
+            work.command("exec " + probe)
+            with open(result) as f:
+                inside = json.load(f)
+        name = "live, %s GC objects" % format(inside["tracked"], ",")
+        self.add("%s: pause for py-growth (all objects)" % name, "%.2f s" % pause,
+                 "objgraph.show_growth(): %.2f s" % inside["seconds"], pause / inside["seconds"], 0.3)
+        self.add("%s: memory added to the process" % name, "%d KB" % (grown // 1024), "")
+
+
+def resident(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1)) * 1024
+
+
+def first_match(path, pattern):
+    with open(path) as f:
+        found = re.search(pattern, f.read(), re.M)
+    return found.group(1) if found else "unknown"
+
+
+def machine():
+    return ["%d x %s, %s GB" % (os.cpu_count(), first_match("/proc/cpuinfo", r"^model name\s*: (.*)$"),
+                                int(first_match("/proc/meminfo", r"^MemTotal:\s+(\d+)")) // MB),
+            first_match("/etc/os-release", r'^PRETTY_NAME="(.*)"$') + ", Linux " + platform.release(),
+            subprocess.check_output(["gdb", "--version"]).decode().splitlines()[0] + ", target Python "
+            + subprocess.check_output([PYTHON, "-V"]).decode().split()[1]]
+
+
+def write(rows, path):
+    lines = ["# Speed and memory", "",
+             "Written by `make bench`. What counts are the ratios: both sides of each were measured in this one run.",
+             ""]
+    lines += ["- " + line for line in machine()] + ["- " + time.strftime("%Y-%m-%d"), ""]
+    lines += ["| what | measured | compared with | ratio | wanted | holds |", "|---|---|---|---|---|---|"]
+    lines += ["| %s |" % " | ".join(row) for row in rows]
+    lines += ["", "The heaps are those of `tests/workloads/mixed.py`. *Library alone* is `build/release/census`: open the",
+              "core, count every object, no GDB. *Peak memory* is the anonymous memory of GDB with memext minus that of",
+              "GDB alone; the core itself is mapped and not counted. The *pause* is one `py-growth` at its second stop;",
+              "objgraph counts GC-tracked objects only, and inside the process."]
+    with open(path, "w") as f:
+        f.write("\n".join(lines) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--sizes", default="100,500,2048")
+    parser.add_argument("--no-write", action="store_true")
+    a = parser.parse_args()
+    sizes = [int(size) for size in a.sizes.split(",")]
+    with harness.Folder() as folder:
+        bench = Bench(os.path.abspath(a.build), folder)
+        bench.cores(sizes)
+        for megabytes in (min(GC_OBJECTS_MB, max(sizes)), max(sizes)):
+            bench.live(megabytes)
+    if not a.no_write:
+        write(bench.rows, os.path.join(harness.ROOT, "docs", "bench.md"))
+    return 1 if any(row[-1] == "NO" for row in bench.rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
