@@ -7,7 +7,7 @@
 #include "cpython/gc.h"
 #include "fake.h"
 
-enum { LENGTH = 10 };
+enum { LENGTH = 10, MOST = 40 };
 
 struct lists {
     mx_addr state, head;
@@ -45,7 +45,7 @@ static struct lists make_lists(struct fake *fake)
     const struct mx_layout *layout = &fake->runtime.layout;
     struct lists lists = {.state = make_state(fake)};
     for (unsigned i = 0; i < 3; i++)
-        close_empty(fake, lists.state + (uint64_t)layout->gc.generations + 24U * i);
+        close_empty(fake, lists.state + (uint64_t)layout->gc.generations + UINT64_C(24) * i);
     close_empty(fake, lists.state + (uint64_t)layout->gc.permanent_generation);
     lists.head = lists.state + (uint64_t)layout->gc.generations + 24;
     mx_addr before = lists.head;
@@ -59,14 +59,14 @@ static struct lists make_lists(struct fake *fake)
 }
 
 struct found {
-    mx_addr objects[4 * LENGTH];
+    mx_addr objects[MOST];
     size_t count, stop_at;
 };
 
 static bool remember(void *context, mx_addr object)
 {
     struct found *found = context;
-    CU_ASSERT_TRUE_FATAL(found->count < 4 * LENGTH);
+    CU_ASSERT_TRUE_FATAL(found->count < MOST);
     found->objects[found->count++] = object;
     return found->count != found->stop_at;
 }

@@ -19,7 +19,7 @@ static void expect(const struct fake *fake, mx_addr object, const struct mx_show
     struct mx_error *error = mx_show(&fake->types, object, options, &shown);
     CU_ASSERT_PTR_NULL_FATAL(error);
     CU_ASSERT_STRING_EQUAL(shown, wanted);
-    if (strcmp(shown, wanted))
+    if (strcmp(shown, wanted) != 0)
         printf("row %s: %s instead of %s\n", fake->row_name, shown, wanted);
     free(shown);
 }
@@ -224,12 +224,10 @@ static void test_depth_has_a_hard_bound(void)
         mx_addr list = fake_list(&fake, NULL, 0);
         for (int i = 0; i < 1000; i++)
             list = fake_list(&fake, &list, 1);
-        char wanted[200] = "";
-        for (int i = 0; i < 64; i++)
-            strcat(wanted, "[");
-        strcat(wanted, "[...]");
-        for (int i = 0; i < 64; i++)
-            strcat(wanted, "]");
+        char wanted[64 + 5 + 64 + 1] = "";
+        memset(wanted, '[', 64);
+        memcpy(wanted + 64, "[...]", 5);
+        memset(wanted + 64 + 5, ']', 64);
         expect_whole(&fake, list, wanted);
     }
 }
@@ -306,7 +304,8 @@ static void test_instances_with_attributes(void)
         mx_addr order = fake_instance(&fake, type, (mx_addr[]){fake_str(&fake, "bob"), fake_float(&fake, 1.25)}, 2);
         snprintf(wanted, sizeof(wanted), "<app.Order at 0x%llx>", (unsigned long long)order);
         expect_whole(&fake, order, wanted);
-        strcat(wanted, " {customer='bob', price=1.25}");
+        snprintf(wanted, sizeof(wanted), "<app.Order at 0x%llx> {customer='bob', price=1.25}",
+                 (unsigned long long)order);
         expect(&fake, order, &(struct mx_show_options){.one_line = true, .attributes = true}, wanted);
         snprintf(wanted, sizeof(wanted), "<app.Order at 0x%llx>\n    customer = 'bob'\n    …+1 more",
                  (unsigned long long)order);

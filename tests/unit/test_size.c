@@ -141,9 +141,9 @@ static void test_deques(void)
         mx_addr deque = fake_object(&fake, fake.builtins[MX_KIND_DEQUE], (size_t)layout->deque.size);
         fake_put(&fake, deque, layout->var_object.ob_size, 65);
         fake_put(&fake, deque, layout->deque.leftindex, 63);
-        CU_ASSERT_EQUAL(size_of(&fake, deque), (uint64_t)layout->deque.size + 16 + 2 * 528);
+        CU_ASSERT_EQUAL(size_of(&fake, deque), (uint64_t)layout->deque.size + 16 + UINT64_C(2) * 528);
         fake_put(&fake, deque, layout->deque.leftindex, 64);
-        CU_ASSERT_EQUAL(size_of(&fake, deque), (uint64_t)layout->deque.size + 16 + 3 * 528);
+        CU_ASSERT_EQUAL(size_of(&fake, deque), (uint64_t)layout->deque.size + 16 + UINT64_C(3) * 528);
     }
 }
 
