@@ -32,15 +32,12 @@ def load_binding(folder):
     candidates = list(binding_candidates(folder))
     path = next((path for path in candidates if os.path.exists(path)), None)
     if not path:
-        raise gdb.GdbError("memext: the library is not built: run `make` in %s (looked for %s)"
-                           % (os.path.dirname(folder), " and ".join(candidates)))
+        raise ImportError("the library is not built: run `make` in %s (looked for %s)"
+                          % (os.path.dirname(folder), " and ".join(candidates)))
     loader = importlib.machinery.ExtensionFileLoader("_memext", path)
     spec = importlib.util.spec_from_file_location("_memext", path, loader=loader)
-    try:
-        module = importlib.util.module_from_spec(spec)
-        loader.exec_module(module)
-    except ImportError as error:
-        raise gdb.GdbError("memext: cannot load %s: %s" % (path, error))
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
     sys.modules["_memext"] = module
 
 
@@ -54,6 +51,14 @@ def load_package(folder):
     memext.register()
 
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-load_binding(HERE)
-load_package(HERE)
+def load(folder):
+    try:
+        load_binding(folder)
+    except ImportError as error:
+        # Raised from a sourced file, any exception would print a traceback with it.
+        gdb.write("memext: %s\n" % error, gdb.STDERR)
+        return
+    load_package(folder)
+
+
+load(os.path.dirname(os.path.abspath(__file__)))

@@ -83,6 +83,7 @@ class Command(gdb.Command):
     examples = ()
     options = ()
     raw = False  # the operand is an expression, kept as typed
+    counting = True  # what the target lacks makes the answer wrong
     kind = gdb.COMMAND_DATA
 
     def __init__(self):
@@ -155,13 +156,15 @@ class Command(gdb.Command):
     def notes(self, answer):
         """What is wrong with the numbers: always that they are incomplete, each other warning once a target."""
         lines = []
+        if not self.counting:
+            return lines
         missing, expected = answer.target["missing_bytes"], answer.target["expected_bytes"]
         if missing:
             lines.append("incomplete: %s of %s of the core are missing: counts are lower bounds"
                          % (parameters.size(missing), parameters.size(expected)))
         elif not answer.complete:
             lines.append("incomplete: parts of the heap could not be read: counts are lower bounds")
-        return lines + ["warning: " + warning for warning in answer.warnings if SESSION.first_time(warning)]
+        return lines + [warning_text(warning) for warning in answer.warnings if SESSION.first_time(warning)]
 
     def row_limit(self, arguments):
         """The number of rows to give; programs and files get all unless told otherwise."""
@@ -171,6 +174,11 @@ class Command(gdb.Command):
 
     def line_width(self, arguments):
         return 0 if arguments.o else gdb.parameter("width") or 0
+
+
+def warning_text(warning):
+    """The library's sentences on what is missing begin with that word themselves."""
+    return warning if warning.startswith("incomplete:") else "warning: " + warning
 
 
 def remember_object(address):

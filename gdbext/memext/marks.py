@@ -15,7 +15,7 @@ _serial = itertools.count()
 
 
 class Stop:
-    """The heap as it was; `heap` is None when only counts were saved. `before` is what py-growth compared it with."""
+    """The heap as it was; `heap` is None when only counts were saved. `before` is the py-growth before it."""
 
     def __init__(self, name, pid, heap=None, rows=None, before=None):
         self.name = name
@@ -63,11 +63,11 @@ class Marks:
         last = self._grown.get(stop.pid)
         return last.before if last and last.heap is stop.heap else last
 
-    def set_grown(self, stop, before):
+    def set_grown(self, stop, base):
         """py-growth has shown `stop`. The chain of earlier stops ends here: each keeps a heap."""
-        stop.before = before
-        if before:
-            before.before = None
+        stop.before = base
+        if base:
+            base.before = None
         self._grown[stop.pid] = stop
 
     def latest_before(self, stop):
@@ -101,8 +101,11 @@ def is_elf(path):
 
 
 def stop_of_core(path, paths, progress):
-    target = _memext.open_core(path, progress=progress, **paths)
     try:
-        return Stop(path, target.info()["pid"], target.heap(progress=progress))
-    finally:
-        target.close()
+        target = _memext.open_core(path, progress=progress, **paths)
+        try:
+            return Stop(path, target.info()["pid"], target.heap(progress=progress))
+        finally:
+            target.close()
+    except _memext.Error as error:
+        raise UsageError("%s: %s" % (path, error))

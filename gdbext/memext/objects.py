@@ -9,7 +9,7 @@ from .answer import address
 from .options import UsageError
 from .session import SESSION
 
-CELL = {"depth": 2, "items": 5, "characters": 60, "one_line": True}
+CELL = {"depth": 2, "items": 3, "characters": 40, "one_line": True, "attributes": True}
 
 
 def evaluate(text):
@@ -58,3 +58,8 @@ def row(target, addr, value=None):
 def refcount_text(object_row):
     """Immortal objects have no meaningful count."""
     return "immortal" if object_row["refcount"] is None else "%d" % object_row["refcount"]
+
+
+def value_text(object_row):
+    """The value for a table that has type and address already: of an instance, its attributes alone."""
+    return object_row["value"].replace("<%s at %s> {" % (object_row["type"], object_row["addr"]), "{", 1)

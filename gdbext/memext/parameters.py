@@ -11,6 +11,7 @@ class Parameter(gdb.Parameter):
     def __init__(self, name, kind, default, summary, text, sequence=None, changed=None):
         self.__doc__ = self.set_doc = "Set %s.\n\n%s" % (summary, text)
         self.show_doc = "Show %s.\n\n%s" % (summary, text)
+        self.setting = name
         self.summary = summary
         self.changed = changed
         extra = (sequence,) if sequence else ()
@@ -23,7 +24,7 @@ class Parameter(gdb.Parameter):
         return ""
 
     def get_show_string(self, value):
-        return "memext: %s is %s." % (self.summary, value or "not set")
+        return "memext %s is %s: %s." % (self.setting, value or "not set", self.summary)
 
 
 class SetPrefix(gdb.Command):

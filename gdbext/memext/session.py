@@ -122,9 +122,11 @@ class Session:
     def target(self, progress=None, may_run=False):
         """The Target of this stop. `may_run`: inside a breakpoint condition GDB calls a stopped process running."""
         place = find_place(self.exited)
-        if place.kind == "live" and not may_run and is_running():
+        running = place.kind == "live" and is_running()
+        if running and not may_run:
             raise UsageError(RUNNING)
-        if place != self._place:
+        # Between two evaluations of a condition the process ran, and GDB told nobody.
+        if running or place != self._place:
             self.drop()
         if not self._target:
             self._target = open_target(place, progress)
@@ -177,7 +179,9 @@ class Session:
         self._place = self._target = self._info = self._heap = self._names = None
 
     def note_exit(self, event):
-        self.exited.add(event.inferior.num)
+        """GDB says so of a core, too, when it closes it."""
+        if not self._place or self._place.kind == "live":
+            self.exited.add(event.inferior.num)
         self.drop()
 
 
@@ -186,7 +190,7 @@ SESSION = Session()
 
 def register():
     """Drops what is known whenever GDB says that the target's bytes may have changed."""
-    for name in ("cont", "memory_changed", "inferior_deleted", "clear_objfiles", "inferior_call"):
+    for name in ("cont", "stop", "memory_changed", "inferior_deleted", "clear_objfiles", "inferior_call"):
         if hasattr(gdb.events, name):
             getattr(gdb.events, name).connect(SESSION.drop)
     gdb.events.exited.connect(SESSION.note_exit)

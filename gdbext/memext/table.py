@@ -46,11 +46,17 @@ def shorten(text, width):
     return text[:head] + "…" + (text[-tail:] if tail else "")
 
 
-class Table:
-    """Columns, all right-aligned but the last, which is free text and may be as long as it likes."""
+def clip(text, width):
+    """`text` within `width` columns, cut at its end, as values are read."""
+    return text if width <= 0 or len(text) <= width else text[:width - 1] + "…"
 
-    def __init__(self, *headers):
+
+class Table:
+    """Columns, all right-aligned but the last: text that `cut` makes fit, shorten or clip."""
+
+    def __init__(self, *headers, cut=shorten):
         self.headers = headers
+        self.cut = cut
         self.rows = []
 
     def add(self, *cells):
@@ -64,7 +70,7 @@ class Table:
         widths = self.widths()
         room = max(16, width - sum(widths) - 2 * len(widths)) if width else 0
         for row in [list(self.headers)] + self.rows:
-            cells = [cell.rjust(w) for cell, w in zip(row, widths)] + [shorten(row[-1], room)]
+            cells = [cell.rjust(w) for cell, w in zip(row, widths)] + [self.cut(row[-1], room)]
             yield "  ".join(cells).rstrip()
 
 

@@ -40,6 +40,12 @@ static bool size_fits(uint64_t field, uint64_t room)
     return size >= MX_CHUNK_LEAST && size % 16 == 0 && size <= room && !(field & MX_CHUNK_IS_MMAPPED);
 }
 
+/* A free chunk is known by what follows it: a flag, and its size once more. A flag alone may be a damaged header's. */
+static bool is_before_free(const uint8_t *next, uint64_t size)
+{
+    return !(mx_load_u64(next + 8) & MX_CHUNK_PREV_INUSE) && mx_load_u64(next) == size;
+}
+
 bool mx_chunk_step(struct mx_chunk_reader *reader, mx_addr chunk, mx_addr limit, struct mx_chunk_step *ret)
 {
     const uint8_t *bytes = mx_chunk_view(reader, chunk, MX_CHUNK_HEADER);
@@ -60,10 +66,8 @@ bool mx_chunk_step(struct mx_chunk_reader *reader, mx_addr chunk, mx_addr limit,
         return false;
     if (!bytes)
         bytes = mx_chunk_view(reader, chunk, MX_CHUNK_HEADER + shown);
-    *ret = (struct mx_chunk_step){.size = size,
-                                  .next_previous = mx_load_u64(next),
-                                  .in_use = mx_load_u64(next + 8) & MX_CHUNK_PREV_INUSE,
-                                  .memory = bytes ? bytes + MX_CHUNK_HEADER : NULL};
+    *ret = (struct mx_chunk_step){
+        .size = size, .in_use = !is_before_free(next, size), .memory = bytes ? bytes + MX_CHUNK_HEADER : NULL};
     return true;
 }
 

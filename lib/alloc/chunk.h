@@ -28,10 +28,9 @@ struct mx_chunk_reader {
 const uint8_t *mx_chunk_view(struct mx_chunk_reader *reader, mx_addr address, size_t length);
 
 struct mx_chunk_step {
-    uint64_t size;          /* without flags */
-    uint64_t next_previous; /* the next chunk's prev_size: this one's size when this one is free */
-    bool in_use;            /* the next chunk's PREV_INUSE */
-    const uint8_t *memory;  /* min(size - 8, MX_CHUNK_SHOWN) bytes of user memory, or NULL */
+    uint64_t size;         /* without flags */
+    bool in_use;           /* or cached: the next chunk does not say that this one is free */
+    const uint8_t *memory; /* min(size - 8, MX_CHUNK_SHOWN) bytes of user memory, or NULL */
 };
 
 /* Reads the chunk at `chunk`. False when its size makes no sense, reaches beyond `limit`, or is not there. */

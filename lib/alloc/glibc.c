@@ -32,6 +32,7 @@ enum {
     MOST_RESYNCS = 64,
     RESYNC_BYTES = 256 << 10,
     PAGE = 4096,
+    FENCEPOST = 16,
 };
 #define HEAP_ALIGNMENT ((mx_addr)64 << 20)
 
@@ -70,16 +71,23 @@ static int count_rings(const struct mx_memory *memory, const uint8_t *bytes, mx_
     return bin - misfits;
 }
 
-/* main_arena's bins in one region of libc's data, or 0. */
+/* main_arena's bins in one region of libc's data, or 0: the best place, for one bin too early still fits nearly. */
 static mx_addr find_bins(const struct mx_memory *memory, const struct mx_region *region)
 {
     size_t length = (size_t)(region->end - region->start);
     const uint8_t *bytes = mx_memory_state(memory, region->start, length);
-    for (size_t at = 0; bytes && at + STATE_END_AFTER <= length; at += 8)
-        if (mx_load_u64(bytes + at) && mx_load_u64(bytes + at + 8) &&
-            count_rings(memory, bytes + at, region->start + at, MOST_MISFITS) >= BIN_COUNT - MOST_MISFITS)
-            return region->start + at;
-    return 0;
+    int best = BIN_COUNT - MOST_MISFITS - 1;
+    mx_addr ret = 0;
+    for (size_t at = 0; bytes && at + STATE_END_AFTER <= length; at += 8) {
+        if (!mx_load_u64(bytes + at) || !mx_load_u64(bytes + at + 8))
+            continue;
+        int rings = count_rings(memory, bytes + at, region->start + at, MOST_MISFITS);
+        if (rings > best) {
+            best = rings;
+            ret = region->start + at;
+        }
+    }
+    return ret;
 }
 
 static mx_addr find_main_bins(const struct mx_memory *memory, const struct mx_modules *modules, uint32_t libc)
@@ -137,18 +145,21 @@ static mx_addr follow_chunks(struct opener *opener, mx_addr start, mx_addr limit
     return chunk;
 }
 
-/* What stands where an old top ended: a chunk of 16 bytes (or of none), which no request ever gets. */
-static bool is_fencepost(struct opener *opener, mx_addr chunk)
+/* The size that stands at `chunk`, whether or not it is one. */
+static uint64_t size_at(struct opener *opener, mx_addr chunk)
 {
     const uint8_t *bytes = mx_chunk_view(&opener->reader, chunk, MX_CHUNK_HEADER);
-    return bytes && (mx_load_u64(bytes + 8) & ~(uint64_t)MX_CHUNK_FLAGS) <= 16;
+    return bytes ? mx_load_u64(bytes + 8) & ~(uint64_t)MX_CHUNK_FLAGS : UINT64_MAX;
 }
 
-/* The last chunk of a heap whose arena is lost is its top: it reaches the end, where no chunk follows. */
-static bool is_top(struct opener *opener, mx_addr chunk, mx_addr end)
+/*
+ * Whether what stands at `chunk` ends a heap: a fencepost (sizes that no request ever gets: 16, or 0 right behind the
+ * last chunk), or the top of a heap whose arena is lost, which reaches the end of the memory.
+ */
+static bool ends_heap(struct opener *opener, mx_addr chunk, mx_addr end)
 {
-    const uint8_t *bytes = mx_chunk_view(&opener->reader, chunk, MX_CHUNK_HEADER);
-    return bytes && (mx_load_u64(bytes + 8) & ~(uint64_t)MX_CHUNK_FLAGS) == end - chunk;
+    uint64_t size = size_at(opener, chunk);
+    return size <= FENCEPOST || size == end - chunk;
 }
 
 /*
@@ -160,9 +171,9 @@ static void add_spans(struct opener *opener, mx_addr start, mx_addr limit, uint3
     for (int i = 0; start && start < limit && i < MOST_RESYNCS; i++) {
         mx_addr end = follow_chunks(opener, start, limit);
         add_span(opener, start, end, arena);
-        if (end == limit || (fenced && (is_fencepost(opener, end) || is_top(opener, end, limit))))
+        if (end == limit || (fenced && ends_heap(opener, end, limit)))
             return;
-        bool foreign = is_fencepost(opener, end);
+        bool foreign = size_at(opener, end) == FENCEPOST;
         start = resynchronise(opener, end, limit);
         /* Somebody else called sbrk: malloc fenced its old top off and went on behind the other's memory. */
         opener->ret->walk_errors += !(foreign && start);
@@ -206,7 +217,7 @@ static void add_main_spans(struct opener *opener, const struct mx_glibc_arena *a
         return;
     mx_addr end = arena->top + size, start = (end - arena->system_mem + 15) & ~(mx_addr)15;
     if (arena->system_mem <= end && start <= arena->top && mx_chunk_mapped(opener->memory, start, arena->top + 1) &&
-        mx_chunk_plausible(opener->memory, start, arena->top)) {
+        size_at(opener, start) - MX_CHUNK_LEAST <= end - start) {
         mx_addr region_end = mx_memory_region(opener->memory, arena->top)->end;
         add_taken(opener, start, end < region_end ? end : region_end);
         add_spans(opener, start, arena->top, 0, false);
@@ -321,6 +332,7 @@ static void add_arenas(struct opener *opener, mx_addr bins)
     opener->state_from_bins = old ? STATE_FROM_BINS_OLD : STATE_FROM_BINS_MODERN;
     mx_addr main_arena = bins - opener->state_from_bins, next;
     add_arena(opener, main_arena, &next);
+    opener->ret->found = opener->ret->arenas.count;
     while (next && next != main_arena && !opener->no_memory) {
         if (is_known(opener->ret, next) || !is_thread_arena(opener, next)) {
             opener->ret->walk_errors++;
@@ -328,7 +340,6 @@ static void add_arenas(struct opener *opener, mx_addr bins)
         }
         add_arena(opener, next, &next);
     }
-    opener->ret->found = opener->ret->arenas.count;
 }
 
 /* A brk heap begins with the main thread's tcache, whatever else a cut core has lost. */

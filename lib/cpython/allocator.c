@@ -102,7 +102,7 @@ void mx_allocator_detect(struct mx_runtime *runtime)
         hooked += is_hooked(runtime->memory, sample.objects[i]);
         pooled += is_in_pool(runtime, sample.objects[i]);
     }
-    runtime->block_padding = sample.count && hooked >= sample.count / 2 ? HOOK_BYTES : 0;
+    runtime->block_padding = hooked && hooked >= sample.count / 2 ? HOOK_BYTES : 0;
     if (sample.count && !runtime->layout.free_threaded && pooled < sample.count / 4)
         runtime->allocator = MX_ALLOCATOR_MALLOC;
 }

@@ -46,13 +46,9 @@ static bool read_log2(const struct mx_layout *layout, const uint8_t *header, str
     return true;
 }
 
-bool mx_dict_keys_read(const struct mx_runtime *runtime, mx_addr keys, struct mx_dict_keys *ret)
+bool mx_dict_keys_parse(const struct mx_layout *layout, mx_addr keys, const uint8_t *header, struct mx_dict_keys *ret)
 {
-    const struct mx_layout *layout = &runtime->layout;
-    const uint8_t *header = mx_memory_view(runtime->memory, keys, (size_t)layout->dict_keys.size);
     struct mx_dict_keys read = {0};
-    if (!header)
-        return false;
     if (!(layout->dict_shape == MX_DICT_LOG2 ? read_log2 : read_size_word)(layout, header, &read))
         return false;
     read.refcount = mx_load_i64(header + layout->dict_keys.dk_refcnt);
@@ -66,6 +62,12 @@ bool mx_dict_keys_read(const struct mx_runtime *runtime, mx_addr keys, struct mx
     read.first = keys + before_entries;
     *ret = read;
     return true;
+}
+
+bool mx_dict_keys_read(const struct mx_runtime *runtime, mx_addr keys, struct mx_dict_keys *ret)
+{
+    const uint8_t *header = mx_memory_view(runtime->memory, keys, (size_t)runtime->layout.dict_keys.size);
+    return header && mx_dict_keys_parse(&runtime->layout, keys, header, ret);
 }
 
 /* Entries with the keys' bytes in view. */

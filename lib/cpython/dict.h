@@ -32,6 +32,7 @@ struct mx_dict_keys {
     mx_addr first;       /* address of the first entry */
     uint32_t entry_size; /* 24, or 16 for tables of str keys */
 };
+bool mx_dict_keys_parse(const struct mx_layout *layout, mx_addr keys, const uint8_t *header, struct mx_dict_keys *ret);
 bool mx_dict_keys_read(const struct mx_runtime *runtime, mx_addr keys, struct mx_dict_keys *ret);
 
 #endif

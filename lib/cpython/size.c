@@ -43,10 +43,12 @@ static bool may_read(const struct subject *subject)
     return !subject->needs_more;
 }
 
-/* A word elsewhere in the target, 0 when it is not to be had. */
+/* A word of the target, 0 when it is not to be had; one inside the object (an embedded frame) is at hand. */
 static uint64_t word_at(const struct subject *subject, mx_addr address)
 {
     uint64_t word = 0;
+    if (address - subject->address < subject->available && subject->available - (address - subject->address) >= 8)
+        return mx_load_u64(subject->bytes + (address - subject->address));
     if (may_read(subject))
         mx_memory_u64(subject->memory, address, &word);
     return word;
@@ -163,17 +165,26 @@ static uint64_t size_list(const struct subject *subject)
 }
 
 /* CPython Objects/dictobject.c: _PyDict_SizeOf. Shared keys are counted with the type. */
+uint64_t mx_dict_tables_size(const struct mx_layout *layout, const uint8_t *keys_header, bool split)
+{
+    struct mx_dict_keys keys;
+    if (!mx_dict_keys_parse(layout, 0, keys_header, &keys))
+        return 0;
+    uint64_t size = keys.refcount == 1 ? keys.bytes : 0;
+    if (split)
+        size += 8 * (layout->values_shape == MX_VALUES_PLAIN ? 2 * keys.size / 3 : keys.entries + keys.usable);
+    return size;
+}
+
 static uint64_t size_dict(const struct subject *subject)
 {
     const struct mx_layout *layout = subject->layout;
     uint64_t size = base_size(subject->type);
-    struct mx_dict_keys keys;
-    if (!may_read(subject) ||
-        !mx_dict_keys_read(subject->types->runtime, word_of(subject, layout->dict.ma_keys), &keys))
+    if (!may_read(subject))
         return size;
-    if (word_of(subject, layout->dict.ma_values))
-        size += 8 * (layout->values_shape == MX_VALUES_PLAIN ? 2 * keys.size / 3 : keys.entries + keys.usable);
-    return size + (keys.refcount == 1 ? keys.bytes : 0);
+    mx_addr keys = word_of(subject, layout->dict.ma_keys);
+    const uint8_t *header = mx_memory_view(subject->memory, keys, (size_t)layout->dict_keys.size);
+    return size + (header ? mx_dict_tables_size(layout, header, word_of(subject, layout->dict.ma_values)) : 0);
 }
 
 /* CPython Objects/odictobject.c: odict_sizeof */

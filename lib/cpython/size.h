@@ -17,4 +17,10 @@
 uint64_t mx_object_size(const struct mx_types *types, const struct mx_type *type, mx_addr address, const uint8_t *bytes,
                         size_t available, bool *needs_more);
 
+/*
+ * What a dict's tables add to its size: for passes that gather the tables' headers (layout->dict_keys.size bytes each)
+ * themselves. `split`: the dict has values of its own beside the keys.
+ */
+uint64_t mx_dict_tables_size(const struct mx_layout *layout, const uint8_t *keys_header, bool split);
+
 #endif

@@ -34,18 +34,36 @@ static void tally(struct mx_worker *worker, uint32_t type, uint64_t size, bool t
     sum->tracked_bytes += tracked ? size : 0;
 }
 
+static bool is_dict(const struct mx_type *type)
+{
+    return type->kind == MX_KIND_DICT || type->kind == MX_KIND_ORDERED_DICT;
+}
+
+static void put_off(struct mx_worker *worker, const struct mx_found_object *found, const uint8_t *bytes, uint64_t size)
+{
+    const struct mx_layout *layout = worker->scan->classifier->layout;
+    struct mx_pending_dict pending = {
+        .keys = mx_load_u64(bytes + layout->dict.ma_keys),
+        .size = size,
+        .type = found->type,
+        .tracked = found->tracked,
+        .is_split = mx_load_u64(bytes + layout->dict.ma_values) != 0,
+    };
+    if (!mx_array_push(&worker->pending, pending))
+        worker->no_memory = true;
+}
+
 static void tally_object(struct mx_worker *worker, const struct mx_found_object *found, mx_addr object,
                          const uint8_t *bytes, size_t available)
 {
     const struct mx_scan *scan = worker->scan;
     uint64_t size = scan->fixed_sizes[found->type];
     if (!size) {
-        bool needs_more = false;
         const struct mx_type *type = &scan->types->types.items[found->type];
-        size = mx_object_size(scan->types, type, object, bytes, available, scan->live ? &needs_more : NULL);
+        bool needs_more = false, later = scan->live && is_dict(type);
+        size = mx_object_size(scan->types, type, object, bytes, available, later ? &needs_more : NULL);
         if (needs_more) {
-            if (!mx_array_push(&worker->pending, (struct mx_pending_size){object, found->type, found->tracked}))
-                worker->no_memory = true;
+            put_off(worker, found, bytes, size);
             return;
         }
     }
@@ -194,23 +212,34 @@ void mx_scan_static(struct mx_worker *worker, const struct mx_region *region, st
 
 static int compare_pending(const void *a, const void *b)
 {
-    mx_addr left = ((const struct mx_pending_size *)a)->object, right = ((const struct mx_pending_size *)b)->object;
+    mx_addr left = ((const struct mx_pending_dict *)a)->keys, right = ((const struct mx_pending_dict *)b)->keys;
     return left < right ? -1 : left > right;
+}
+
+enum { BATCH = 1024, MOST_HEADER = 64 };
+
+/* The tables are everywhere in the heap: a few bytes of each are gathered instead of fetching all their pages. */
+static void size_batch(struct mx_worker *worker, const struct mx_pending_dict *batch, size_t count)
+{
+    const struct mx_layout *layout = worker->scan->classifier->layout;
+    size_t header = (size_t)layout->dict_keys.size;
+    mx_addr tables[BATCH];
+    uint8_t headers[BATCH * MOST_HEADER];
+    for (size_t i = 0; i < count; i++)
+        tables[i] = batch[i].keys;
+    mx_memory_gather(worker->scan->memory, tables, count, header, headers, NULL);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t tables_size = mx_dict_tables_size(layout, headers + i * header, batch[i].is_split);
+        tally(worker, batch[i].type, batch[i].size + tables_size, batch[i].tracked);
+    }
 }
 
 void mx_scan_pending(struct mx_worker *worker)
 {
-    enum { ENOUGH = 64 };
-    const struct mx_scan *scan = worker->scan;
-    if (worker->pending.count)
-        qsort(worker->pending.items, worker->pending.count, sizeof(struct mx_pending_size), compare_pending);
-    for (size_t i = 0; i < worker->pending.count; i++) {
-        const struct mx_pending_size *put_off = &worker->pending.items[i];
-        const struct mx_type *type = &scan->types->types.items[put_off->type];
-        const uint8_t *bytes = mx_memory_view(scan->memory, put_off->object, ENOUGH);
-        uint64_t size = bytes ? mx_object_size(scan->types, type, put_off->object, bytes, ENOUGH, NULL) : 0;
-        tally(worker, put_off->type, size, put_off->tracked);
-        if (i % 4096 == 0 && !mx_work_step(scan->work, 0))
-            return;
-    }
+    size_t count = worker->pending.count;
+    if (!count || worker->scan->classifier->layout->dict_keys.size > MOST_HEADER)
+        return;
+    qsort(worker->pending.items, count, sizeof(struct mx_pending_dict), compare_pending);
+    for (size_t at = 0; at < count && mx_work_step(worker->scan->work, 0); at += BATCH)
+        size_batch(worker, worker->pending.items + at, count - at < BATCH ? count - at : BATCH);
 }

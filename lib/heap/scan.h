@@ -20,14 +20,16 @@ struct mx_scan {
     const struct mx_memory *memory;
     const uint64_t *fixed_sizes; /* by type: sys.getsizeof of every instance, 0 when they differ */
     struct mx_work *work;
-    bool live; /* sizes that lie in other blocks are put off: reading there now would fetch the heap twice */
+    bool live; /* dicts' tables are put off: reading them one by one would fetch the heap twice */
 };
 
-/* An object whose size was put off. */
-struct mx_pending_size {
-    mx_addr object;
+/* A dict whose size was put off, for its table lies in another block. */
+struct mx_pending_dict {
+    mx_addr keys;  /* address of the table */
+    uint64_t size; /* without its tables */
     uint32_t type;
     bool tracked;
+    bool is_split;
 };
 
 /* Blocks of one span as the scan found them; turned into spans when all are known. */
@@ -48,7 +50,7 @@ struct mx_worker {
     struct mx_tally *tallies; /* by type index */
     struct mx_heap_info sums; /* only the counters that scanning adds to */
     struct mx_size_class size_classes[32];
-    MX_ARRAY(struct mx_pending_size) pending;
+    MX_ARRAY(struct mx_pending_dict) pending;
     MX_ARRAY(struct mx_far_type) far_types;
     bool no_memory;
 };
@@ -69,7 +71,7 @@ void mx_scan_chunks(struct mx_worker *worker, const struct mx_glibc *glibc, cons
 /* Scans a module's writable data for static objects; only these are listed. */
 void mx_scan_static(struct mx_worker *worker, const struct mx_region *region, struct mx_listed *ret);
 
-/* Reads the sizes that were put off, in address order. */
+/* Sizes the dicts that were put off, their tables in address order. */
 void mx_scan_pending(struct mx_worker *worker);
 
 #endif

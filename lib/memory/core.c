@@ -245,8 +245,10 @@ static void clip_header(Elf64_Phdr *header, mx_addr *end)
     header->p_memsz -= overlap;
     header->p_offset += overlap;
     header->p_filesz -= overlap < header->p_filesz ? overlap : header->p_filesz;
-    if (__builtin_add_overflow(header->p_vaddr, header->p_memsz, end))
-        *end = UINT64_MAX;
+    mx_addr reached;
+    if (__builtin_add_overflow(header->p_vaddr, header->p_memsz, &reached))
+        reached = UINT64_MAX;
+    *end = reached > *end ? reached : *end;
 }
 
 static struct mx_error *add_segments(struct core *core)

@@ -492,8 +492,10 @@ static bool step(const struct mx_dwarf *dwarf, const char **path, Dwarf_Die *typ
     *path += length;
     if (!step_into_element(dwarf, path, type, offset))
         return false;
-    *path += **path == '.';
-    return true;
+    if (**path != '.')
+        return !**path;
+    ++*path;
+    return **path;
 }
 
 int64_t mx_dwarf_offset(const struct mx_dwarf *dwarf, const char *struct_name, const char *member_path)

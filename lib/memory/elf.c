@@ -196,11 +196,14 @@ static bool can_be_looked_up(const Elf64_Sym *symbol)
            (type == STT_OBJECT || type == STT_FUNC || type == STT_NOTYPE || type == STT_GNU_IFUNC);
 }
 
-/* The first of a name wins; no memory means that later look-ups find less. */
+/* The first of a name wins, but a file's local one gives way to a global; no memory means that look-ups find less. */
 static void add_symbol(struct symbol_index *index, const char *name, size_t length, const Elf64_Sym *symbol)
 {
     uint64_t key;
-    if (!length || look_up(index, name, length, &key))
+    const struct symbol *known = length ? look_up(index, name, length, &key) : NULL;
+    if (known && ELF64_ST_BIND(known->symbol.st_info) == STB_LOCAL && ELF64_ST_BIND(symbol->st_info) != STB_LOCAL)
+        index->symbols.items[known - index->symbols.items].symbol = *symbol;
+    if (!length || known)
         return;
     if (mx_array_push(&index->symbols, (struct symbol){.name = name, .length = length, .symbol = *symbol}))
         mx_map_set(&index->by_hash, key, (uint32_t)(index->symbols.count - 1));

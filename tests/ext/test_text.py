@@ -49,6 +49,11 @@ class Columns(unittest.TestCase):
             self.assertEqual(len(table.shorten("abcdefghijkl", width)), width)
         self.assertEqual(table.shorten("abc", 0), "abc")
 
+    def test_values_lose_their_end(self):
+        result = table.Table("n", "value", cut=table.clip)
+        result.add("1", "abcdefghijklmnopqrstuvwxyz")
+        self.assertEqual(list(result.lines(19))[1], "1  abcdefghijklmno…")
+
     def test_fields_leave_out_what_is_empty(self):
         self.assertEqual(table.fields([("a", "1"), ("long", None), ("bc", "0")]), ["a   1", "bc  0"])
         self.assertEqual(table.fields([]), [])

@@ -42,6 +42,7 @@ class Census:
         self.warnings, self.mismatches = [], []
         for line in run.stdout.decode(errors="surrogateescape").splitlines():
             self.read(line.split("\t"))
+        self.types = {t: row[2] for t, row in self.all.items()}
         words = read_words(objects_path)
         self.objects = {words[i]: (words[i + 1], words[i + 2], words[i + 3]) for i in range(0, len(words), 4)}
         self.listed = len(words) // 4
@@ -86,13 +87,13 @@ def type_names(truth, census):
             for t, row in sorted(census.all.items()) if t in truth.types and truth.types[t] != row[2]]
 
 
-def by_type(truth, objects):
-    """'3 str, 1 int' for {address: type address}."""
+def by_type(known, objects):
+    """'3 str, 1 int' for {address: type address}; `known` has .types."""
     counts = {}
     for t in objects.values():
         counts[t] = counts.get(t, 0) + 1
     ordered = sorted(counts.items(), key=lambda item: -item[1])
-    return ", ".join("%d %s" % (n, truth.types.get(t, hex(t))) for t, n in ordered[:12])
+    return ", ".join("%d %s" % (n, known.types.get(t, hex(t))) for t, n in ordered[:12])
 
 
 def closure(truth, census):
@@ -118,30 +119,46 @@ def some(addresses):
 def false_objects(truth, census, pid):
     """
     Objects that memext found beyond the closure are real when they could be anything's: their reference count is
-    positive, and some aligned word of the process's writable memory is their address. Where one of the two is not so, a
-    raw block was taken for an object. (A stale pointer can hide such a block from this test; a live object always has
-    a reference somewhere, so that nothing real is called false, but for one that only a register holds.)
+    positive, and some aligned word of the process's memory is their address. Where one of the two is not so, a raw
+    block was taken for an object. (A stale pointer can hide such a block from this test; a live object always has a
+    reference somewhere, so that nothing real is called false, but for one that only a register holds.) Objects in the
+    data of the executable and its libraries are no blocks, and not judged.
     """
-    extra = {a: t for a, (t, _, _) in census.objects.items() if a not in truth.objects}
+    static, writable = spans(pid)
+    extra = {a: t for a, (t, _, _) in census.objects.items()
+             if a not in truth.objects and not any(start <= a < end for start, end in static)}
     dead = {a: t for a, t in extra.items() if not 0 < census.objects[a][2] < 1 << 40}
-    alone = set(extra) - referenced(pid, set(extra))
-    wrong = {a: extra[a] for a in alone | set(dead)}
+    held = referenced(pid, writable, set(extra))
+    alone = {a: t for a, t in extra.items() if a not in held and a not in dead}
     blocks = census.number("pool_used_blocks") + census.number("chunks")
-    if len(wrong) <= blocks * MOST_FALSE:
+    if len(dead) + len(alone) <= blocks * MOST_FALSE:
         return []
-    return ["%d of %d blocks are taken for objects and are none: %s; such as %s"
-            % (len(wrong), blocks, by_type(truth, wrong), some(wrong))]
+    return ["%d of %d blocks are taken for objects and %s: %s; such as %s"
+            % (len(those), blocks, why, by_type(census, those), some(those))
+            for those, why in ((dead, "have no reference count"), (alone, "nothing refers to them")) if those]
 
 
-def referenced(pid, wanted):
+def spans(pid):
+    """Address ranges of mapped files with the bss behind them, and of writable memory."""
+    static, writable, file_end = [], [], None
+    with open("/proc/%d/maps" % pid) as maps:
+        for line in maps:
+            fields = line.split(None, 5)
+            start, end = (int(part, 16) for part in fields[0].split("-"))
+            is_file = len(fields) > 5 and fields[5].startswith("/")
+            if is_file or start == file_end and len(fields) == 5:
+                static.append((start, end))
+            file_end = end if is_file else None
+            if fields[1].startswith("rw"):
+                writable.append((start, end))
+    return static, writable
+
+
+def referenced(pid, writable, wanted):
     """Those of the addresses that some word of the stopped process's writable memory holds."""
     found = set()
-    with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/mem" % pid, "rb", 0) as memory:
-        for line in maps:
-            span, flags = line.split()[:2]
-            if flags[:2] != "rw":
-                continue
-            start, end = (int(part, 16) for part in span.split("-"))
+    with open("/proc/%d/mem" % pid, "rb", 0) as memory:
+        for start, end in writable:
             for at in range(start, end, CHUNK):
                 words = array.array("Q")
                 memory.seek(at)

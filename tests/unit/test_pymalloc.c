@@ -378,13 +378,13 @@ static void test_arenas_that_contradict_themselves(void)
 void suite_pymalloc(CU_pSuite suite);
 void suite_pymalloc(CU_pSuite suite)
 {
-    CU_add_test(suite, "pools of every size class", test_every_size_class);
-    CU_add_test(suite, "block numbers equal division", test_block_numbers_equal_division);
-    CU_add_test(suite, "damaged chains end", test_damaged_chains_end);
-    CU_add_test(suite, "a torn count is noticed", test_torn_count_is_noticed);
-    CU_add_test(suite, "what is no pool in use", test_what_is_no_pool_in_use);
-    CU_add_test(suite, "arenas from states", test_arenas_from_states);
-    CU_add_test(suite, "arenas by invariants", test_arenas_by_invariants);
-    CU_add_test(suite, "arenas by looking at pages", test_arenas_by_looking_at_pages);
-    CU_add_test(suite, "arenas that contradict themselves", test_arenas_that_contradict_themselves);
+    CU_ADD_TEST(suite, test_every_size_class);
+    CU_ADD_TEST(suite, test_block_numbers_equal_division);
+    CU_ADD_TEST(suite, test_damaged_chains_end);
+    CU_ADD_TEST(suite, test_torn_count_is_noticed);
+    CU_ADD_TEST(suite, test_what_is_no_pool_in_use);
+    CU_ADD_TEST(suite, test_arenas_from_states);
+    CU_ADD_TEST(suite, test_arenas_by_invariants);
+    CU_ADD_TEST(suite, test_arenas_by_looking_at_pages);
+    CU_ADD_TEST(suite, test_arenas_that_contradict_themselves);
 }

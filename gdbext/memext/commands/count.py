@@ -63,7 +63,7 @@ def text_lines(rows, total, width):
         result.add(table.number(row["count"]), parameters.size(row["bytes"]), type_text(row))
     lines = list(result.lines(width))
     if len(rows) < total["rows"]:
-        lines.append("… and %s more (-limit 0 shows all)" % table.plural(total["rows"] - len(rows), "type"))
+        lines.append("… and %s (-limit 0 shows all)" % table.plural(total["rows"] - len(rows), "more type"))
     lines.append("total: %s%s of %s, %s" % (
         table.plural(total["count"], "object"), " that gc.get_objects() lists" if total["gc"] else "",
         table.plural(total["types"], "type"), parameters.size(total["bytes"])))

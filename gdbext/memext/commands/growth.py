@@ -26,22 +26,22 @@ class Growth(Command):
             raise UsageError("py-growth takes options only; -since %s compares with a mark or file"
                              % arguments.operands[0])
         now = SESSION.stop("this stop", self.progress)
+        base = before = SESSION.marks.growth_base(now)
         if arguments.since:
             before = SESSION.marks.find(arguments.since, arguments.gc, parameters.paths(), self.progress)
-        else:
-            before = SESSION.marks.growth_base(now)
         answer = self.compare(before, now, arguments) if before else self.first(now, arguments)
         if not arguments.peek:
             now.name = "the last py-growth"
-            SESSION.marks.set_grown(now, before)
+            SESSION.marks.set_grown(now, base)
         return answer
 
     def first(self, now, arguments):
         answer = self.new_answer()
         answer.total = totals(now.histogram(arguments.gc).rows(), [])
         verb = "counted" if arguments.peek else "remembered"
-        answer.lines = ["py-growth: %s %s of %s; run on, stop again, and call py-growth to see what changed" % (
-            verb, table.plural(answer.total["count"], "object"), table.plural(answer.total["types"], "type"))]
+        advice = "open the next core" if answer.target["kind"] == "core" else "run on, stop again,"
+        answer.lines = ["py-growth: %s %s of %s; %s and call py-growth to see what changed" % (
+            verb, table.plural(answer.total["count"], "object"), table.plural(answer.total["types"], "type"), advice)]
         return answer
 
     def compare(self, before, now, arguments):
@@ -78,7 +78,7 @@ def text_lines(answer, since, width):
     total = answer.total
     lines = list(growth_table(answer.rows).lines(width)) if answer.rows else ["no type grew since %s" % since]
     if len(answer.rows) < total["rows"]:
-        lines.append("… and %s more (-limit 0 shows all)" % table.plural(total["rows"] - len(answer.rows), "type"))
+        lines.append("… and %s (-limit 0 shows all)" % table.plural(total["rows"] - len(answer.rows), "more type"))
     lines.append("total: %s (%s), %s (%s) since %s" % (
         table.plural(total["count"], "object"), table.delta(total["count_delta"]), parameters.size(total["bytes"]),
         parameters.size_delta(total["bytes_delta"]), since))

@@ -2,7 +2,7 @@
 """py-info: what is loaded, and how far it can be trusted."""
 from .. import parameters, table
 from ..answer import address
-from ..command import Command
+from ..command import Command, warning_text
 from ..session import SESSION
 
 
@@ -26,7 +26,7 @@ class Info(Command):
         """All warnings, each time: this is the place to look them up."""
         for warning in answer.warnings:
             SESSION.first_time(warning)
-        return super().notes(answer) + ["warning: " + warning for warning in answer.warnings]
+        return super().notes(answer) + [warning_text(warning) for warning in answer.warnings]
 
 
 def thread_row(thread):

@@ -56,13 +56,13 @@ class Objects(Command):
 
 def text_lines(answer, numbered, width):
     rows, total = answer.rows, answer.total
-    result = table.Table(*(["#"] if numbered else []), "address", "size", "refcount", "value")
+    result = table.Table(*(["#"] if numbered else []), "address", "size", "refcount", "value", cut=table.clip)
     for index, row in enumerate(rows):
         result.add(*(["#%d" % index] if numbered else []), row["addr"], parameters.size(row["size"]),
-                   objects.refcount_text(row), row["value"])
+                   objects.refcount_text(row), objects.value_text(row))
     lines = list(result.lines(width)) if rows else []
     if len(rows) < total["count"]:
-        lines.append("… and %s more (-limit 0 shows all)" % table.plural(total["count"] - len(rows), "object"))
+        lines.append("… and %s (-limit 0 shows all)" % table.plural(total["count"] - len(rows), "more object"))
     new = " new since %s" % total["since"] if total["since"] else ""
     lines.append("total: %s of %s%s, %s" % (table.plural(total["count"], "object"), total["type"], new,
                                             parameters.size(total["bytes"])))

@@ -16,6 +16,7 @@ class Show(Command):
                Option("width", "number", "items of each container, 0 for all (default: show memext width)"),
                Option("characters", "number", "of each str and bytes, 0 for all (default: 200)", 200))
     raw = True
+    counting = False
 
     def candidates(self):
         return [name + "#" for name in SESSION.known_names()]

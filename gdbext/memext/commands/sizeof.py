@@ -12,6 +12,7 @@ class Sizeof(Command):
     details = objref.HELP
     examples = ("py-sizeof dict#0", "py-sizeof $py -json")
     raw = True
+    counting = False
 
     def candidates(self):
         return [name + "#" for name in SESSION.known_names()]

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * lib/memory over a forked child that stops itself: the child's bytes are the
+ * parent's, where nobody wrote since.
+ */
+#include <CUnit/CUnit.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "memory/process.h"
+
+void suite_process(CU_pSuite suite);
+
+enum { AREA = 6 * 1024 * 1024, HOLE = 3 * 1024 * 1024 + 4096 * 3 };
+
+static uint8_t *area; /* AREA bytes, one unreadable page at HOLE */
+
+struct child {
+    pid_t pid;
+    struct mx_memory *memory;
+    struct mx_modules modules;
+    struct mx_threads threads;
+};
+
+/* A mapping of a file that is shorter than it: the page behind the end is mapped and cannot be read. */
+static uint8_t *map_short_file(void)
+{
+    char path[] = "/tmp/memext-test-XXXXXX";
+    int fd = mkstemp(path);
+    CU_ASSERT_TRUE_FATAL(fd >= 0 && !ftruncate(fd, 4096));
+    uint8_t *file = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CU_ASSERT_TRUE_FATAL(file != MAP_FAILED);
+    memset(file, 0x5a, 4096);
+    close(fd);
+    unlink(path);
+    return file;
+}
+
+static struct child open_child(void)
+{
+    struct child child = {0};
+    child.pid = fork();
+    if (!child.pid) {
+        raise(SIGSTOP);
+        _exit(0);
+    }
+    int status;
+    CU_ASSERT_TRUE_FATAL(child.pid > 0 && waitpid(child.pid, &status, WUNTRACED) == child.pid && WIFSTOPPED(status));
+    struct mx_error *error = mx_process_open(child.pid, NULL, &child.memory, &child.modules, &child.threads);
+    CU_ASSERT_PTR_NULL_FATAL(error);
+    return child;
+}
+
+static void end_child(struct child *child)
+{
+    kill(child->pid, SIGKILL);
+    waitpid(child->pid, NULL, 0);
+}
+
+static void close_child(struct child *child)
+{
+    mx_threads_deinit(&child->threads);
+    mx_modules_deinit(&child->modules);
+    mx_memory_close(child->memory);
+}
+
+static void make_area(void)
+{
+    if (area)
+        return;
+    area = mmap(NULL, AREA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CU_ASSERT_TRUE_FATAL(area != MAP_FAILED);
+    for (size_t i = 0; i < AREA; i++)
+        area[i] = (uint8_t)(i / 4096 + i * 3);
+    CU_ASSERT_FALSE(mprotect(area + HOLE, 4096, PROT_NONE));
+}
+
+static mx_addr at(size_t offset)
+{
+    return (uintptr_t)area + offset;
+}
+
+static void test_views_hold_the_childs_bytes(void)
+{
+    make_area();
+    struct child child = open_child();
+    CU_ASSERT_FALSE(memcmp(mx_memory_view(child.memory, at(0), HOLE), area, HOLE));
+    CU_ASSERT_PTR_NULL(mx_memory_view(child.memory, at(HOLE), 1));
+    CU_ASSERT_PTR_NULL(mx_memory_view(child.memory, at(HOLE - 1), 2));
+    CU_ASSERT_TRUE(mx_memory_region(child.memory, at(HOLE))->flags & MX_REGION_MISSING);
+    const uint8_t *view = mx_memory_view(child.memory, at(HOLE + 4096 + 70001), 3);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(view);
+    CU_ASSERT_FALSE(memcmp(view, area + HOLE + 4096 + 70001, 3));
+    CU_ASSERT_PTR_EQUAL(mx_memory_view(child.memory, at(HOLE + 4096 + 70001), 3), view);
+    end_child(&child);
+    close_child(&child);
+}
+
+static void test_a_page_that_cannot_be_read(void)
+{
+    uint8_t *file = map_short_file();
+    struct child child = open_child();
+    mx_addr start = (uintptr_t)file;
+    CU_ASSERT_PTR_NOT_NULL(mx_memory_region(child.memory, start + 4096));
+    CU_ASSERT_PTR_NULL(mx_memory_view(child.memory, start + 4096, 1));
+    CU_ASSERT_PTR_NULL(mx_memory_view(child.memory, start + 4095, 2));
+    const uint8_t *view = mx_memory_view(child.memory, start, 4096);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(view);
+    CU_ASSERT_FALSE(memcmp(view, file, 4096));
+    mx_addr rows[] = {start + 4096, start + 4088, start + 5000, start};
+    uint8_t out[4 * 8];
+    uint64_t found;
+    CU_ASSERT_EQUAL(mx_memory_gather(child.memory, rows, 4, 8, out, &found), 2);
+    CU_ASSERT_EQUAL(found, 0xa);
+    CU_ASSERT_EQUAL(mx_load_u64(out), 0);
+    CU_ASSERT_EQUAL(mx_load_u64(out + 8), UINT64_C(0x5a5a5a5a5a5a5a5a));
+    struct mx_cursor cursor;
+    mx_cursor_init(&cursor, child.memory);
+    CU_ASSERT_PTR_NULL(mx_cursor_view(&cursor, start + 4090, 10));
+    CU_ASSERT_PTR_NOT_NULL(mx_cursor_view(&cursor, start + 4090, 6));
+    mx_cursor_deinit(&cursor);
+    end_child(&child);
+    close_child(&child);
+    munmap(file, 3 * 4096);
+}
+
+static void test_gather_reads_many_rows(void)
+{
+    make_area();
+    struct child child = open_child();
+    enum { COUNT = 5000, LENGTH = 24 };
+    static mx_addr addresses[COUNT];
+    static uint8_t out[COUNT * LENGTH];
+    static uint64_t found[COUNT / 64 + 1];
+    size_t step = (AREA - LENGTH) / COUNT, readable = 0;
+    for (size_t i = 0; i < COUNT; i++)
+        addresses[i] = i % 100 == 99 ? 16 : at(i * step);
+    size_t good = mx_memory_gather(child.memory, addresses, COUNT, LENGTH, out, found);
+    for (size_t i = 0; i < COUNT; i++) {
+        size_t offset = i * step;
+        if (i % 100 == 99 || (offset + LENGTH > HOLE && offset < HOLE + 4096))
+            continue;
+        readable++;
+        CU_ASSERT_TRUE(found[i / 64] >> i % 64 & 1);
+        CU_ASSERT_FALSE(memcmp(out + i * LENGTH, area + offset, LENGTH));
+    }
+    CU_ASSERT_EQUAL(good, readable);
+    CU_ASSERT_PTR_NULL(mx_memory_region(child.memory, at(0))->fetched);
+    end_child(&child);
+    close_child(&child);
+}
+
+static void test_a_cursor_sees_what_views_see(void)
+{
+    make_area();
+    struct child child = open_child();
+    struct mx_cursor cursor;
+    mx_cursor_init(&cursor, child.memory);
+    for (size_t offset = 0; offset + 10007 <= HOLE; offset += 10007) {
+        const uint8_t *view = mx_cursor_view(&cursor, at(offset), 10007);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(view);
+        CU_ASSERT_FALSE(memcmp(view, area + offset, 10007));
+    }
+    const uint8_t *back = mx_cursor_view(&cursor, at(5), 2 * 1024 * 1024);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(back);
+    CU_ASSERT_FALSE(memcmp(back, area + 5, 2 * 1024 * 1024));
+    CU_ASSERT_PTR_NULL(mx_cursor_view(&cursor, at(HOLE - 8), 16));
+    back = mx_cursor_view(&cursor, at(HOLE + 4096), 16);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(back);
+    CU_ASSERT_FALSE(memcmp(back, area + HOLE + 4096, 16));
+    CU_ASSERT_PTR_NULL(mx_memory_region(child.memory, at(0))->fetched);
+    mx_cursor_deinit(&cursor);
+    end_child(&child);
+    close_child(&child);
+}
+
+struct reader {
+    const struct mx_memory *memory;
+    bool right;
+};
+
+static void *read_all(void *argument)
+{
+    struct reader *reader = argument;
+    reader->right = true;
+    for (size_t offset = 0; offset + 1000 <= HOLE; offset += 1000) {
+        const uint8_t *view = mx_memory_view(reader->memory, at(offset), 1000);
+        reader->right = reader->right && view && !memcmp(view, area + offset, 1000);
+    }
+    return NULL;
+}
+
+static void test_threads_may_view_the_same_blocks(void)
+{
+    make_area();
+    struct child child = open_child();
+    pthread_t threads[4];
+    struct reader readers[4];
+    for (size_t i = 0; i < 4; i++) {
+        readers[i] = (struct reader){.memory = child.memory};
+        CU_ASSERT_FALSE_FATAL(pthread_create(&threads[i], NULL, read_all, &readers[i]));
+    }
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        CU_ASSERT_TRUE(readers[i].right);
+    }
+    end_child(&child);
+    close_child(&child);
+}
+
+static void test_modules_and_threads_of_the_child(void)
+{
+    struct child child = open_child();
+    CU_ASSERT_EQUAL(child.threads.pid, child.pid);
+    CU_ASSERT_EQUAL_FATAL(child.threads.threads.count, 1);
+    CU_ASSERT_EQUAL(child.threads.threads.items[0].tid, child.pid);
+    CU_ASSERT_PTR_NOT_NULL(strstr(child.threads.command, "unit"));
+    struct mx_symbol symbol;
+    CU_ASSERT_TRUE_FATAL(mx_modules_symbol(&child.modules, "suite_process", 0, &symbol));
+    CU_ASSERT_EQUAL(symbol.address, (uintptr_t)suite_process);
+    CU_ASSERT_TRUE(symbol.module->is_executable);
+    CU_ASSERT_PTR_EQUAL(mx_modules_at(&child.modules, symbol.address), symbol.module);
+    CU_ASSERT_FALSE(mx_modules_symbol(&child.modules, "suite_process", 1, &symbol));
+    CU_ASSERT_TRUE_FATAL(mx_modules_symbol(&child.modules, "environ", 0, &symbol));
+    const struct mx_region *bss = mx_memory_region(child.memory, (uintptr_t)&area);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(bss);
+    CU_ASSERT_TRUE(child.modules.modules.items[bss->module].is_executable);
+    mx_addr start, end;
+    CU_ASSERT_TRUE(mx_module_section(&child.modules.modules.items[bss->module], ".bss", &start, &end));
+    CU_ASSERT_TRUE(start <= (uintptr_t)&area && (uintptr_t)&area < end);
+    end_child(&child);
+    close_child(&child);
+}
+
+static void test_a_child_that_ends(void)
+{
+    make_area();
+    struct child child = open_child();
+    const uint8_t *kept = mx_memory_view(child.memory, at(100), 8);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(kept);
+    CU_ASSERT_FALSE(mx_memory_gone(child.memory));
+    end_child(&child);
+    CU_ASSERT_PTR_NULL(mx_memory_view(child.memory, at(1024 * 1024), 8));
+    CU_ASSERT_TRUE(mx_memory_gone(child.memory));
+    CU_ASSERT_FALSE(memcmp(kept, area + 100, 8));
+    struct mx_cursor cursor;
+    mx_cursor_init(&cursor, child.memory);
+    CU_ASSERT_PTR_NULL(mx_cursor_view(&cursor, at(0), 8));
+    mx_cursor_deinit(&cursor);
+    close_child(&child);
+}
+
+static void test_no_such_process(void)
+{
+    struct child child = open_child();
+    end_child(&child);
+    close_child(&child);
+    struct mx_memory *memory = NULL;
+    struct mx_error *error = mx_process_open(child.pid, NULL, &memory, &child.modules, &child.threads);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(error);
+    CU_ASSERT_EQUAL(error->code, MX_ERROR_NOT_FOUND);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error->message, "there is no process"));
+    CU_ASSERT_PTR_NULL(memory);
+    mx_error_free(error);
+}
+
+void suite_process(CU_pSuite suite)
+{
+    CU_ADD_TEST(suite, test_views_hold_the_childs_bytes);
+    CU_ADD_TEST(suite, test_a_page_that_cannot_be_read);
+    CU_ADD_TEST(suite, test_gather_reads_many_rows);
+    CU_ADD_TEST(suite, test_a_cursor_sees_what_views_see);
+    CU_ADD_TEST(suite, test_threads_may_view_the_same_blocks);
+    CU_ADD_TEST(suite, test_modules_and_threads_of_the_child);
+    CU_ADD_TEST(suite, test_a_child_that_ends);
+    CU_ADD_TEST(suite, test_no_such_process);
+}
