@@ -224,10 +224,10 @@ static void test_depth_has_a_hard_bound(void)
         mx_addr list = fake_list(&fake, NULL, 0);
         for (int i = 0; i < 1000; i++)
             list = fake_list(&fake, &list, 1);
-        char wanted[64 + 5 + 64 + 1] = "";
-        memset(wanted, '[', 64);
-        memcpy(wanted + 64, "[...]", 5);
-        memset(wanted + 64 + 5, ']', 64);
+        char opening[65] = "", closing[65] = "", wanted[200];
+        memset(opening, '[', 64);
+        memset(closing, ']', 64);
+        snprintf(wanted, sizeof(wanted), "%s[...]%s", opening, closing);
         expect_whole(&fake, list, wanted);
     }
 }
@@ -336,7 +336,7 @@ static void test_slots_of_a_class_and_its_base(void)
         mx_addr base = fake_type(&fake, &spec), members = fake_alloc(&fake, 80), more = fake_alloc(&fake, 160);
         spec = (struct fake_type){
             .name = "app.Sub", .basicsize = 40, .flags = flags, .base = base, .is_python_class = true};
-        mx_addr sub = fake_type(&fake, &spec), object = fake_object(&fake, sub, 40);
+        mx_addr sub = fake_type(&fake, &spec), object = fake_object(&fake, sub, 4096);
         put_member(&fake, members, "a", 16, 16);
         put_member(&fake, more, "b", 16, 24);
         put_member(&fake, more + 40, "number", 1, 24);
@@ -345,6 +345,7 @@ static void test_slots_of_a_class_and_its_base(void)
         fake_put(&fake, sub, fake.runtime.layout.type.tp_members, more);
         fake_put(&fake, object, 16, fake_int(&fake, 1));
         fake_put(&fake, object, 24, object);
+        fake_put(&fake, object, 4000, fake.none);
         char wanted[200];
         snprintf(wanted, sizeof(wanted), "<app.Sub at 0x%llx> {a=1, b=<... at 0x%llx>}", (unsigned long long)object,
                  (unsigned long long)object);

@@ -69,6 +69,16 @@ static void test_text_with_copies(void)
         fake_put(&fake, text, layout->compact_unicode.utf8, fake_alloc(&fake, 8));
         fake_put(&fake, text, layout->compact_unicode.utf8_length, 4);
         CU_ASSERT_EQUAL(size_of(&fake, text), plain + 5);
+        /* ASCII text that is not compact is its own UTF-8. */
+        mx_addr apart = fake_object(&fake, fake.builtins[MX_KIND_STR], (size_t)layout->unicode.size);
+        mx_addr data = fake_alloc(&fake, 8);
+        uint8_t state = 1 << 2 | 1 << 6;
+        fake_put_bytes(&fake, apart + (uint64_t)layout->ascii.state, &state, 1);
+        fake_put(&fake, apart, layout->ascii.length, 3);
+        fake_put(&fake, apart, layout->unicode.data, data);
+        fake_put(&fake, apart, layout->compact_unicode.utf8, data);
+        fake_put(&fake, apart, layout->compact_unicode.utf8_length, 3);
+        CU_ASSERT_EQUAL(size_of(&fake, apart), (uint64_t)layout->unicode.size + 4);
         if (layout->str_shape != MX_STR_WSTR)
             continue;
         fake_put(&fake, ascii, layout->ascii.wstr, fake_alloc(&fake, 16));
