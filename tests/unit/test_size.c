@@ -98,13 +98,14 @@ static void test_sequences(void)
     {
         mx_addr items[3] = {fake.none, fake.none, fake.none};
         bool more;
-        CU_ASSERT_EQUAL(size_at_hand(&fake, fake_tuple(&fake, items, 3), &more), 64);
+        uint64_t empty = 16 + (uint64_t)fake.runtime.layout.tuple.ob_item; /* 3.14 keeps a hash before the items */
+        CU_ASSERT_EQUAL(size_at_hand(&fake, fake_tuple(&fake, items, 3), &more), empty + 24);
         CU_ASSERT_FALSE(more);
         CU_ASSERT_EQUAL(size_at_hand(&fake, fake_list(&fake, items, 3), &more), 80);
         CU_ASSERT_FALSE(more);
         mx_addr torn = fake_tuple(&fake, items, 3);
         fake_put(&fake, torn, fake.runtime.layout.var_object.ob_size, UINT64_C(1) << 62);
-        CU_ASSERT_EQUAL(size_of(&fake, torn), 40);
+        CU_ASSERT_EQUAL(size_of(&fake, torn), empty);
     }
 }
 
