@@ -15,11 +15,10 @@ BUILD    := build/$(FLAVOUR)
 
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wvla -Werror
 CFLAGS   ?= -O2 -g
-# The sanitizers' own code confuses gcc's flow analysis, so that its "maybe uninitialized" is wrong there.
 FLAVOUR_CFLAGS :=
 ifeq ($(FLAVOUR),asan)
-FLAVOUR_CFLAGS := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
-                  -Wno-maybe-uninitialized
+# Instrumented code makes gcc see uninitialised reads that are not there.
+FLAVOUR_CFLAGS := -O1 -Wno-maybe-uninitialized -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 endif
 MX_CFLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -Ilib $(WARN) $(CFLAGS) $(FLAVOUR_CFLAGS)
 MX_LIBS  := -lelf -ldwarf -pthread

@@ -56,6 +56,10 @@ static PyObject *histogram_rows(PyObject *self, PyObject *Py_UNUSED(ignored))
 static bool parse_row(PyObject *tuple, struct mx_histogram_row *row)
 {
     unsigned long long type_addr, types, count, bytes;
+    if (!PyTuple_Check(tuple)) {
+        PyErr_SetString(PyExc_TypeError, "a row is a tuple (type, type_addr, types, count, bytes)");
+        return false;
+    }
     if (!PyArg_ParseTuple(tuple, "sKKKK", &row->type, &type_addr, &types, &count, &bytes))
         return false;
     row->type_addr = type_addr;

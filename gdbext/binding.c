@@ -194,7 +194,8 @@ PyObject *mx_handle_close(PyObject *self, PyObject *Py_UNUSED(ignored))
             return NULL;
         drop_pointer((struct mx_handle *)self);
     }
-    Py_RETURN_NONE;
+    Py_INCREF(Py_None);
+    return Py_None;
 }
 
 bool mx_use_argument(PyObject *argument, PyObject *type, bool optional, void **ret)

@@ -17,7 +17,7 @@ def register():
     if _registered:
         return
     from . import commands, functions, parameters, session
-    parameters.register()
+    parameters.register(session.SESSION.drop)
     session.register()
     functions.register()
     _registered.extend(commands.register())

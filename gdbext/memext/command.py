@@ -155,16 +155,12 @@ class Command(gdb.Command):
 
     def notes(self, answer):
         """What is wrong with the numbers: always that they are incomplete, each other warning once a target."""
-        lines = []
-        if not self.counting:
-            return lines
-        missing, expected = answer.target["missing_bytes"], answer.target["expected_bytes"]
-        if missing:
-            lines.append("incomplete: %s of %s of the core are missing: counts are lower bounds"
-                         % (parameters.size(missing), parameters.size(expected)))
-        elif not answer.complete:
-            lines.append("incomplete: parts of the heap could not be read: counts are lower bounds")
-        return lines + [warning_text(warning) for warning in answer.warnings if SESSION.first_time(warning)]
+        missing = [warning for warning in answer.warnings if is_incompleteness(warning)]
+        if not answer.complete and not missing:
+            missing = ["incomplete: parts of the target could not be read: counts are lower bounds"]
+        return (missing if self.counting else []) + [
+            "warning: " + warning for warning in answer.warnings
+            if not is_incompleteness(warning) and SESSION.first_time(warning)]
 
     def row_limit(self, arguments):
         """The number of rows to give; programs and files get all unless told otherwise."""
@@ -176,9 +172,9 @@ class Command(gdb.Command):
         return 0 if arguments.o else gdb.parameter("width") or 0
 
 
-def warning_text(warning):
-    """The library's sentences on what is missing begin with that word themselves."""
-    return warning if warning.startswith("incomplete:") else "warning: " + warning
+def is_incompleteness(warning):
+    """The library's sentences on what is missing begin with that word."""
+    return warning.startswith("incomplete:")
 
 
 def remember_object(address):

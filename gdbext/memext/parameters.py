@@ -9,8 +9,9 @@ class Parameter(gdb.Parameter):
     """One setting; its class tells name, kind, default and texts."""
 
     def __init__(self, name, kind, default, summary, text, sequence=None, changed=None):
-        self.__doc__ = self.set_doc = "Set %s.\n\n%s" % (summary, text)
-        self.show_doc = "Show %s.\n\n%s" % (summary, text)
+        self.__doc__ = text
+        self.set_doc = "Set %s." % summary
+        self.show_doc = "Show %s." % summary
         self.setting = name
         self.summary = summary
         self.changed = changed
@@ -52,22 +53,17 @@ Usage: show memext [SETTING]"""
 PARAMETERS = {}
 
 
-def drop_target():
-    from .session import SESSION
-    SESSION.drop()
-
-
 def add_number(name, default, summary, text):
     PARAMETERS[name] = Parameter(name, gdb.PARAM_ZUINTEGER_UNLIMITED, default, summary,
                                  text + " 0 or unlimited means all.")
 
 
-def add_path(name, summary, text):
-    PARAMETERS[name] = Parameter(name, gdb.PARAM_OPTIONAL_FILENAME, "", summary, text, changed=drop_target)
+def add_path(name, summary, text, changed):
+    PARAMETERS[name] = Parameter(name, gdb.PARAM_OPTIONAL_FILENAME, "", summary, text, changed=changed)
 
 
-def register():
-    """Makes GDB know the settings."""
+def register(paths_changed):
+    """Makes GDB know the settings; `paths_changed` is called when another file may be found."""
     SetPrefix()
     ShowPrefix()
     add_number("limit", 20, "the number of rows that listings print", "-limit N overrides it.")
@@ -79,10 +75,10 @@ def register():
     PARAMETERS["progress"] = Parameter("progress", gdb.PARAM_BOOLEAN, True, "whether long work shows its progress",
                                        "On a terminal only, after half a second.")
     add_path("sysroot", "the folder put before each absolute path that the target names",
-             "For a core from another machine or container.")
+             "For a core from another machine or container.", paths_changed)
     add_path("library-path", "the folders, `:'-separated, searched for the target's files by base name",
-             "For a core from another machine or container.")
-    add_path("debug-path", "the folders of separate debug files", "Not set: /usr/lib/debug.")
+             "For a core from another machine or container.", paths_changed)
+    add_path("debug-path", "the folders of separate debug files", "Not set: /usr/lib/debug.", paths_changed)
 
 
 def number(name):

@@ -172,6 +172,10 @@ class Session:
         self._said.add(key)
         return new
 
+    def repeat_warnings(self):
+        """Shows each warning once more."""
+        self._said.clear()
+
     def drop(self, *_event):
         """Forgets the target. Its Heap lives on where a mark holds it."""
         if self._target:

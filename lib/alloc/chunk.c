@@ -71,6 +71,15 @@ bool mx_chunk_step(struct mx_chunk_reader *reader, mx_addr chunk, mx_addr limit,
     return true;
 }
 
+/* Two chunks of nothing but a header: what malloc leaves where its memory ends for now. */
+static bool are_fenceposts(const struct mx_memory *memory, mx_addr chunk)
+{
+    uint8_t headers[2 * MX_CHUNK_HEADER];
+    return mx_chunk_peek(memory, chunk, sizeof(headers), headers) &&
+           (mx_load_u64(headers + 8) & ~(uint64_t)MX_CHUNK_FLAGS) == MX_CHUNK_HEADER &&
+           (mx_load_u64(headers + 24) & ~(uint64_t)MX_CHUNK_FLAGS) <= MX_CHUNK_HEADER;
+}
+
 /* Jumps by sizes that may be nonsense must not drag a live target's window along: headers are read one by one. */
 bool mx_chunk_plausible(const struct mx_memory *memory, mx_addr chunk, mx_addr limit)
 {
@@ -79,6 +88,8 @@ bool mx_chunk_plausible(const struct mx_memory *memory, mx_addr chunk, mx_addr l
         return false;
     for (int i = 0; i < PLAUSIBLE_STEPS && chunk != limit; i++) {
         uint64_t field = mx_load_u64(header + 8), size = field & ~(uint64_t)MX_CHUNK_FLAGS;
+        if (i > 0 && size == MX_CHUNK_HEADER)
+            return are_fenceposts(memory, chunk);
         if (!size_fits(field, limit - chunk) || !mx_chunk_peek(memory, chunk + size, sizeof(header), header))
             return false;
         if (!(mx_load_u64(header + 8) & MX_CHUNK_PREV_INUSE) && mx_load_u64(header) != size)
@@ -130,7 +141,7 @@ bool mx_chunk_chain(struct mx_glibc *glibc, mx_addr user, uint64_t size, uint64_
 }
 
 /* How many chunks a bin holds, by the struct's counts. */
-static uint64_t bin_count(const uint8_t *tcache, unsigned bin, bool wide)
+static uint64_t bin_count(const uint8_t *tcache, size_t bin, bool wide)
 {
     return wide ? mx_load_u16(tcache + bin * 2) : tcache[bin];
 }
@@ -143,12 +154,12 @@ bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)
     unsigned misfits = 0;
     if (!mx_chunk_peek(glibc->memory, user, counts + TCACHE_ENTRIES, tcache))
         return true;
-    for (unsigned bin = 0; bin < TCACHE_BINS; bin++) {
+    for (size_t bin = 0; bin < TCACHE_BINS; bin++) {
         mx_addr entry = mx_load_u64(tcache + counts + bin * 8);
         misfits += entry % 16 || !entry != !bin_count(tcache, bin, wide);
     }
     /* One bin may be half changed when the target was stopped inside malloc. */
-    for (unsigned bin = 0; bin < TCACHE_BINS && misfits <= 1; bin++) {
+    for (size_t bin = 0; bin < TCACHE_BINS && misfits <= 1; bin++) {
         mx_addr entry = mx_load_u64(tcache + counts + bin * 8);
         uint64_t most = bin_count(tcache, bin, wide) + 1;
         if (entry && !mx_chunk_chain(glibc, entry, (bin + 2) * 16, 0, most < MOST_CACHED ? most : MOST_CACHED))

@@ -44,6 +44,7 @@ struct opener {
     uint64_t state_from_bins;
     MX_ARRAY(struct mx_range) taken;   /* where no mmapped chunk is looked for */
     MX_ARRAY(struct mx_range) tcaches; /* user memory that may be a tcache: start, and end = start + chunk size */
+    bool in_pieces;                    /* brk failed, so main_arena went on in mmapped segments */
     bool no_memory;
 };
 
@@ -58,8 +59,9 @@ static int count_rings(const struct mx_memory *memory, const uint8_t *bytes, mx_
 {
     int misfits = 0, bin = 0;
     for (; bin < BIN_COUNT && misfits <= most; bin++) {
-        mx_addr head = bins + (mx_addr)bin * 16 - 16;
-        mx_addr fd = mx_load_u64(bytes + bin * 16), bk = mx_load_u64(bytes + bin * 16 + 8);
+        size_t at = (size_t)bin * 16;
+        mx_addr head = bins + at - 16;
+        mx_addr fd = mx_load_u64(bytes + at), bk = mx_load_u64(bytes + at + 8);
         if (fd == head && bk == head)
             continue;
         uint8_t first[32], last[32];
@@ -164,20 +166,22 @@ static bool ends_heap(struct opener *opener, mx_addr chunk, mx_addr end)
 
 /*
  * Makes spans of the chunks in [start, limit). `fenced`: limit is the end of the memory, not a chunk, and fenceposts or
- * a top end the chunks before it.
+ * a top end the chunks before it. Returns where they ended.
  */
-static void add_spans(struct opener *opener, mx_addr start, mx_addr limit, uint32_t arena, bool fenced)
+static mx_addr add_spans(struct opener *opener, mx_addr start, mx_addr limit, uint32_t arena, bool fenced)
 {
+    mx_addr end = start;
     for (int i = 0; start && start < limit && i < MOST_RESYNCS; i++) {
-        mx_addr end = follow_chunks(opener, start, limit);
+        end = follow_chunks(opener, start, limit);
         add_span(opener, start, end, arena);
         if (end == limit || (fenced && ends_heap(opener, end, limit)))
-            return;
+            return end;
         bool foreign = size_at(opener, end) == FENCEPOST;
         start = resynchronise(opener, end, limit);
         /* Somebody else called sbrk: malloc fenced its old top off and went on behind the other's memory. */
         opener->ret->walk_errors += !(foreign && start);
     }
+    return end;
 }
 
 static uint64_t top_size(const struct opener *opener, mx_addr top)
@@ -186,28 +190,6 @@ static uint64_t top_size(const struct opener *opener, mx_addr top)
     if (!mx_chunk_peek(opener->memory, top, sizeof(header), header))
         return 0;
     return mx_load_u64(header + 8) & ~(uint64_t)MX_CHUNK_FLAGS;
-}
-
-/*
- * Where brk failed, malloc went on in mmapped memory: the brk heap then ends in fenceposts, and top's own mapping is
- * walked from its beginning when chunks begin there.
- */
-static void add_main_pieces(struct opener *opener, const struct mx_glibc_arena *arena)
-{
-    const struct mx_region *home = mx_memory_region(opener->memory, arena->top);
-    for (size_t i = 0; i < opener->memory->regions.count; i++) {
-        const struct mx_region *region = &opener->memory->regions.items[i];
-        if (!(region->flags & MX_REGION_HEAP) || region == home || !mx_chunk_anonymous(region))
-            continue;
-        add_taken(opener, region->start, region->end);
-        add_spans(opener, region->start, region->end, 0, true);
-    }
-    if (!home)
-        return;
-    if (mx_chunk_plausible(opener->memory, home->start, arena->top))
-        add_spans(opener, home->start, arena->top, 0, false);
-    else
-        opener->ret->walk_errors++;
 }
 
 static void add_main_spans(struct opener *opener, const struct mx_glibc_arena *arena)
@@ -222,7 +204,7 @@ static void add_main_spans(struct opener *opener, const struct mx_glibc_arena *a
         add_taken(opener, start, end < region_end ? end : region_end);
         add_spans(opener, start, arena->top, 0, false);
     } else {
-        add_main_pieces(opener, arena);
+        opener->in_pieces = true;
     }
 }
 
@@ -266,7 +248,7 @@ static void add_fastbins(struct opener *opener, mx_addr bins, uint64_t system_me
     uint8_t heads[FASTBIN_COUNT * 8];
     if (!mx_chunk_peek(opener->memory, bins - FASTBINS_BEFORE, sizeof(heads), heads))
         return;
-    for (unsigned bin = 0; bin < FASTBIN_COUNT; bin++) {
+    for (size_t bin = 0; bin < FASTBIN_COUNT; bin++) {
         mx_addr chunk = mx_load_u64(heads + bin * 8);
         if (chunk && !mx_chunk_chain(opener->ret, chunk + MX_CHUNK_HEADER, (bin + 2) * 16, MX_CHUNK_HEADER,
                                      system_mem / MX_CHUNK_LEAST + 1))
@@ -286,7 +268,7 @@ static void add_arena(struct opener *opener, mx_addr address, mx_addr *ret_next)
         !mx_chunk_peek(opener->memory, bins + NEXT_AFTER, sizeof(rest), rest))
         return;
     arena.top = mx_load_u64(top);
-    arena.system_mem = mx_load_u64(rest + SYSTEM_MEM_AFTER - NEXT_AFTER);
+    arena.system_mem = mx_load_u64(rest + (SYSTEM_MEM_AFTER - NEXT_AFTER));
     *ret_next = mx_load_u64(rest);
     if (!mx_array_push(&opener->ret->arenas, arena)) {
         opener->no_memory = true;
@@ -397,6 +379,58 @@ static int by_value(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+static void sort_taken(struct opener *opener)
+{
+    if (opener->taken.items)
+        qsort(opener->taken.items, opener->taken.count, sizeof(*opener->taken.items), by_start);
+}
+
+/* Whether main_arena's chunks begin at `page`: nothing is in front of the first, and no flag but PREV_INUSE is set. */
+static bool begins_segment(struct opener *opener, mx_addr page, mx_addr limit)
+{
+    uint8_t header[MX_CHUNK_HEADER];
+    return mx_chunk_peek(opener->memory, page, sizeof(header), header) && !mx_load_u64(header) &&
+           (mx_load_u64(header + 8) & MX_CHUNK_FLAGS) == MX_CHUNK_PREV_INUSE &&
+           mx_chunk_plausible(opener->memory, page, limit);
+}
+
+/* Adds the segments of main_arena in [page, limit), which nothing else has taken. Each ends in fenceposts or in top. */
+static void add_segments(struct opener *opener, mx_addr page, mx_addr limit)
+{
+    mx_addr top = opener->ret->arenas.items[0].top;
+    while (page < limit) {
+        mx_addr end = page, stop = top > page && top < limit ? top : limit;
+        if (begins_segment(opener, page, stop)) {
+            end = add_spans(opener, page, stop, 0, stop != top);
+            uint64_t left = end == top ? top_size(opener, top) : 0;
+            end = left < limit - end ? end + left : limit;
+            add_taken(opener, page, end);
+        }
+        mx_addr seen = end > page ? end - 1 : page;
+        mx_addr last_page = seen & ~(mx_addr)(PAGE - 1);
+        page = limit - last_page > PAGE ? last_page + PAGE : limit;
+    }
+}
+
+/* Where brk failed, malloc went on in mmapped segments, which nothing lists: looks for them where nothing else is. */
+static void add_main_pieces(struct opener *opener)
+{
+    size_t next = 0, taken = opener->taken.count;
+    for (size_t i = 0; i < opener->memory->regions.count; i++) {
+        const struct mx_region *region = &opener->memory->regions.items[i];
+        mx_addr at = (region->start + PAGE - 1) & ~(mx_addr)(PAGE - 1);
+        if (!mx_chunk_anonymous(region) || (region->flags & MX_REGION_STACK))
+            continue;
+        for (; next < taken && opener->taken.items[next].start < region->end; next++) {
+            struct mx_range range = opener->taken.items[next];
+            add_segments(opener, at, range.start);
+            at = range.end > at ? (range.end + PAGE - 1) & ~(mx_addr)(PAGE - 1) : at;
+        }
+        add_segments(opener, at, region->end);
+    }
+    sort_taken(opener);
+}
+
 static void add_tcaches(struct opener *opener)
 {
     for (size_t i = 0; i < opener->tcaches.count && !opener->no_memory; i++) {
@@ -435,7 +469,7 @@ static const struct mx_module *find_module(const struct mx_modules *modules, con
     for (size_t i = 0; i < modules->modules.count; i++) {
         const char *name = base_name(modules->modules.items[i].path);
         for (const char *const *prefix = prefixes; *prefix; prefix++) {
-            if (strncmp(name, *prefix, strlen(*prefix)))
+            if (strncmp(name, *prefix, strlen(*prefix)) != 0)
                 continue;
             *ret_which = *prefix;
             return &modules->modules.items[i];
@@ -456,6 +490,11 @@ static void open_arenas(struct opener *opener, const struct mx_modules *modules)
     if (!libc) {
         bool musl = find_module(modules, musls, &which);
         snprintf(ret->name, sizeof(ret->name), "%s (not walked)", musl ? "musl" : "unknown malloc, no libc.so.6");
+        /* A core may be cut so short that it names no module at all. */
+        if (!modules->modules.count)
+            add_without_main_arena(opener);
+        if (ret->found)
+            snprintf(ret->name, sizeof(ret->name), "glibc (by its heap only)");
         return;
     }
     find_module(modules, others, &other);
@@ -495,8 +534,9 @@ struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_m
     for (size_t i = 0; ret->found && i < excluded_count; i++)
         add_taken(&opener, excluded[i].start, excluded[i].end);
     if (ret->found && !opener.no_memory) {
-        if (opener.taken.items)
-            qsort(opener.taken.items, opener.taken.count, sizeof(*opener.taken.items), by_start);
+        sort_taken(&opener);
+        if (opener.in_pieces)
+            add_main_pieces(&opener);
         opener.no_memory |= !mx_chunk_find_mmapped(ret, opener.taken.items, opener.taken.count);
         add_tcaches(&opener);
         if (ret->spans.items)

@@ -5,7 +5,7 @@
  */
 #include "alloc/chunk.h"
 
-enum { PAGE = 4096, PAGE_BATCH = 1024 };
+enum { PAGE = 4096, PAGE_BATCH = 1024, MOST_LEAD_PAGES = 64, MOST_LEADS = MOST_LEAD_PAGES + 7 };
 
 bool mx_chunk_anonymous(const struct mx_region *region)
 {
@@ -25,45 +25,6 @@ bool mx_chunk_mapped(const struct mx_memory *memory, mx_addr start, mx_addr end)
     return true;
 }
 
-/* An mmapped chunk's header at a page's start; *ret_end is where its mapping ends. */
-static bool is_mmapped(const struct mx_memory *memory, mx_addr page, const uint8_t *header, mx_addr stop,
-                       mx_addr *ret_end)
-{
-    uint64_t field = mx_load_u64(header + 8), size = field & ~(uint64_t)MX_CHUNK_FLAGS;
-    if (mx_load_u64(header) || (field & MX_CHUNK_FLAGS) != MX_CHUNK_IS_MMAPPED || !size || size % PAGE ||
-        size > stop - page || !mx_chunk_mapped(memory, page, page + size))
-        return false;
-    *ret_end = page + size;
-    return true;
-}
-
-/*
- * memalign leaves the header at the page's start and writes a second one in front of the aligned memory; its prev_size
- * says how far it lies behind the first.
- */
-static mx_addr mmapped_user(const struct mx_memory *memory, mx_addr page, mx_addr end)
-{
-    mx_addr seen = page;
-    for (uint64_t alignment = MX_CHUNK_LEAST; alignment < end - page; alignment *= 2) {
-        uint8_t header[MX_CHUNK_HEADER];
-        mx_addr user = (page + MX_CHUNK_HEADER + alignment - 1) & ~(alignment - 1);
-        mx_addr chunk = user - MX_CHUNK_HEADER;
-        if (user >= end || chunk == seen)
-            continue;
-        seen = chunk;
-        if (mx_chunk_peek(memory, chunk, sizeof(header), header) && mx_load_u64(header) == chunk - page &&
-            mx_load_u64(header + 8) == ((end - chunk) | MX_CHUNK_IS_MMAPPED))
-            return user;
-    }
-    return page + MX_CHUNK_HEADER;
-}
-
-/* Rounds up to a page; the last page of all is never anybody's. */
-static mx_addr page_after(mx_addr address)
-{
-    return address > UINT64_MAX - PAGE ? UINT64_MAX : (address + PAGE - 1) & ~(mx_addr)(PAGE - 1);
-}
-
 /* A stretch of pages without anything taken, being looked at. */
 struct stretch {
     mx_addr at, stop; /* the next page, and the end of the region or of what is free in it */
@@ -72,12 +33,72 @@ struct stretch {
 };
 
 /*
+ * Whether `header` is that of an mmapped chunk which lies `lead` bytes behind the page where its mapping begins;
+ * *ret_end is where it ends then.
+ */
+static bool is_mmapped(const struct mx_memory *memory, mx_addr page, uint64_t lead, const uint8_t *header, mx_addr stop,
+                       mx_addr *ret_end)
+{
+    uint64_t field = mx_load_u64(header + 8), size = field & ~(uint64_t)MX_CHUNK_FLAGS;
+    if (mx_load_u64(header) != lead || (field & MX_CHUNK_FLAGS) != MX_CHUNK_IS_MMAPPED || size < MX_CHUNK_LEAST ||
+        (size + lead) % PAGE || page + lead > stop || size > stop - page - lead ||
+        !mx_chunk_mapped(memory, page, page + lead + size))
+        return false;
+    *ret_end = page + lead + size;
+    return true;
+}
+
+/*
+ * memalign leaves the header at the page's start and writes a second one in front of the aligned memory; its prev_size
+ * says how far it lies behind the first. realloc changes only the second, and may move both, so that the memory is no
+ * longer aligned to more than a page. Fills `addresses` with where it can be and returns how many.
+ */
+static size_t second_headers(mx_addr page, mx_addr *addresses)
+{
+    size_t count = 0;
+    for (mx_addr alignment = MX_CHUNK_LEAST; alignment < PAGE; alignment *= 2)
+        addresses[count++] = page + alignment - MX_CHUNK_HEADER;
+    for (mx_addr pages = 1; pages <= MOST_LEAD_PAGES; pages++)
+        addresses[count++] = page + pages * PAGE - MX_CHUNK_HEADER;
+    return count;
+}
+
+/* The chunk whose mapping begins at `page`, where `header` stands; false when there is none. */
+static bool read_mmapped(const struct mx_memory *memory, mx_addr page, const uint8_t *header, mx_addr stop,
+                         struct mx_chunk_span *ret)
+{
+    mx_addr addresses[MOST_LEADS];
+    uint8_t seconds[MOST_LEADS * MX_CHUNK_HEADER];
+    uint64_t field = mx_load_u64(header + 8);
+    ret->arena = MX_ARENA_MMAPPED;
+    ret->start = page + MX_CHUNK_HEADER;
+    if (mx_load_u64(header) || field % PAGE != MX_CHUNK_IS_MMAPPED || field < PAGE)
+        return false;
+    size_t count = second_headers(page, addresses);
+    mx_memory_gather(memory, addresses, count, MX_CHUNK_HEADER, seconds, NULL);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t lead = addresses[i] - page;
+        if (!is_mmapped(memory, page, lead, seconds + i * MX_CHUNK_HEADER, stop, &ret->end))
+            continue;
+        ret->start = addresses[i] + MX_CHUNK_HEADER;
+        return true;
+    }
+    return is_mmapped(memory, page, 0, header, stop, &ret->end);
+}
+
+/* Rounds up to a page; the last page of all is never anybody's. */
+static mx_addr page_after(mx_addr address)
+{
+    return address > UINT64_MAX - PAGE ? UINT64_MAX : (address + PAGE - 1) & ~(mx_addr)(PAGE - 1);
+}
+
+/*
  * Looks at the next pages; an mmapped chunk among them becomes a span, behind which there is often another one; where
  * there is none, pages are looked at by ever larger batches. False: no memory.
  */
 static bool look_at_pages(struct mx_glibc *glibc, struct stretch *stretch)
 {
-    mx_addr pages[PAGE_BATCH], end;
+    mx_addr pages[PAGE_BATCH];
     uint8_t headers[PAGE_BATCH * MX_CHUNK_HEADER];
     size_t count = 0;
     pages[0] = stretch->at;
@@ -86,13 +107,12 @@ static bool look_at_pages(struct mx_glibc *glibc, struct stretch *stretch)
     mx_memory_gather(glibc->memory, pages, count, MX_CHUNK_HEADER, headers, NULL);
     stretch->batch = stretch->batch * 2 < PAGE_BATCH ? stretch->batch * 2 : PAGE_BATCH;
     for (size_t i = 0; i < count; i++) {
-        if (!is_mmapped(glibc->memory, pages[i], headers + i * MX_CHUNK_HEADER, stretch->taken, &end))
+        struct mx_chunk_span span;
+        if (!read_mmapped(glibc->memory, pages[i], headers + i * MX_CHUNK_HEADER, stretch->taken, &span))
             continue;
-        stretch->at = end;
+        stretch->at = span.end;
         stretch->batch = 1;
-        mx_addr user = mmapped_user(glibc->memory, pages[i], end);
-        return mx_array_push(&glibc->spans,
-                             (struct mx_chunk_span){.start = user, .end = end, .arena = MX_ARENA_MMAPPED});
+        return mx_array_push(&glibc->spans, span);
     }
     return true;
 }

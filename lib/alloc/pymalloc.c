@@ -10,7 +10,7 @@
 enum {
     CLASS_COUNT = 32,
     CLASS_STEP = 16,
-    RECIPROCAL_BITS = 26, /* 22 rounds some block numbers up; 26 is exact for every class and offset in a pool */
+    RECIPROCAL_BITS = 26,
     MOST_SAMPLES = 8,
     MOST_MISFITS = 1,   /* classes of `usedpools` that may be half linked when the target was stopped */
     LEAST_EVIDENCE = 4, /* classes that must prove themselves */
@@ -52,6 +52,7 @@ bool mx_pool_header_plausible(const struct mx_pymalloc_facts *facts, const uint8
 static bool follow_chain(const uint8_t *blocks, mx_addr first, mx_addr link, const struct mx_pool *pool, uint64_t *bits,
                          uint32_t *ret_free)
 {
+    /* Rounded up: rounded down, block numbers of some classes come out one too small. */
     uint64_t reciprocal = ((UINT64_C(1) << RECIPROCAL_BITS) + pool->block_size - 1) / pool->block_size;
     uint64_t limit = (uint64_t)pool->carved * pool->block_size;
     uint32_t count = 0;
@@ -214,8 +215,9 @@ static bool is_usedpools(struct search *search, const uint8_t *words, mx_addr ad
     uint32_t evidence = 0, misfits = 0;
     search->sample_count = 0;
     for (uint32_t i = 0; i < CLASS_COUNT; i++) {
-        mx_addr head = address + (mx_addr)i * 16 - facts->nextpool;
-        mx_addr next = mx_load_u64(words + i * 16), prev = mx_load_u64(words + i * 16 + 8);
+        size_t at = (size_t)i * 16;
+        mx_addr head = address + at - facts->nextpool;
+        mx_addr next = mx_load_u64(words + at), prev = mx_load_u64(words + at + 8);
         bool pools = next && prev && next % facts->pool_size == 0 && prev % facts->pool_size == 0;
         if (next == head && prev == head) {
             evidence++;

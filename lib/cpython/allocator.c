@@ -18,6 +18,7 @@ enum {
     PREHEADER_STEP = 16,
     SIZE_CLASSES = 32,
     BLOCK_STEP = 16,
+    FEWEST_SAMPLES = 8,
 };
 
 struct sample {
@@ -25,9 +26,11 @@ struct sample {
     size_t count;
 };
 
-static void add_sample(struct sample *sample, mx_addr object)
+/* An object that a cut core lacks tells nothing. */
+static void add_sample(const struct mx_runtime *runtime, struct sample *sample, mx_addr object)
 {
-    if (object && sample->count < MOST_SAMPLES)
+    if (object && sample->count < MOST_SAMPLES &&
+        mx_memory_state(runtime->memory, object, (size_t)runtime->layout.object.size))
         sample->objects[sample->count++] = object;
 }
 
@@ -41,7 +44,7 @@ static void sample_lists(const struct mx_runtime *runtime, mx_addr gc, struct sa
             at = mx_memory_pointer(runtime->memory, at + (mx_addr)layout->gc_head.gc_next) & ~(mx_addr)3;
             if (!at || at == head)
                 break;
-            add_sample(sample, at + (mx_addr)layout->gc_head.size);
+            add_sample(runtime, sample, at + (mx_addr)layout->gc_head.size);
         }
     }
 }
@@ -50,9 +53,9 @@ static void take_sample(const struct mx_runtime *runtime, struct sample *sample)
 {
     const struct mx_layout *layout = &runtime->layout;
     mx_addr main = runtime->interpreters.items[0].address;
-    add_sample(sample, mx_memory_pointer(runtime->memory, main + (mx_addr)layout->interpreter.modules));
-    add_sample(sample, mx_memory_pointer(runtime->memory, main + (mx_addr)layout->interpreter.sysdict));
-    add_sample(sample, mx_memory_pointer(runtime->memory, main + (mx_addr)layout->interpreter.builtins));
+    add_sample(runtime, sample, mx_memory_pointer(runtime->memory, main + (mx_addr)layout->interpreter.modules));
+    add_sample(runtime, sample, mx_memory_pointer(runtime->memory, main + (mx_addr)layout->interpreter.sysdict));
+    add_sample(runtime, sample, mx_memory_pointer(runtime->memory, main + (mx_addr)layout->interpreter.builtins));
     if (layout->gc_shape == MX_GC_RUNTIME)
         sample_lists(runtime, runtime->address + (mx_addr)layout->runtime.gc, sample);
     else if (layout->gc_shape != MX_GC_MIMALLOC)
@@ -103,6 +106,6 @@ void mx_allocator_detect(struct mx_runtime *runtime)
         pooled += is_in_pool(runtime, sample.objects[i]);
     }
     runtime->block_padding = hooked && hooked >= sample.count / 2 ? HOOK_BYTES : 0;
-    if (sample.count && !runtime->layout.free_threaded && pooled < sample.count / 4)
+    if (sample.count >= FEWEST_SAMPLES && !runtime->layout.free_threaded && pooled < sample.count / 4)
         runtime->allocator = MX_ALLOCATOR_MALLOC;
 }

@@ -145,7 +145,8 @@ static bool open_headed_values(const struct mx_runtime *runtime, mx_addr address
     uint8_t capacity = header[layout->dict_values.capacity], count = header[layout->dict_values.size_];
     if (count > capacity)
         return false;
-    const uint8_t *order = count ? mx_memory_view(runtime->memory, address + items + 8U * capacity, count) : NULL;
+    const uint8_t *order =
+        count ? mx_memory_view(runtime->memory, address + items + UINT64_C(8) * capacity, count) : NULL;
     *ret = (struct values){address + items, capacity, order, 1, count};
     return order || !count;
 }

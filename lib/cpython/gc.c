@@ -7,7 +7,7 @@
 #include "cpython/gc.h"
 
 /* CPython Include/internal/pycore_gc.h: struct gc_generation is a head, a threshold and a count. */
-#define GENERATION_SIZE 24
+#define GENERATION_SIZE UINT64_C(24)
 #define GENERATIONS 3
 
 /* Flags live in the low bits of both words, in which versions and when differs: they are always masked. */

@@ -139,12 +139,13 @@ static void list_structs(struct struct_names *ret)
     }
 }
 
-static int32_t measure_offset(const struct mx_dwarf *dwarf, const char *struct_name, const char *paths)
+/* A flexible array may begin where its struct ends; what lies beyond is damage. */
+static int32_t measure_offset(const struct mx_dwarf *dwarf, const char *struct_name, int32_t size, const char *paths)
 {
     char path[64];
     while (next_name(&paths, path, sizeof(path))) {
         int64_t offset = mx_dwarf_offset(dwarf, struct_name, path);
-        if (offset >= 0)
+        if (offset >= 0 && offset <= size)
             return (int32_t)offset;
     }
     return MX_ABSENT;
@@ -154,19 +155,19 @@ static int32_t measure_offset(const struct mx_dwarf *dwarf, const char *struct_n
 static void measure_groups(const struct mx_dwarf *dwarf, struct mx_layout *ret)
 {
     char name[48] = "";
-    bool wanted = false;
+    int32_t size = MX_ABSENT;
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         int32_t *value = value_of(ret, &fields[i]);
         if (fields[i].member) {
-            if (wanted)
-                *value = measure_offset(dwarf, name, fields[i].paths);
+            if (size != MX_ABSENT)
+                *value = measure_offset(dwarf, name, size, fields[i].paths);
             continue;
         }
-        wanted = false;
+        size = MX_ABSENT;
         const char *list = fields[i].structs;
         while (*value == MX_ABSENT && next_name(&list, name, sizeof(name))) {
-            *value = (int32_t)mx_dwarf_size(dwarf, name);
-            wanted = *value != MX_ABSENT;
+            size = (int32_t)mx_dwarf_size(dwarf, name);
+            *value = size;
         }
     }
 }

@@ -10,6 +10,7 @@
 #include "cpython/runtime.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,12 +164,22 @@ static struct mx_error *read_state(struct mx_runtime *runtime)
     return NULL;
 }
 
+/* The file that was opened may be a path through /proc or a sysroot: users know it by the target's name. */
+static void name_measured_file(struct mx_layout *layout, const char *path)
+{
+    static const char measured[] = "DWARF of ";
+    size_t length = sizeof(measured) - 1;
+    if (path && !strncmp(layout->origin, measured, length))
+        snprintf(layout->origin + length, sizeof(layout->origin) - length, "%.80s", path);
+}
+
 static struct mx_error *open_at(const struct mx_symbol *symbol, const char *debug_folder, struct mx_runtime *runtime)
 {
     struct mx_layout_key key;
     mx_version_identify(runtime->memory, symbol, &key);
     runtime->module = symbol->module;
     MX_TRY(mx_layout_choose(&key, symbol->module->file_path, debug_folder, &runtime->layout));
+    name_measured_file(&runtime->layout, symbol->module->path);
     mx_version_text(runtime->layout.version_hex, runtime->version, sizeof(runtime->version));
     if (!mx_memory_state(runtime->memory, symbol->address, 64))
         return mx_runtime_warn(runtime, "_PyRuntime is missing from the core: interpreters, threads and the garbage "
@@ -178,7 +189,7 @@ static struct mx_error *open_at(const struct mx_symbol *symbol, const char *debu
 }
 
 /* A Python whose file is not here has no symbols: say which file to bring. */
-static struct mx_error *not_found(const struct mx_modules *modules)
+static struct mx_error *not_found(const struct mx_memory *memory, const struct mx_modules *modules)
 {
     for (size_t i = 0; i < modules->modules.count; i++) {
         const struct mx_module *module = &modules->modules.items[i];
@@ -189,6 +200,9 @@ static struct mx_error *not_found(const struct mx_modules *modules)
                                 "process and name its folder with `set sysroot`",
                                 module->path, module->state == MX_FILE_DIFFERS ? "is of another build" : "is missing");
     }
+    if (!modules->modules.count && memory->missing_bytes)
+        return mx_error_new(MX_ERROR_NOT_FOUND, "the core is cut before its list of mapped files, so that it is not "
+                                                "known where Python is in it: write the core again, whole");
     return mx_error_new(MX_ERROR_NOT_FOUND, "no Python in this process");
 }
 
@@ -214,7 +228,7 @@ struct mx_error *mx_runtime_open(const struct mx_memory *memory, const struct mx
         first_error = first_error ? first_error : error;
     }
     if (!best.module)
-        return first_error ? first_error : not_found(modules);
+        return first_error ? first_error : not_found(memory, modules);
     mx_error_free(first_error);
     *ret = best;
     return NULL;

@@ -169,7 +169,7 @@ static bool show_singleton(struct mx_shower *shower, const struct mx_type *type)
 static void show_form(struct mx_shower *shower, const struct mx_type *type, mx_addr object)
 {
     const struct form *form = type->kind < MX_KIND_COUNT ? &forms[type->kind] : &forms[MX_KIND_OTHER];
-    bool named = form->plain && strcmp(form->plain, type->name);
+    bool named = form->plain && strcmp(form->plain, type->name) != 0;
     if (mx_show_enum_member(shower, type, object) || mx_show_named_tuple(shower, type, object) ||
         show_singleton(shower, type))
         return;

@@ -115,23 +115,27 @@ void mx_show_dict(struct mx_shower *shower, mx_addr object)
     mx_show_close(shower, "}");
 }
 
+/* Steps to the next place, into the next block after the last one of a block; false where that is not there. */
+static bool step_place(const struct mx_shower *shower, const uint8_t **block, uint64_t *place)
+{
+    if (++*place < DEQUE_BLOCK_ITEMS)
+        return true;
+    *place = 0;
+    *block = mx_memory_view(shower->memory, mx_load_u64(*block + DEQUE_BLOCK_RIGHT), DEQUE_BLOCK_RIGHT + 8);
+    return *block != NULL;
+}
+
 static void show_blocks(struct mx_shower *shower, mx_addr object, uint64_t count)
 {
     const struct mx_layout *layout = shower->layout;
-    mx_addr block = mx_show_word(shower, object, layout->deque.leftblock);
+    mx_addr left = mx_show_word(shower, object, layout->deque.leftblock);
     uint64_t place = mx_show_word(shower, object, layout->deque.leftindex), shown = 0;
-    const uint8_t *bytes = mx_memory_view(shower->memory, block, DEQUE_BLOCK_RIGHT + 8);
-    while (bytes && place <= DEQUE_BLOCK_ITEMS && shown < count) {
-        if (place == DEQUE_BLOCK_ITEMS) {
-            bytes = mx_memory_view(shower->memory, mx_load_u64(bytes + DEQUE_BLOCK_RIGHT), DEQUE_BLOCK_RIGHT + 8);
-            place = 0;
-            continue;
-        }
-        if (!mx_show_next(shower, shown))
-            break;
-        mx_show_value(shower, mx_load_u64(bytes + DEQUE_BLOCK_FIRST + 8 * place));
-        place++;
+    const uint8_t *block = mx_memory_view(shower->memory, left, DEQUE_BLOCK_RIGHT + 8);
+    bool there = block && place < DEQUE_BLOCK_ITEMS;
+    while (there && shown < count && mx_show_next(shower, shown)) {
+        mx_show_value(shower, mx_load_u64(block + DEQUE_BLOCK_FIRST + 8 * place));
         shown++;
+        there = step_place(shower, &block, &place);
     }
     mx_show_rest(shower, shown, count);
 }

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_TYPE_NAME = 16, GENERATION_STEP = 24, GENERATIONS = 3 };
+enum { MOST_TYPE_NAME = 16, GENERATION_STEP = 24, GENERATIONS = 3, MOST_STRUCT_SIZE = 1 << 24 };
 
 struct mx_error *mx_runtime_warn(struct mx_runtime *runtime, const char *format, ...)
 {
@@ -41,19 +41,19 @@ static struct mx_error *contradiction(const struct mx_layout *layout, const char
 
 struct debug_field {
     const char *name;
-    size_t position;   /* in struct mx_layout */
-    uint16_t words[3]; /* index of the u64 in _Py_DebugOffsets of 3.13, 3.14, 3.15
-                          (Include/internal/pycore_debug_offsets.h) */
+    size_t position, size_position; /* in struct mx_layout, of the value and of its struct's size */
+    uint16_t words[3]; /* index in the u64s of _Py_DebugOffsets of 3.13, 3.14, 3.15 (pycore_debug_offsets.h) */
 };
 
 #define DEBUG_FIELD(group, member, ...)                                                                                \
     {                                                                                                                  \
-#group "." #member, offsetof(struct mx_layout, group.member),                                                  \
+#group "." #member, offsetof(struct mx_layout, group.member), offsetof(struct mx_layout, group.size),          \
         {                                                                                                              \
             __VA_ARGS__                                                                                                \
         }                                                                                                              \
     }
 
+/* The size of each struct comes before its members, which must lie in it. */
 static const struct debug_field debug_fields[] = {
     DEBUG_FIELD(runtime, size, 3, 3, 3),
     DEBUG_FIELD(runtime, finalizing, 4, 4, 4),
@@ -82,15 +82,19 @@ static bool has_debug_offsets(const struct mx_layout *layout, unsigned *series)
     return layout->runtime.debug_offsets == 0 && *series < 3;
 }
 
-/* Sizes differ between builds that agree in every offset: of these only a wrong value for an exact row matters. */
+static int32_t *value_at(struct mx_layout *layout, size_t position)
+{
+    return (int32_t *)(void *)((char *)layout + position);
+}
+
 static struct mx_error *compare_debug_field(struct mx_layout *layout, const struct debug_field *field, uint64_t here)
 {
-    int32_t *there = (int32_t *)(void *)((char *)layout + field->position);
-    if (here > INT32_MAX || (layout->nearest && here >= (uint64_t)INT32_MAX / 2))
-        return contradiction(layout, field->name, *there, (int64_t)here);
-    if ((int32_t)here == *there)
+    int32_t *there = value_at(layout, field->position);
+    bool is_size = field->position == field->size_position;
+    uint64_t most = is_size ? MOST_STRUCT_SIZE : (uint64_t)*value_at(layout, field->size_position) - sizeof(mx_addr);
+    if (here == (uint64_t)*there)
         return NULL;
-    if (!layout->nearest)
+    if (!layout->nearest || here > most || (is_size && here < sizeof(mx_addr)))
         return contradiction(layout, field->name, *there, (int64_t)here);
     *there = (int32_t)here;
     return NULL;

@@ -1,34 +1,63 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Writes the rows of lib/cpython/rows/ for the interpreters named on the
-# command line. Each is asked where its libpython and its extension modules
-# are; what is read is only their debug information.
+# Writes the rows of lib/cpython/rows/. Each argument is
+#   - an interpreter that runs here: it is asked where its libpython and its extension modules are; or
+#   - a folder named after the version (.../3.14.10) with Debian's packages python3.X-minimal, libpython3.X-stdlib and
+#     python3.X-dbg unpacked into it, for an interpreter that does not run here.
+# What is read is only the debug information.
 #
-#   layouts.sh MEASURE DEBUG_FOLDER PYTHON...
+#   layouts.sh MEASURE DEBUG_FOLDER PYTHON|FOLDER...
 set -eu
 measure=$1 debug_folder=$2
 shift 2
 rows=lib/cpython/rows
+modules='_collections array _io _elementtree _struct _decimal itertools _queue'
 facts='
 import importlib, os, sys, sysconfig
-suffix = ("t" if sysconfig.get_config_var("Py_GIL_DISABLED") else "") + ("d" if hasattr(sys, "gettotalrefcount") else "")
-print("%d.%d.%d" % sys.version_info[:3] + suffix)
+debug = hasattr(sys, "gettotalrefcount")
+print("%d.%d.%d" % sys.version_info[:3] + ("t" if sysconfig.get_config_var("Py_GIL_DISABLED") else "") + "d" * debug)
 print("0x%08x" % sys.hexversion)
-print(int(hasattr(sys, "gettotalrefcount")))
+print(int(debug))
 shared = os.path.join(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME") or "")
 print(shared if sysconfig.get_config_var("Py_ENABLE_SHARED") else os.path.realpath(sys.executable))
-for name in "_collections array _io _elementtree _struct _decimal itertools _queue".split():
+for name in sys.argv[1:]:
     path = getattr(importlib.import_module(name), "__file__", None)
     if path:
         print(path)
 '
+
+# write_row NAME VERSION_HEX DEBUG DEBUG_FOLDER ELF [EXTENSION.so ...]
+write_row() {
+    "$measure" row "$@" >"$rows/$1.inc.new"
+    mv "$rows/$1.inc.new" "$rows/$1.inc"
+    echo "$rows/$1.inc"
+}
+
+# row_of_folder FOLDER: the same files by Debian's names; built-in modules have none.
+row_of_folder() {
+    folder=$1
+    version=$(basename "$folder")
+    minor=${version%.*}
+    set -- "$folder/usr/bin/python$minor"
+    for module in $modules; do
+        for file in "$folder/usr/lib/python$minor/lib-dynload/$module".*.so; do
+            [ -e "$file" ] && set -- "$@" "$file"
+        done
+    done
+    micro=${version##*.}
+    write_row "$version" "$(printf '0x03%02x%02xf0' "${minor#3.}" "$micro")" 0 "$folder/usr/lib/debug" "$@"
+}
+
 for python in "$@"; do
+    if [ -d "$python" ]; then
+        row_of_folder "$python"
+        continue
+    fi
     # Paths with blanks are not for this tool: the words of the answer are its arguments.
-    set -- $("$python" -I -c "$facts")
+    # shellcheck disable=SC2046,SC2086
+    set -- $("$python" -I -c "$facts" $modules)
     name=$1 version=$2 debug=$3
     shift 3
-    "$measure" row "$name" "$version" "$debug" "$debug_folder" "$@" >"$rows/$name.inc.new"
-    mv "$rows/$name.inc.new" "$rows/$name.inc"
-    echo "$rows/$name.inc"
+    write_row "$name" "$version" "$debug" "$debug_folder" "$@"
 done

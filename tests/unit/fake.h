@@ -50,10 +50,10 @@ void fake_put_bytes(struct fake *fake, mx_addr address, const void *bytes, size_
 /* A type object, known to fake->types. `base` may be 0. */
 struct fake_type {
     const char *name;
-    enum mx_kind kind;
     int64_t basicsize, itemsize, dictoffset;
     uint64_t flags;
     mx_addr base, metatype; /* metatype 0 = type */
+    enum mx_kind kind;
     bool is_python_class;
 };
 mx_addr fake_type(struct fake *fake, const struct fake_type *spec);

@@ -89,7 +89,7 @@ static size_t order_count(const struct fake_values *values)
 static mx_addr prefixed_values(struct fake *fake, const struct fake_values *values)
 {
     size_t prefix = (values->capacity + 2U + 7U) & ~(size_t)7;
-    mx_addr array = fake_alloc(fake, prefix + 8U * values->capacity) + prefix;
+    mx_addr array = fake_alloc(fake, prefix + UINT64_C(8) * values->capacity) + prefix;
     uint8_t *bytes = fake_at(fake, array);
     bytes[-1] = (uint8_t)prefix;
     bytes[-2] = (uint8_t)order_count(values);
@@ -109,7 +109,7 @@ static mx_addr put_headed_values(struct fake *fake, mx_addr address, const struc
     bytes[layout->dict_values.embedded] = embedded;
     bytes[layout->dict_values.valid] = 1;
     for (size_t i = 0; i < order_count(values); i++)
-        *fake_at(fake, array + 8U * values->capacity + i) = order_at(values, i);
+        *fake_at(fake, array + UINT64_C(8) * values->capacity + i) = order_at(values, i);
     fake_put_bytes(fake, array, values->items, 8 * values->count);
     return array;
 }
@@ -118,12 +118,12 @@ mx_addr fake_values(struct fake *fake, const struct fake_values *values)
 {
     const struct mx_layout *layout = &fake->runtime.layout;
     if (layout->values_shape == MX_VALUES_HEADER) {
-        mx_addr address = fake_alloc(fake, (size_t)layout->dict_values.values + 9U * values->capacity);
+        mx_addr address = fake_alloc(fake, (size_t)layout->dict_values.values + UINT64_C(9) * values->capacity);
         put_headed_values(fake, address, values, false);
         return address;
     }
     mx_addr array = layout->values_shape == MX_VALUES_PREFIX ? prefixed_values(fake, values)
-                                                             : fake_alloc(fake, 8U * values->capacity);
+                                                             : fake_alloc(fake, UINT64_C(8) * values->capacity);
     fake_put_bytes(fake, array, values->items, 8 * values->count);
     return array;
 }
@@ -177,7 +177,7 @@ mx_addr fake_instance(struct fake *fake, mx_addr type, const mx_addr *items, siz
     const struct mx_type *known = mx_types_find(&fake->types, type);
     mx_addr keys = mx_load_u64(fake_at(fake, type + (uint64_t)layout->heap_type.ht_cached_keys));
     struct fake_values values = {.items = items, .count = count, .capacity = (uint8_t)(count + 2)};
-    size_t room = layout->values_shape == MX_VALUES_HEADER ? 8 + 9U * values.capacity : 0;
+    size_t room = layout->values_shape == MX_VALUES_HEADER ? 8 + UINT64_C(9) * values.capacity : 0;
     mx_addr object = fake_object(fake, type, (size_t)known->basicsize + room);
     switch (layout->preheader_shape) {
     case MX_PREHEADER_GC_ONLY:

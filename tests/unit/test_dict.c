@@ -120,10 +120,12 @@ static void test_order_beyond_the_keys_is_skipped(void)
     struct fake fake;
     FAKE_EACH_ROW(&fake)
     {
-        mx_addr keys[2], values[2];
-        make_pairs(&fake, keys, values, 2);
-        mx_addr table = fake_keys(&fake, FAKE_KEYS_SPLIT, keys, NULL, 2);
-        struct fake_values spec = {values, 2, (const uint8_t[]){255, 1, 40}, 3, 4};
+        mx_addr keys[4], values[4];
+        make_pairs(&fake, keys, values, 4);
+        mx_addr table = fake_keys(&fake, FAKE_KEYS_SPLIT, keys, NULL, 4);
+        /* What stands behind the last entry is stale. */
+        fake_put(&fake, table, fake.runtime.layout.dict_keys.dk_nentries, 2);
+        struct fake_values spec = {values, 4, (const uint8_t[]){255, 1, 3}, 3, 4};
         struct seen seen = entries_of(&fake, fake_split_dict(&fake, table, fake_values(&fake, &spec), 2));
         CU_ASSERT_EQUAL(seen.count, fake.runtime.layout.values_shape == MX_VALUES_PLAIN ? 2 : 1);
     }
@@ -194,8 +196,8 @@ static void test_attributes_in_every_place(void)
     }
 }
 
-/* 3.13: a dict that was made from inline values goes on using them. */
-static void test_dict_that_shares_inline_values(void)
+/* 3.13: a dict made from inline values goes on using them; values that are no longer valid are stale. */
+static void test_inline_values_shared_and_stale(void)
 {
     struct fake fake;
     FAKE_EACH_ROW(&fake)
@@ -207,6 +209,9 @@ static void test_dict_that_shares_inline_values(void)
         mx_addr type = fake_class(&fake, "C", names, 2);
         mx_addr values[] = {fake.none, fake_int(&fake, 5)};
         mx_addr object = fake_instance(&fake, type, values, 2);
+        fake_set_dict(&fake, object, 0);
+        CU_ASSERT_EQUAL(attributes_of(&fake, object).count, 0);
+        object = fake_instance(&fake, type, values, 2);
         mx_addr keys = mx_memory_pointer(fake.memory, type + (uint64_t)layout->heap_type.ht_cached_keys);
         fake_put(&fake, object - 24, 0, fake_split_dict(&fake, keys, object + 16, 2));
         struct seen seen = attributes_of(&fake, object);
@@ -254,6 +259,6 @@ void suite_dict(CU_pSuite suite)
     CU_ADD_TEST(suite, test_broken_keys_are_refused);
     CU_ADD_TEST(suite, test_entries_outside_memory_are_not_read);
     CU_ADD_TEST(suite, test_attributes_in_every_place);
-    CU_ADD_TEST(suite, test_dict_that_shares_inline_values);
+    CU_ADD_TEST(suite, test_inline_values_shared_and_stale);
     CU_ADD_TEST(suite, test_dict_behind_the_items);
 }

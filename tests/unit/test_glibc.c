@@ -9,7 +9,7 @@
 #include "alloc/glibc.h"
 
 enum { PREV_INUSE = 1, MMAPPED = 2, NON_MAIN = 4 };
-enum { MOST_CHUNKS = 64 };
+enum { MOST_CHUNKS = 64, BINS_BYTES = 127 * 16 };
 static const mx_addr data_at = 0x7f0000001000, brk_at = 0x600000, old_heap_at = 0x7e0000000000,
                      new_heap_at = 0x7e0004000000, mapped_at = 0x7f0001000000;
 
@@ -84,7 +84,7 @@ enum { LAST = FREE + 0x500, TOP = LAST + 0x60 };
 
 static void put_brk_heap(struct forged *forged)
 {
-    mx_addr bin = forged->bins + 96 * 16, counts = TCACHE + 16, entries = counts + (forged->wide ? 128 : 64);
+    mx_addr bin = forged->bins + 0x600, counts = TCACHE + 16, entries = counts + (forged->wide ? 128 : 64);
     put_chunk(forged, TCACHE, 0x290, PREV_INUSE, 0);
     if (!forged->wide) {
         /* The smaller struct, and a live chunk behind it. */
@@ -99,8 +99,8 @@ static void put_brk_heap(struct forged *forged)
     put_chunk(forged, FREE, 0x500, PREV_INUSE, 0);
     put_chunk(forged, LAST, 0x60, 0, 0x500);
     put_chunk(forged, TOP, brk_at + sizeof(forged->brk) - TOP, PREV_INUSE, 0);
-    cache_chunk(forged, entries + 2 * 8, CACHED + 16, 0);
-    cache_chunk(forged, entries + 2 * 8, CACHED + 0x50, 0);
+    cache_chunk(forged, entries + 16, CACHED + 16, 0);
+    cache_chunk(forged, entries + 16, CACHED + 0x50, 0);
     *at(forged, counts + (forged->wide ? 2 * 2 : 2)) = 2;
     cache_chunk(forged, forged->bins - 96 + 8, FAST + 16, 16);
     cache_chunk(forged, forged->bins - 96 + 8, FAST + 0x40, 16);
@@ -132,11 +132,12 @@ static void put_thread_heaps(struct forged *forged)
 
 enum { PLAIN_MAPPED = 0x1000, ALIGNED_MAPPED = 0x22000, EXCLUDED = 0x50000 };
 
+/* One plain chunk; one from memalign, which was shrunk since, so that the header in front is stale. */
 static void put_mapped(struct forged *forged)
 {
     mx_addr aligned = mapped_at + ALIGNED_MAPPED;
     put_chunk(forged, mapped_at + PLAIN_MAPPED, 0x21000, MMAPPED, 0);
-    put_chunk(forged, aligned, 0x23000, MMAPPED, 0);
+    put_chunk(forged, aligned, 0x3f000, MMAPPED, 0);
     put_chunk(forged, aligned + 1008, 0x23000 - 1008, MMAPPED, 1008);
     put_chunk(forged, mapped_at + 0x46000, 0x21000, MMAPPED, 0); /* does not fit before the excluded range */
     put_chunk(forged, mapped_at + 0x47000, 0x1008, MMAPPED, 0);  /* no whole pages */
@@ -219,6 +220,8 @@ static void expect(const struct forged *forged, mx_addr user, uint64_t size, boo
 {
     const struct mx_chunk *chunk = seen_at(forged, user);
     CU_ASSERT_PTR_NOT_NULL_FATAL(chunk);
+    if (!chunk)
+        return;
     CU_ASSERT_EQUAL(chunk->size, size);
     CU_ASSERT_EQUAL(chunk->used, used);
 }
@@ -367,6 +370,29 @@ static void test_what_is_no_tcache(void)
     dispose(&forged);
 }
 
+/* brk failed at some time: main_arena's memory is no longer one piece, and nothing lists the pieces. */
+static void test_main_arena_in_pieces(void)
+{
+    static struct forged forged;
+    const mx_addr piece = mapped_at + 0x48000;
+    forge(&forged, 112, true, true, true);
+    put(&forged, forged.bins + 2072, 0x100000);
+    mx_addr chunk = put_chunk(&forged, piece, 0x1000, PREV_INUSE, 0);
+    chunk = put_chunk(&forged, chunk, 0xfe0, PREV_INUSE, 0);
+    put_chunk(&forged, put_chunk(&forged, chunk, 16, PREV_INUSE, 0), 16, PREV_INUSE, 0);
+    chunk = put_chunk(&forged, piece + 0x2000, 0x1fe0, PREV_INUSE, 0);
+    put_chunk(&forged, put_chunk(&forged, chunk, 16, PREV_INUSE, 0), 16, PREV_INUSE, 0);
+    walk(&forged);
+    CU_ASSERT_EQUAL(forged.glibc.walk_errors, 0);
+    expect_brk_heap(&forged);
+    expect_mapped(&forged);
+    expect(&forged, piece + 0x2010, 0x1fd8, true);
+    expect(&forged, piece + 16, 0xff8, true);
+    expect(&forged, piece + 0x1010, 0xfd8, true);
+    CU_ASSERT_EQUAL(forged.seen_count, 16);
+    dispose(&forged);
+}
+
 /* The ring leads nowhere, or in a circle without main_arena. */
 static void test_broken_ring_ends(void)
 {
@@ -395,7 +421,7 @@ static void test_without_main_arena(void)
 {
     static struct forged forged;
     forge(&forged, 112, true, true, true);
-    memset(at(&forged, forged.bins), 0, 127 * 16);
+    memset(at(&forged, forged.bins), 0, BINS_BYTES);
     walk(&forged);
     CU_ASSERT_TRUE(forged.glibc.found);
     CU_ASSERT_EQUAL(forged.glibc.arenas.count, 2);
@@ -403,6 +429,11 @@ static void test_without_main_arena(void)
     expect(&forged, FREE + 16, 0x4f8, false);
     expect(&forged, CACHED + 16, 0x38, false);
     expect(&forged, new_heap_at + forged.thread_arena - old_heap_at + 16, 0x78, true);
+    mx_glibc_close(&forged.glibc);
+    forged.list.modules.count = 0;
+    walk(&forged);
+    CU_ASSERT_STRING_EQUAL(forged.glibc.name, "glibc (by its heap only)");
+    expect(&forged, LIVE + 16, 0x38, true);
     dispose(&forged);
 }
 
@@ -427,7 +458,7 @@ static void test_other_allocators_are_named(void)
     check_name(&forged, "/lib/libc-2.31.so", "/usr/lib/libjemalloc.so.2", true, "glibc beside jemalloc (not walked)");
     put(&forged, forged.bins + 2072, 0);
     check_name(&forged, "/lib/libc.so.6", "/usr/lib/libtcmalloc_minimal.so.4", false, "tcmalloc (not walked)");
-    memset(at(&forged, forged.bins), 0, 127 * 16);
+    memset(at(&forged, forged.bins), 0, BINS_BYTES);
     check_name(&forged, "/lib/libc.so.6", "/usr/lib/libmimalloc.so.2", false, "mimalloc (not walked)");
     mx_memory_close(forged.memory);
 }
@@ -442,6 +473,7 @@ void suite_glibc(CU_pSuite suite)
     CU_ADD_TEST(suite, test_chains_that_run_in_circles_end);
     CU_ADD_TEST(suite, test_chains_that_leave_the_heap_end);
     CU_ADD_TEST(suite, test_what_is_no_tcache);
+    CU_ADD_TEST(suite, test_main_arena_in_pieces);
     CU_ADD_TEST(suite, test_broken_ring_ends);
     CU_ADD_TEST(suite, test_without_main_arena);
     CU_ADD_TEST(suite, test_other_allocators_are_named);

@@ -51,9 +51,9 @@ static void make_pool(const struct mx_pymalloc_facts *facts, uint8_t *bytes, uin
 
 static void free_block(uint8_t *bytes, mx_addr address, uint32_t number)
 {
-    uint32_t size = (mx_load_u32(bytes + 36) + 1) * 16;
-    put64(bytes + 48 + number * size, mx_load_u64(bytes + 8));
-    put64(bytes + 8, address + 48 + number * size);
+    size_t at = 48 + (size_t)number * (mx_load_u32(bytes + 36) + 1) * 16;
+    put64(bytes + at, mx_load_u64(bytes + 8));
+    put64(bytes + 8, address + at);
     put32(bytes, mx_load_u32(bytes) - 1);
 }
 
@@ -62,7 +62,7 @@ static bool is_free(const uint64_t *bits, uint32_t number)
     return bits[number / 64] >> number % 64 & 1;
 }
 
-enum { POOL_AT = 0x7f0000010000 };
+#define POOL_AT ((mx_addr)0x7f0000010000)
 
 static void check_class(const struct mx_pymalloc_facts *facts, uint8_t *bytes, uint32_t class_index)
 {
@@ -125,15 +125,12 @@ static void test_damaged_chains_end(void)
     static uint8_t bytes[16384];
     struct mx_pool pool;
     uint64_t bits[MX_POOL_WORDS];
-    const mx_addr wrong[] = {POOL_AT + 48,              /* a circle */
-                             POOL_AT + 48 + 64,         /* a shorter one */
-                             POOL_AT + 48 + 64 * 3 + 8, /* inside a block */
-                             POOL_AT + 8,               /* the header */
-                             POOL_AT + 48 + 64 * 100,   /* not carved yet */
-                             POOL_AT + 16384 + 48,
-                             1,
-                             UINT64_MAX,
-                             0xdddddddddddddddd};
+    const mx_addr wrong[] = {POOL_AT + 48,          /* a circle */
+                             POOL_AT + 48 + 64,     /* a shorter one */
+                             POOL_AT + 48 + 0xc8,   /* inside a block */
+                             POOL_AT + 8,           /* the header */
+                             POOL_AT + 48 + 0x1900, /* not carved yet */
+                             POOL_AT + 16384 + 48,  1, UINT64_MAX, 0xdddddddddddddddd};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         make_pool(&large_pools, bytes, 3, 100);
         free_block(bytes, POOL_AT, 0);
@@ -216,7 +213,7 @@ struct forged {
 
 static void put_arena(struct forged *forged, uint32_t index, int arena, uint32_t carved, uint32_t free_pools)
 {
-    uint8_t *slot = forged->heap + TABLE_AT - HEAP_AT + index * 48;
+    uint8_t *slot = forged->heap + (TABLE_AT - HEAP_AT) + (size_t)index * 48;
     uint32_t total = arena_at[arena] == pools_at[arena] ? 64 : 63;
     put64(slot, arena_at[arena]);
     put64(slot + 8, pools_at[arena] + carved * (mx_addr)POOL);
@@ -245,11 +242,11 @@ static uint8_t *pool_bytes(struct forged *forged, int arena, uint32_t number)
 static void put_usedpools(struct forged *forged)
 {
     for (uint32_t i = 0; i < 32; i++) {
-        mx_addr slot = USEDPOOLS_AT + i * 16, head = slot - 16;
+        mx_addr slot = USEDPOOLS_AT + (mx_addr)i * 16, head = slot - 16;
         mx_addr first = i % 2 ? head : pools_at[0] + i * (mx_addr)POOL;
         mx_addr last = i % 2 ? head : pools_at[1] + i * (mx_addr)POOL;
-        put64(forged->data + slot - DATA_AT, first);
-        put64(forged->data + slot - DATA_AT + 8, last);
+        put64(forged->data + (slot - DATA_AT), first);
+        put64(forged->data + (slot - DATA_AT) + 8, last);
         if (i % 2)
             continue;
         put64(pool_bytes(forged, 0, i) + 24, head);
@@ -277,15 +274,17 @@ static void forge(struct forged *forged)
     for (int i = 0; i < 2; i++) {
         forged->arenas[i] = calloc(1, ARENA_SIZE);
         CU_ASSERT_PTR_NOT_NULL_FATAL(forged->arenas[i]);
+        if (!forged->arenas[i])
+            return;
         put_pools(forged, i, i ? 5 : 2);
         put_arena(forged, i ? 5 : 2, i, 40, 1);
         add_region(forged, arena_at[i], ARENA_SIZE, forged->arenas[i], 0);
     }
-    put64(forged->heap + TABLE_AT - HEAP_AT - 8, 16 * 48 + 16 + 1);
-    put64(forged->data + ARENAS_AT - DATA_AT, TABLE_AT);
+    put64(forged->heap + (TABLE_AT - HEAP_AT) - 8, 16 * 48 + 16 + 1);
+    put64(forged->data + (ARENAS_AT - DATA_AT), TABLE_AT);
     put_usedpools(forged);
-    put64(forged->data + USEDPOOLS_AT - DATA_AT + 512, TABLE_AT);
-    put32(forged->data + USEDPOOLS_AT - DATA_AT + 520, 16);
+    put64(forged->data + (USEDPOOLS_AT - DATA_AT) + 512, TABLE_AT);
+    put32(forged->data + (USEDPOOLS_AT - DATA_AT) + 520, 16);
     add_region(forged, DATA_AT, sizeof(forged->data), forged->data, MX_REGION_BSS);
     add_region(forged, HEAP_AT, sizeof(forged->heap), forged->heap, MX_REGION_HEAP);
     CU_ASSERT_PTR_NULL_FATAL(mx_memory_seal(forged->memory));
@@ -350,7 +349,7 @@ static void test_arenas_by_looking_at_pages(void)
     const mx_addr lost[2] = {USEDPOOLS_AT, 0x700000};
     forge(&forged);
     check_arenas(&forged, &with_state, lost, 2, false);
-    put64(forged.data + USEDPOOLS_AT - DATA_AT + 512, 0x700000);
+    put64(forged.data + (USEDPOOLS_AT - DATA_AT) + 512, 0x700000);
     check_arenas(&forged, &with_state, lost, 1, false);
     forged.modules.modules.count = 0;
     check_arenas(&forged, &large_pools, NULL, 0, false);
@@ -365,12 +364,12 @@ static void test_arenas_that_contradict_themselves(void)
     const uint64_t wrong[] = {1, arena_at[0] + 16, UINT64_MAX - 4095, 0x7f0000400000};
     forge(&forged);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
-        put64(forged.heap + TABLE_AT - HEAP_AT + 2 * 48, wrong[i]);
+        put64(forged.heap + (TABLE_AT - HEAP_AT) + 0x60, wrong[i]);
         CU_ASSERT_PTR_NULL_FATAL(mx_arenas_find(&with_state, forged.memory, &forged.modules, &state, 1, &found));
         CU_ASSERT_EQUAL(found.arenas.count, 1);
         mx_arenas_deinit(&found);
     }
-    put32(forged.data + USEDPOOLS_AT - DATA_AT + 520, UINT32_MAX);
+    put32(forged.data + (USEDPOOLS_AT - DATA_AT) + 520, UINT32_MAX);
     check_arenas(&forged, &with_state, &state, 1, false);
     dispose(&forged);
 }

@@ -290,6 +290,10 @@ static void test_debug_offsets_correct_a_nearest_row(void)
     put_debug_offsets(&fake.layout);
     put(_PyRuntime, 8 * 13, UINT64_C(1) << 40);
     check_refused(&fake, "interpreter.builtins", "1099511627776 here");
+    make_python(&fake, 0x030d00f0);
+    put_debug_offsets(&fake.layout);
+    put(_PyRuntime, 8 * 22, (uint64_t)fake.layout.thread.size - 7);
+    check_refused(&fake, "thread.interp is 16 there", "297 here");
 }
 
 static void test_debug_hooks_are_seen(void)

@@ -16,7 +16,8 @@ class Growth(Command):
                "With cores: open one, py-growth, open the next (core-file CORE), py-growth; or -since CORE.")
     examples = ("py-growth", "py-growth -since start -sort bytes", "py-growth -since before.json -shrunk")
     options = (SINCE,
-               Option("sort", "choice", "the order of rows (default: delta, of the count)", "delta", ("delta", "bytes")),
+               Option("sort", "choice", "the order of rows (default: delta, of the count)", "delta",
+                      ("delta", "bytes")),
                Option("shrunk", "flag", "show what shrank, too; largest change first"),
                Option("peek", "flag", "do not remember this stop for the next py-growth"),
                GC, LIMIT)

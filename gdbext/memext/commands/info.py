@@ -2,7 +2,7 @@
 """py-info: what is loaded, and how far it can be trusted."""
 from .. import parameters, table
 from ..answer import address
-from ..command import Command, warning_text
+from ..command import Command
 from ..session import SESSION
 
 
@@ -24,9 +24,8 @@ class Info(Command):
 
     def notes(self, answer):
         """All warnings, each time: this is the place to look them up."""
-        for warning in answer.warnings:
-            SESSION.first_time(warning)
-        return super().notes(answer) + [warning_text(warning) for warning in answer.warnings]
+        SESSION.repeat_warnings()
+        return super().notes(answer)
 
 
 def thread_row(thread):
@@ -48,7 +47,8 @@ def heap_figures():
 
 
 def python_text(info):
-    kinds = [text for text, on in (("free-threaded", info["free_threaded"]), ("debug build", info["debug_build"])) if on]
+    flags = (("free-threaded", info["free_threaded"]), ("debug build", info["debug_build"]))
+    kinds = [text for text, on in flags if on]
     return "%s%s in %s" % (info["python_version"], " (%s)" % ", ".join(kinds) if kinds else "", info["python_module"])
 
 
@@ -73,7 +73,7 @@ def lines_of_target(info):
         "process %d" % info["pid"]
     return [
         ("target", what),
-        ("command", info["command"]),
+        ("command", " ".join(info["command"].split())),
         ("executable", info["executable"]),
         ("python", python_text(info)),
         ("python file", FILE_STATES.get(info["python_file"], info["python_file"])),

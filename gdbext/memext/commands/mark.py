@@ -37,14 +37,11 @@ class Mark(Command):
 
     def listing(self, line=None):
         """The marks as rows; as lines only where nothing else is to be said."""
-        answer = Answer(self.name, SESSION.info() or {}, True, [])
+        answer = self.new_answer() if SESSION.info() else Answer(self.name, {}, True, [])
         answer.rows = [row_of(stop) for stop in SESSION.marks.all()]
         answer.total = {"marks": len(answer.rows)}
         answer.lines = [line] if line else list(mark_lines(answer.rows))
         return answer
-
-    def notes(self, answer):
-        return super().notes(answer) if "missing_bytes" in answer.target else []
 
 
 def row_of(stop):

@@ -31,11 +31,11 @@ process: everything is read from outside."""
 
 
 class Memext(gdb.Command):
-    """Prints its own help; the prefix of settings lives in parameters.py."""
+    """Prints its own help. No prefix: `help memext` would end in an empty list of subcommands."""
 
     def __init__(self):
         self.__doc__ = HELP
-        super().__init__("memext", gdb.COMMAND_DATA, gdb.COMPLETE_NONE, True)
+        super().__init__("memext", gdb.COMMAND_DATA, gdb.COMPLETE_NONE)
 
     def invoke(self, _text, _from_tty):
         self.dont_repeat()
