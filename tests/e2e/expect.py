@@ -28,7 +28,7 @@ ADDRESS = re.compile(r"\b0x[0-9a-f]{4,}\b")
 VERSION = re.compile(r"\b[0-9]+\.[0-9]+\.[0-9]+\b")
 # Which Session comes first in memory differs from run to run.
 SESSION = re.compile(r"\{user=.*")
-NUMBER = re.compile(r"(?<![\w.{#])[-+]?[0-9][0-9,]*(?:\.[0-9]+)?(?![\w}])")
+NUMBER = re.compile(r"(?<![\w.{#])[-+]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?![\w}])")
 
 
 def squeeze(line):
