@@ -132,6 +132,25 @@ static bool is_object(const struct mx_classifier *classifier, uint32_t index, co
     return items_fit(classifier, type, object, room);
 }
 
+/*
+ * The links of a GC head. A buffer that got the block of a dead object may leave its type's address standing behind
+ * words of its own, but hardly behind links that could be real.
+ */
+static bool plausible_links(const struct mx_classifier *classifier, const uint8_t *head)
+{
+    uint64_t next = mx_load_u64(head + classifier->layout->gc_head.gc_next);
+    uint64_t prev = mx_load_u64(head + classifier->layout->gc_head.gc_prev);
+    const uint64_t flags = 3;
+    if (!next)
+        return !(prev & ~flags);
+    return prev && !(prev >> 47) && mx_memory_region(classifier->memory, next & ~flags);
+}
+
+static bool has_gc_head(const struct mx_classifier *classifier, uint32_t preheader)
+{
+    return preheader > 0 && classifier->layout->preheader_shape != MX_PREHEADER_NO_GC;
+}
+
 bool mx_classify_block(const struct mx_classifier *classifier, const uint8_t *bytes, uint64_t size, size_t available,
                        uint32_t padding, struct mx_found_object *ret)
 {
@@ -143,11 +162,12 @@ bool mx_classify_block(const struct mx_classifier *classifier, const uint8_t *by
         uint32_t index = mx_map_get(&classifier->by_preheader[i], mx_load_u64(bytes + offset + type_at));
         if (index == MX_MAP_NONE)
             continue;
-        bool has_head = i > 0 && classifier->layout->preheader_shape != MX_PREHEADER_NO_GC;
-        uint64_t gc_next = has_head ? mx_load_u64(bytes + offset - 16) : 0;
-        if (!is_object(classifier, index, bytes + offset, size - offset, available - offset, has_head))
+        bool has_head = has_gc_head(classifier, i);
+        if (!is_object(classifier, index, bytes + offset, size - offset, available - offset, has_head) ||
+            (has_head && !plausible_links(classifier, bytes + offset - 16)))
             continue;
-        *ret = (struct mx_found_object){.type = index, .offset = offset, .tracked = gc_next != 0};
+        bool tracked = has_head && mx_load_u64(bytes + offset - 16 + classifier->layout->gc_head.gc_next);
+        *ret = (struct mx_found_object){.type = index, .offset = offset, .tracked = tracked};
         return true;
     }
     return false;

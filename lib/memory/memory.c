@@ -66,13 +66,24 @@ static int compare_starts(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+/* A module's .bss goes on where its .data ends: objects lie across the border. */
+static bool is_bss_of(const struct mx_region *low, const struct mx_region *high)
+{
+    const uint32_t kinds = MX_REGION_FILE | MX_REGION_BSS;
+    return low->module != MX_NO_MODULE && low->module == high->module && (low->flags & MX_REGION_WRITE) &&
+           (low->flags & kinds) && (high->flags & kinds) == MX_REGION_BSS && !((low->flags ^ high->flags) & ~kinds);
+}
+
 /* Views may cross from `low` to `high`: nothing that anybody asks a region for tells them apart. */
 static bool continues(const struct mx_region *low, const struct mx_region *high)
 {
-    if (low->end != high->start || low->flags != high->flags || low->module != high->module || low->name != high->name)
+    if (low->end != high->start)
+        return false;
+    bool alike = low->flags == high->flags && low->module == high->module && low->name == high->name;
+    if (!alike && !is_bss_of(low, high))
         return false;
     uint64_t length = low->end - low->start;
-    if (low->name && low->flags & MX_REGION_FILE && low->file_offset + length != high->file_offset)
+    if (alike && low->name && low->flags & MX_REGION_FILE && low->file_offset + length != high->file_offset)
         return false;
     if (!low->bytes || !high->bytes)
         return low->bytes == high->bytes;
