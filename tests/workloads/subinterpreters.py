@@ -8,11 +8,11 @@ from truth import serve
 
 SOURCE = """
 import json
-class Sub:
+class Guest:
     def __init__(self, n):
         self.n = n
         self.data = [n, str(n)]
-HELD = [Sub(n) for n in range(100)]
+HELD = [Guest(n) for n in range(100)]
 """
 
 
@@ -20,7 +20,8 @@ def main():
     made = [interpreters.create() for _ in range(3)]
     for one in made:
         interpreters.run_string(one, SOURCE)
-    serve(globals(), None, [("made", id(made), made)])
+    held = [str(n) for n in range(60000)]
+    serve(globals(), None, [("made", id(made), made), ("held", id(held), held)])
 
 
 if __name__ == "__main__":
