@@ -12,8 +12,10 @@ MEMEXT = os.path.join(harness.ROOT, "gdbext", "memext.py")
 # What GDB itself says; it differs by version and machine, and is no concern of these tests.
 CHATTER = re.compile(r"""^(?:
     \[New\ (?:LWP|Thread) | \[Thread\ | \[Inferior\ | \[Detaching | \[Attaching | \[Current\ thread
-  | Using\ host\ libthread_db | Core\ was\ generated | Program\ (?:terminated|received) | Attaching\ to | Detaching\ from
-  | \#[0-9]+\ +(?:0x[0-9a-f]+\ in\ |[\w.<>]+\ \() | [0-9]+\t | __?[a-zA-Z_0-9]+\ \(.*\)\ (?:at|from)\  | 0x[0-9a-f]+\ in\b
+  | Using\ host\ libthread_db | Core\ was\ generated | Program\ (?:terminated|received)
+  | Attaching\ to | Detaching\ from
+  | \#[0-9]+\ +(?:0x[0-9a-f]+\ in\ |[\w.<>]+\ \() | [0-9]+\t | __?[a-zA-Z_0-9]+\ \(.*\)\ (?:at|from)\b
+  | 0x[0-9a-f]+\ in\b
   | Reading\ symbols | Download\ failed | \(No\ debugging\ symbols | BFD:\ warning | Saved\ corefile
   | (?:Temporary\ )?[Bb]reakpoint\ [0-9]+ | Catchpoint\ [0-9]+ | Thread\ [0-9]+\ | Function\ "getppid"
   | Make\ breakpoint\ pending | Kill\ the\ program
