@@ -274,6 +274,95 @@ struct mx_show_options {
 MX_API struct mx_error *mx_object_show(struct mx_target *target, mx_addr address, const struct mx_show_options *options,
                                        char **ret);
 
+/* ---- References ----------------------------------------------------------- */
+
+/*
+ * The reference graph of one heap, in both directions. It is built once (seconds at 2 GB) and serves every question
+ * about that stop. The target and the heap must outlive it.
+ */
+struct mx_graph;
+
+MX_API struct mx_error *mx_graph_open(struct mx_target *target, const struct mx_heap *heap,
+                                      const struct mx_progress *progress, struct mx_graph **ret);
+MX_API void mx_graph_close(struct mx_graph *graph);
+
+struct mx_graph_info {
+    uint64_t nodes, edges, roots;
+    uint64_t inexact;  /* edges found by conservative scans of unknown C types */
+    uint64_t dangling; /* references to memory that is not there: dropped */
+    uint64_t memory;   /* bytes that the graph occupies in memext itself */
+};
+MX_API void mx_graph_info(const struct mx_graph *graph, struct mx_graph_info *ret);
+
+enum mx_direction { MX_REFERENTS, MX_REFERRERS };
+
+enum mx_reference_kind {
+    MX_REFERENCE_TRAVERSED, /* counted, and shown to the garbage collector */
+    MX_REFERENCE_OWNED,     /* counted, but not shown to it */
+    MX_REFERENCE_BORROWED,  /* not counted: weak references, caches */
+    MX_REFERENCE_BUFFER,    /* a raw block that belongs to the object */
+    MX_REFERENCE_ROOT,      /* from outside the heap: `from` is 0, `name` says from where */
+};
+
+struct mx_reference {
+    mx_addr from, to; /* objects, or raw blocks */
+    uint8_t kind;     /* enum mx_reference_kind */
+    bool exact;
+    const char *name; /* "['k']", ".parent", "local x in f (app.py:12)"; lives as long as the result */
+};
+
+struct mx_node {
+    mx_addr address;
+    const char *type; /* "raw block" for buffers; lives as long as the target */
+    uint64_t size;
+    uint32_t depth;  /* from the start */
+    uint64_t hidden; /* references of this node that the width cut off */
+    bool repeated;   /* its references are listed where it came first */
+    bool is_module;  /* culled: what refers to a module is not followed */
+};
+
+struct mx_tree_query {
+    mx_addr start;
+    enum mx_direction direction;
+    unsigned depth; /* 0 = no limit */
+    unsigned width; /* references shown of each node; 0 = no limit */
+    bool borrowed;  /* include BORROWED ones */
+    bool buffers;   /* include raw blocks as nodes */
+    bool stop_at_modules;
+};
+
+struct mx_tree;
+
+/* The neighbourhood of an object, breadth first; a node is listed once. ARGUMENT when start is no object: the message
+   says what is there (inside an object at an offset, a freed block, a buffer of an object, a C global, unmapped). */
+MX_API struct mx_error *mx_tree_open(struct mx_graph *graph, const struct mx_tree_query *query, struct mx_tree **ret);
+MX_API const struct mx_node *mx_tree_nodes(const struct mx_tree *tree, size_t *count);
+MX_API const struct mx_reference *mx_tree_references(const struct mx_tree *tree, size_t *count);
+MX_API void mx_tree_close(struct mx_tree *tree);
+
+struct mx_path;
+
+/*
+ * The `nth` shortest path (0 = the shortest) from a root to an object over counted references. `from` limits the roots
+ * to those whose name begins so ("module app"); NULL: any, modules and frames' locals preferred over C globals.
+ * NOT_FOUND when nothing reaches it ("unreachable: garbage, or held by C code").
+ */
+MX_API struct mx_error *mx_path_open(struct mx_graph *graph, mx_addr object, unsigned nth, const char *from,
+                                     struct mx_path **ret);
+/* From the root's object to the object; each but the first has the reference that leads to it in `references`. */
+MX_API const struct mx_node *mx_path_nodes(const struct mx_path *path, size_t *count);
+MX_API const struct mx_reference *mx_path_references(const struct mx_path *path, size_t *count); /* [0] is the root's */
+/* As Python: "sys.modules['app'].CACHE['k'][3].parent"; NULL when a step has no form in Python. */
+MX_API const char *mx_path_expression(const struct mx_path *path);
+MX_API void mx_path_close(struct mx_path *path);
+
+/*
+ * Resolves a name path (`app.CACHE["k"][3].parent`, `__main__.x`, `sys.modules['app'].y`): the first names are the
+ * longest module name that fits, then attributes and subscripts with str, bytes and int keys. NOT_FOUND says what is
+ * missing and what is near ("no attribute 'CACH' in module app; did you mean 'CACHE'?").
+ */
+MX_API struct mx_error *mx_target_resolve(struct mx_target *target, const char *expression, mx_addr *ret);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What an object refers to, field by field: exact for the kinds that memext knows
+ * the struct of, conservative for the bodies of unknown C types.
+ *
+ * An edge has a class, which says who counts it:
+ *   TRAVERSED  a counted reference that tp_traverse shows to the garbage collector
+ *   OWNED      a counted reference that it does not show (a dict's str keys, a code object's parts, a type's name)
+ *   BORROWED   an address that is not counted (a weak reference, a frame's globals, caches)
+ *   BUFFER     a raw block that belongs to the object (list items, dict tables, a deque's blocks)
+ *
+ * Names are made only when shown: an edge carries how to make it.
+ */
+#ifndef MX_CPYTHON_REFERENTS_H
+#define MX_CPYTHON_REFERENTS_H
+
+#include "cpython/type.h"
+
+enum mx_edge_class { MX_EDGE_TRAVERSED, MX_EDGE_OWNED, MX_EDGE_BORROWED, MX_EDGE_BUFFER };
+
+enum mx_edge_naming {
+    MX_NAME_FIELD,       /* detail.text: "__dict__", "__closure__", "f_back" */
+    MX_NAME_TYPE,        /* the object's own type: __class__ */
+    MX_NAME_INDEX,       /* detail.index: [3] */
+    MX_NAME_KEY,         /* detail.object: ['k'], the dict's value under that key */
+    MX_NAME_KEY_ITSELF,  /* detail.object: the key of a dict, or the item of a set */
+    MX_NAME_ATTRIBUTE,   /* detail.object: a str, .name */
+    MX_NAME_SLOT,        /* detail.text: of a __slots__ member, .name; the text is the target's */
+    MX_NAME_LOCAL,       /* detail.object: a str, a frame's local or a closure's variable */
+    MX_NAME_FIELD_INDEX, /* detail.text and index: __mro__[1] */
+    MX_NAME_OFFSET,      /* detail.index: found by a conservative scan, at that offset of the object or of its buffer */
+};
+
+struct mx_edge {
+    mx_addr target;
+    uint8_t class;  /* enum mx_edge_class */
+    uint8_t naming; /* enum mx_edge_naming */
+    bool exact;     /* false: found by a conservative scan, may be no reference at all */
+    struct {
+        const char *text;
+        mx_addr object;
+        uint64_t index;
+    } detail;
+};
+
+/* Called for each edge with a target that is not 0; false stops. */
+typedef bool (*mx_edge_visit)(void *context, const struct mx_edge *edge);
+
+/*
+ * The decoder of one target. `is_block` answers whether an address lies in a used block (it is asked by conservative
+ * scans only) and returns the start of the object or raw block there, 0 when none; `is_raw` tells the two apart. The
+ * heap gives it.
+ */
+struct mx_referents {
+    const struct mx_types *types;
+    mx_addr (*find_block)(void *context, mx_addr address, uint64_t *size, bool *is_raw);
+    void *context;
+};
+
+/* The edges of one object, in the order in which the interpreter's own tp_traverse visits where that is known. */
+void mx_referents_each(const struct mx_referents *referents, const struct mx_type *type, mx_addr object,
+                       mx_edge_visit visit, void *context);
+
+enum mx_edge_style {
+    MX_EDGE_LABEL,      /* for trees and pictures: "['k']", ".parent", "__dict__", "local x", "+0x18?" */
+    MX_EDGE_EXPRESSION, /* to be appended to an expression: "['k']", ".parent"; empty when there is none in Python */
+};
+
+/* The edge's name in a buffer, NUL-terminated, cut to `size`; false when this style has no name for it. */
+bool mx_edge_name(const struct mx_types *types, const struct mx_edge *edge, enum mx_edge_style style, char *buffer,
+                  size_t size);
+
+#endif

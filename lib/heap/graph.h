@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who refers to whom, over block ids: compressed sparse rows in both
+ * directions, built on demand and kept for the stop.
+ *
+ *   first[id] .. first[id + 1]  ->  targets[], classes[]     referents of a block
+ *   and the same the other way round                          referrers of a block
+ *
+ * Edge names are not kept: they are decoded again for what is shown.
+ */
+#ifndef MX_HEAP_GRAPH_H
+#define MX_HEAP_GRAPH_H
+
+#include "base/work.h"
+#include "cpython/roots.h"
+#include "heap/heap.h"
+
+struct mx_rows {
+    uint32_t *first;   /* blocks + 1 */
+    uint32_t *targets; /* block ids */
+    uint8_t *classes;  /* enum mx_edge_class | MX_EDGE_INEXACT; forward rows only */
+    size_t edges;
+};
+
+enum { MX_EDGE_INEXACT = 4 };
+
+struct mx_graph_root {
+    uint32_t block;
+    struct mx_root root;
+};
+
+struct mx_graph {
+    struct mx_target *target;
+    const struct mx_heap *heap;
+    struct mx_referents referents;
+    struct mx_rows forward, reverse;
+    MX_ARRAY(struct mx_graph_root) roots; /* in the order of mx_roots_each() */
+    uint64_t dangling;                    /* exact edges whose target is no block (missing memory, damage): dropped */
+    uint64_t inexact;                     /* edges found by conservative scans */
+};
+
+/* The object in a block (0 for raw and free ones) and its type. */
+mx_addr mx_graph_object(const struct mx_graph *graph, uint32_t block, const struct mx_type **type);
+
+#endif
