@@ -83,7 +83,7 @@ def gc_counts(truth, census):
 
 
 def gc_counts_at_least(truth, census):
-    """With sub-interpreters gc.get_objects() tells of its own only; the workload's objects in the three others are 300."""
+    """With sub-interpreters gc.get_objects() tells of its own only; the three others hold 300 Guests."""
     problems = ["%s: gc.get_objects() has %d, memext counts %d" % (truth.types[t], want, census.tracked.get(t, (0,))[0])
                 for t, want in truth.gc_counts.items() if census.tracked.get(t, (0,))[0] < want]
     guests = sum(row[0] for row in census.tracked.values() if row[2].endswith(".Guest"))
