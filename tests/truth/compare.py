@@ -212,6 +212,13 @@ def same(one, other):
     return problems
 
 
+def off_by_one(truth, census):
+    """Whether all pools agree and all used blocks but one."""
+    sizes = set(truth.classes) | set(census.classes)
+    pairs = [(truth.classes.get(size, (0, 0, 0)), census.classes.get(size, (0, 0, 0))) for size in sizes]
+    return all(a[0] == b[0] for a, b in pairs) and sum(abs(a[1] - b[1]) for a, b in pairs) == 1
+
+
 def size_classes_at_least(truth, census):
     """With sub-interpreters sys._debugmallocstats() tells, since 3.12, of its own pools only."""
     return ["size class %d: %d blocks are used, memext says %d" % (size, want[1], census.classes.get(size, (0, 0))[1])
