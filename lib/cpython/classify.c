@@ -83,7 +83,7 @@ static bool plausible_refcount(const struct mx_classifier *classifier, uint64_t 
         return word != 0 && !(word >> 32) && ((word & 0x80000000) || !is_mapped_pointer(classifier, word));
     case MX_HEADER_SPLIT_WORD:
         /* ob_overflow is only used by debug builds; on a free list the word is a link. */
-        return (word & 0xffffffff) != 0 && ((word >> 32) & 0xffff) == 0;
+        return (word & 0xffffffff) != 0 && ((word >> 32) & 0xffff) == 0 && !is_mapped_pointer(classifier, word);
     case MX_HEADER_FREE_THREADED:
         return true;
     }
@@ -108,6 +108,22 @@ static bool items_fit(const struct mx_classifier *classifier, const struct mx_ty
     return items <= MOST_ITEMS && (uint64_t)type->basicsize + items * (uint64_t)type->itemsize <= room;
 }
 
+/* Containers refer to a table, which must be somewhere: a C struct that begins like one seldom has such a pointer
+ * there. */
+static bool table_is_mapped(const struct mx_classifier *classifier, const struct mx_type *type, const uint8_t *object,
+                            size_t available)
+{
+    const struct mx_layout *layout = classifier->layout;
+    int32_t at;
+    if (type->kind == MX_KIND_DICT || type->kind == MX_KIND_ORDERED_DICT)
+        at = layout->dict.ma_keys;
+    else if (type->kind == MX_KIND_SET)
+        at = layout->set.table;
+    else
+        return true;
+    return (size_t)at + 8 <= available && mx_memory_region(classifier->memory, mx_load_u64(object + at));
+}
+
 /* Of type objects the own flags decide whether there is a GC head before them. */
 static bool type_object_fits(const struct mx_classifier *classifier, const uint8_t *object, size_t available,
                              bool has_head)
@@ -129,7 +145,7 @@ static bool is_object(const struct mx_classifier *classifier, uint32_t index, co
         return false;
     if (type->kind == MX_KIND_TYPE)
         return type_object_fits(classifier, object, available, has_head);
-    return items_fit(classifier, type, object, room);
+    return items_fit(classifier, type, object, room) && table_is_mapped(classifier, type, object, available);
 }
 
 /*

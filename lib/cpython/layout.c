@@ -33,6 +33,7 @@
                        : (hex) < 0x030c0000 ? MX_PREHEADER_VALUES_DICT                                                 \
                        : (hex) < 0x030d0000 ? MX_PREHEADER_WEAKREF_TAGGED                                              \
                                             : MX_PREHEADER_WEAKREF_DICT,                                               \
+    .unproven = (threaded) || (hex) >= 0x030e0000,                                                                     \
     .dict_shape = (hex) < 0x030b0000 ? MX_DICT_SIZE_WORD : MX_DICT_LOG2,                                               \
     .values_shape = (hex) < 0x030b0000   ? MX_VALUES_PLAIN                                                             \
                     : (hex) < 0x030d0000 ? MX_VALUES_PREFIX                                                            \
@@ -102,6 +103,7 @@ void mx_layout_shapes(struct mx_layout *layout)
     layout->presize_shape = shapes.presize_shape;
     layout->pool_size = shapes.pool_size;
     layout->arena_size = shapes.arena_size;
+    layout->unproven = shapes.unproven;
 }
 
 static int32_t *value_of(struct mx_layout *layout, const struct mx_layout_field *field)

@@ -92,6 +92,7 @@ struct mx_layout {
     uint32_t version_hex; /* PY_VERSION_HEX of the target */
     bool free_threaded;
     bool debug_build; /* Py_DEBUG */
+    bool unproven;    /* newer than what the decoders were compared with the interpreter's own answers for */
     enum mx_header_shape header_shape;
     enum mx_gc_shape gc_shape;
     enum mx_preheader_shape preheader_shape;

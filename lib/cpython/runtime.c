@@ -181,6 +181,9 @@ static struct mx_error *open_at(const struct mx_symbol *symbol, const char *debu
     MX_TRY(mx_layout_choose(&key, symbol->module->file_path, debug_folder, &runtime->layout));
     name_measured_file(&runtime->layout, symbol->module->path);
     mx_version_text(runtime->layout.version_hex, runtime->version, sizeof(runtime->version));
+    if (runtime->layout.unproven)
+        MX_TRY(mx_runtime_warn(runtime, "memext was not compared with CPython %s's own answers yet: counts may be off",
+                               runtime->version));
     if (!mx_memory_state(runtime->memory, symbol->address, 64))
         return mx_runtime_warn(runtime, "_PyRuntime is missing from the core: interpreters, threads and the garbage "
                                         "collector's lists are not known");
