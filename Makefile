@@ -61,6 +61,9 @@ $(BUILD)/census: $(BUILD)/tests/tools/census.o $(BUILD)/libmemext.a
 $(BUILD)/chunks: $(BUILD)/tests/tools/chunks.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
+$(BUILD)/edges: $(BUILD)/tests/tools/edges.o $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
+
 $(BUILD)/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
