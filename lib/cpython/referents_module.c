@@ -20,13 +20,20 @@ enum {
 /* m_traverse is written by hand, and some leave out what cannot be part of a cycle. */
 static enum mx_shown shown_by_module(const struct mx_walk *walk, mx_addr def)
 {
-    static const char *const sparing[] = {"array", "_csv", "_datetime", "_elementtree", "_signal", "_sqlite3", "_ssl"};
+    static const struct {
+        const char *name;
+        enum mx_shown shown;
+    } sparing[] = {
+        {"array", MX_SHOWN_COLLECTED},    {"_csv", MX_SHOWN_COLLECTED},     {"_datetime", MX_SHOWN_COLLECTED},
+        {"_decimal", MX_SHOWN_COLLECTED}, {"_elementtree", MX_SHOWN_COLLECTED}, {"_random", MX_SHOWN_TYPES},
+        {"_signal", MX_SHOWN_COLLECTED},  {"_sqlite3", MX_SHOWN_COLLECTED}, {"_ssl", MX_SHOWN_COLLECTED},
+    };
     const char *name = mx_memory_text(walk->memory, mx_memory_pointer(walk->memory, def + MODULE_DEF_NAME), MOST_NAME);
     if (!mx_memory_pointer(walk->memory, def + MODULE_DEF_TRAVERSE))
         return MX_HIDDEN;
     for (size_t i = 0; name && i < sizeof(sparing) / sizeof(sparing[0]); i++)
-        if (!strcmp(name, sparing[i]))
-            return MX_SHOWN_COLLECTED;
+        if (!strcmp(name, sparing[i].name))
+            return sparing[i].shown;
     return MX_SHOWN;
 }
 
@@ -42,25 +49,30 @@ void mx_refer_module(struct mx_walk *walk)
     mx_scan_buffer(walk, state, size <= MX_MOST_SCANNED ? size : 0, shown_by_module(walk, def));
 }
 
+/* How many entries a dict has had room for: no list beside it is longer. */
+static uint64_t entries_of(const struct mx_walk *walk, mx_addr dict)
+{
+    struct mx_dict_keys keys;
+    mx_addr table = dict ? mx_memory_pointer(walk->memory, dict + (uint64_t)walk->layout->dict.ma_keys) : 0;
+    return table && mx_dict_keys_read(walk->runtime, table, &keys) ? keys.entries : 0;
+}
+
 /* The cache's dict holds as many links as there are in the ring, or the ring is broken. */
 void mx_refer_lru_cache(struct mx_walk *walk)
 {
     const struct mx_layout *layout = walk->layout;
-    struct mx_dict_keys keys;
-    mx_addr cache = mx_walk_word(walk, layout->lru_cache.cache);
-    mx_addr table = cache ? mx_memory_pointer(walk->memory, cache + (uint64_t)layout->dict.ma_keys) : 0;
     mx_addr root = walk->object + (uint64_t)layout->lru_cache.root;
     mx_addr link = mx_walk_word(walk, layout->lru_cache.root + layout->lru_element.next);
-    uint64_t left = table && mx_dict_keys_read(walk->runtime, table, &keys) ? keys.entries : 0;
+    uint64_t left = entries_of(walk, mx_walk_word(walk, layout->lru_cache.cache));
     bool shows_type = layout->traverse_shape >= MX_TRAVERSE_3_10;
     for (uint64_t i = 0; link && link != root && i < left && !walk->stopped; i++) {
         mx_addr key = mx_memory_pointer(walk->memory, link + (uint64_t)layout->lru_element.key);
         mx_addr result = mx_memory_pointer(walk->memory, link + (uint64_t)layout->lru_element.result);
+        mx_addr type = mx_memory_pointer(walk->memory, link + (uint64_t)layout->object.ob_type);
         mx_walk_field_index(walk, key, walk->plan->traversed, "<key>", i);
         mx_walk_field_index(walk, result, walk->plan->traversed, "<result>", i);
         if (shows_type)
-            mx_walk_field_index(walk, mx_memory_pointer(walk->memory, link + (uint64_t)layout->object.ob_type),
-                                walk->plan->traversed, "<type of element>", i);
+            mx_walk_field_index(walk, type, walk->plan->traversed, "<type of element>", i);
         link = mx_memory_pointer(walk->memory, link + (uint64_t)layout->lru_element.next);
     }
 }
@@ -156,13 +168,20 @@ void mx_refer_expat_parser(struct mx_walk *walk)
     mx_walk_field(walk, handlers, MX_EDGE_BUFFER, "<handlers>");
 }
 
-/* 3.8-3.10: the factory is the connection, which the cache must not keep alive. */
+/* 3.8-3.10: the factory is the connection, which the cache must not keep alive. Its dict has as many nodes as the list.
+ */
 void mx_refer_sqlite_cache(struct mx_walk *walk)
 {
     const struct mx_layout *layout = walk->layout;
     bool counts = mx_walk_u32(walk, layout->sqlite_cache.decref_factory);
+    mx_addr node = mx_walk_word(walk, layout->sqlite_cache.first);
+    uint64_t left = entries_of(walk, mx_walk_word(walk, layout->sqlite_cache.mapping));
     mx_walk_field(walk, mx_walk_word(walk, layout->sqlite_cache.factory),
                   counts ? walk->plan->traversed : (uint8_t)MX_EDGE_BORROWED, "<factory>");
+    for (uint64_t i = 0; node && i < left && !walk->stopped; i++) {
+        mx_walk_field_index(walk, node, walk->plan->traversed, "<node>", i);
+        node = mx_memory_pointer(walk->memory, node + (uint64_t)layout->sqlite_node.next);
+    }
 }
 
 /* C code's own structure; since 3.13 its owner can say how to traverse it. */
@@ -178,7 +197,7 @@ void mx_refer_capsule(struct mx_walk *walk)
         return;
     bool shows = mx_walk_word(walk, walk->layout->capsule.traverse_func);
     mx_walk_field(walk, pointer, MX_EDGE_BUFFER, "<pointer>");
-    mx_scan_buffer(walk, start, size, shows ? MX_SHOWN_COLLECTED : MX_HIDDEN);
+    mx_scan_buffer(walk, start, size, shows ? MX_SHOWN_TYPES : MX_HIDDEN);
 }
 
 /* 3.8-3.12: ctypes' knowledge of a type is in its __dict__, which is a StgDict. */

@@ -131,6 +131,7 @@ void mx_scan_body(struct mx_walk *walk);
 enum mx_shown {
     MX_SHOWN,           /* tp_traverse shows what is in the block */
     MX_SHOWN_COLLECTED, /* of that, it shows what can be part of a cycle, and no str or int */
+    MX_SHOWN_TYPES,     /* it shows nothing but types made at run time */
     MX_HIDDEN,          /* it knows nothing of the block */
 };
 void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, enum mx_shown shown);
