@@ -23,6 +23,12 @@ static struct found find_block(const struct mx_walk *walk, mx_addr address)
     return found;
 }
 
+uint64_t mx_raw_size(const struct mx_walk *walk, mx_addr start)
+{
+    struct found found = find_block(walk, start);
+    return found.is_raw && found.start == start ? found.size : 0;
+}
+
 static void walk_found(struct mx_walk *walk, mx_addr target, uint8_t class, uint64_t offset)
 {
     struct mx_edge edge = {target, class, MX_NAME_OFFSET, false, {.index = offset}};

@@ -125,6 +125,12 @@ static inline bool mx_words_next(struct mx_words *words, mx_addr *ret)
     return true;
 }
 
+/* How many entries a dict has had room for: no list that it indexes is longer. */
+uint64_t mx_dict_room(const struct mx_walk *walk, mx_addr dict);
+
+/* The bytes of the raw block that begins at `start`; 0 when none does. */
+uint64_t mx_raw_size(const struct mx_walk *walk, mx_addr start);
+
 /* Finds references in what no decoder knows. */
 void mx_scan_body(struct mx_walk *walk);
 /* The words of a raw block, named by their offsets in it, that are objects' exact starts. */
@@ -162,6 +168,11 @@ void mx_refer_date_time(struct mx_walk *walk);
 void mx_refer_day_time(struct mx_walk *walk);
 void mx_refer_sqlite_cache(struct mx_walk *walk);
 void mx_refer_capsule(struct mx_walk *walk);
+void mx_refer_sqlite_connection(struct mx_walk *walk);
+void mx_refer_pickler(struct mx_walk *walk);
+void mx_refer_unpickler(struct mx_walk *walk);
+void mx_refer_pickle_data(struct mx_walk *walk);
+void mx_refer_element_iterator(struct mx_walk *walk);
 void mx_refer_expat_parser(struct mx_walk *walk);
 
 /* The attributes of an instance whose type keeps them at no fixed offset. */
