@@ -97,7 +97,7 @@ void mx_refer_dict(struct mx_walk *walk)
         return;
     struct entries entries = {walk, MX_EDGE_OWNED, walk->plan->traversed};
     mx_addr block = values ? mx_values_block(walk->runtime, values) : 0;
-    if (values && !block && layout->traverse_shape == MX_TRAVERSE_3_13)
+    if (values && !block && layout->hides_inline_dict)
         entries.value_class = MX_EDGE_BORROWED; /* they are inside of the instance, which shows them */
     if (values && keys.refcount != 1)
         entries.key_class = MX_NO_EDGE;
@@ -116,13 +116,13 @@ static bool walk_attribute(void *context, mx_addr key, mx_addr value)
 }
 
 /*
- * Values inside the object can belong to its dict as well, which then shows them; 3.13 showed them itself and kept
- * quiet about the dict.
+ * Values inside the object can belong to its dict as well, which then shows them; early releases of 3.13 and 3.14 have
+ * the object show them, and not the dict.
  */
 void mx_refer_storage(struct mx_walk *walk)
 {
     struct mx_storage storage = mx_attributes_storage(walk->runtime, walk->type, walk->object);
-    bool hides_dict = storage.values && walk->layout->traverse_shape == MX_TRAVERSE_3_13;
+    bool hides_dict = storage.values && walk->layout->hides_inline_dict;
     uint8_t dict_class = hides_dict ? (uint8_t)MX_EDGE_OWNED : walk->plan->traversed;
     mx_walk_field(walk, storage.dict, dict_class, "__dict__");
     if (!storage.values || (storage.dict && !hides_dict))

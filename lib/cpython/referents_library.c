@@ -53,10 +53,10 @@ void mx_refer_sqlite_connection(struct mx_walk *walk)
     }
 }
 
-/* What pickling has met stays alive until the end; since 3.12 the collector is told. */
+/* What pickling has met stays alive until the end; since 3.11.7 the collector is told. */
 static uint8_t class_of_memo(const struct mx_walk *walk)
 {
-    return walk->layout->traverse_shape >= MX_TRAVERSE_3_12 ? walk->plan->traversed : (uint8_t)MX_EDGE_OWNED;
+    return walk->layout->traverse_shape >= MX_TRAVERSE_3_11_LATE ? walk->plan->traversed : (uint8_t)MX_EDGE_OWNED;
 }
 
 /* CPython Modules/_pickle.c: PyMemoTable of PyMemoEntry {key, number} */
