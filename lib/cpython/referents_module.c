@@ -24,9 +24,9 @@ static enum mx_shown shown_by_module(const struct mx_walk *walk, mx_addr def)
         const char *name;
         enum mx_shown shown;
     } sparing[] = {
-        {"array", MX_SHOWN_COLLECTED},    {"_csv", MX_SHOWN_COLLECTED},         {"_datetime", MX_SHOWN_COLLECTED},
-        {"_decimal", MX_SHOWN_COLLECTED}, {"_elementtree", MX_SHOWN_COLLECTED}, {"_random", MX_SHOWN_TYPES},
-        {"_signal", MX_SHOWN_COLLECTED},  {"_sqlite3", MX_SHOWN_COLLECTED},     {"_ssl", MX_SHOWN_COLLECTED},
+        {"array", MX_SHOWN_COLLECTED},   {"_csv", MX_SHOWN_COLLECTED},         {"_datetime", MX_SHOWN_COLLECTED},
+        {"decimal", MX_SHOWN_COLLECTED}, {"_elementtree", MX_SHOWN_COLLECTED}, {"_random", MX_SHOWN_TYPES},
+        {"_signal", MX_SHOWN_COLLECTED}, {"_sqlite3", MX_SHOWN_COLLECTED},     {"_ssl", MX_SHOWN_COLLECTED},
     };
     const char *name = mx_memory_text(walk->memory, mx_memory_pointer(walk->memory, def + MODULE_DEF_NAME), MOST_NAME);
     if (!mx_memory_pointer(walk->memory, def + MODULE_DEF_TRAVERSE))
