@@ -240,6 +240,9 @@ bool mx_plan_make(const struct mx_types *types, const struct mx_type *type, stru
         planner.plan.hidden_items = count_hidden(&planner);
     if (planner.plan.decode && planner.plan.extent < 64)
         planner.plan.extent = type->basicsize < 64 ? (uint32_t)type->basicsize : 64;
+    planner.plan.is_empty = !planner.plan.count && !planner.plan.decode && !planner.plan.has_storage &&
+                            planner.plan.type_class == MX_NO_EDGE && !planner.plan.scans_items &&
+                            planner.plan.scan_start >= planner.plan.scan_end;
     *ret = planner.plan;
     return !planner.no_memory;
 }

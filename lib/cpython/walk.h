@@ -38,6 +38,7 @@ struct mx_plan {
     uint8_t traversed;     /* class of what tp_traverse shows: OWNED where the type is not the collector's business */
     uint8_t type_class;    /* of the edge to the type, or MX_NO_EDGE */
     bool has_storage;      /* attributes are not at a fixed offset: mx_attributes_storage() */
+    bool is_empty;         /* objects of this type refer to nothing */
     bool scans_items;      /* the items behind the fixed part are not known either */
 };
 
