@@ -91,7 +91,7 @@ static void add_field(struct planner *planner, int64_t offset, uint8_t class, en
                       const char *text)
 {
     const struct mx_type *type = planner->type;
-    if (offset < 16 || offset + 8 > type->basicsize)
+    if (offset < 16 || offset > type->basicsize - 8)
         return;
     for (uint32_t i = 0; i < planner->plan.count; i++)
         if (planner->plans->fields.items[planner->plan.first + i].offset == offset)

@@ -51,6 +51,15 @@ void mx_walk_named(struct mx_walk *walk, mx_addr target, uint8_t class, enum mx_
     mx_walk_edge(walk, &edge);
 }
 
+struct mx_words mx_words_of(const struct mx_walk *walk, mx_addr address, uint64_t count)
+{
+    if (count > MX_MOST_TRUSTED) {
+        uint64_t rest = mx_block_rest(walk, address) / 8;
+        count = count < rest ? count : rest;
+    }
+    return (struct mx_words){.walk = walk, .at = address, .left = address ? count : 0};
+}
+
 bool mx_words_refill(struct mx_words *words)
 {
     const struct mx_memory *memory = words->walk->memory;

@@ -136,10 +136,8 @@ void mx_refer_storage(struct mx_walk *walk)
 void mx_refer_ordered_dict(struct mx_walk *walk)
 {
     const struct mx_layout *layout = walk->layout;
-    struct mx_dict_keys keys;
-    mx_addr table = mx_walk_word(walk, layout->dict.ma_keys);
     mx_addr node = mx_walk_word(walk, layout->ordered_dict.od_first);
-    uint64_t left = table && mx_dict_keys_read(walk->runtime, table, &keys) ? keys.entries : 0;
+    uint64_t left = mx_dict_room(walk, walk->object);
     for (; node && left && !walk->stopped; left--) {
         mx_addr key = mx_memory_pointer(walk->memory, node + ODICT_NODE_KEY);
         mx_walk_named(walk, key, walk->plan->traversed, MX_NAME_KEY_ITSELF, key);
@@ -168,14 +166,17 @@ void mx_refer_set(struct mx_walk *walk)
         mx_walk_field(walk, table, MX_EDGE_BUFFER, "<table>");
 }
 
+/* A damaged chain may close on itself: a mark that is set anew at each power of two is met then. */
 void mx_refer_deque(struct mx_walk *walk)
 {
     const struct mx_layout *layout = walk->layout;
-    mx_addr block = mx_walk_word(walk, layout->deque.leftblock);
+    mx_addr block = mx_walk_word(walk, layout->deque.leftblock), mark = 0;
     uint64_t left = mx_walk_word(walk, layout->deque.leftindex), count = mx_walk_items(walk), index = 0;
     if (left >= DEQUE_BLOCK_ITEMS && count)
         return;
-    while (block && !walk->stopped) {
+    for (uint64_t blocks = 1; block && block != mark && !walk->stopped; blocks++) {
+        if (!(blocks & (blocks - 1)))
+            mark = block;
         mx_walk_field(walk, block, MX_EDGE_BUFFER, "<block>");
         uint64_t here = count - index < DEQUE_BLOCK_ITEMS - left ? count - index : DEQUE_BLOCK_ITEMS - left;
         struct mx_words words = mx_words_of(walk, block + DEQUE_BLOCK_DATA + 8 * left, here);

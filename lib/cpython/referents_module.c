@@ -44,8 +44,9 @@ void mx_refer_module(struct mx_walk *walk)
     mx_addr state = mx_walk_word(walk, layout->module.md_state), def = mx_walk_word(walk, layout->module.md_def);
     if (!state || !def)
         return;
-    uint64_t size = mx_memory_pointer(walk->memory, def + MODULE_DEF_SIZE);
+    uint64_t size = mx_memory_pointer(walk->memory, def + MODULE_DEF_SIZE), rest = mx_block_rest(walk, state);
     mx_walk_field(walk, state, MX_EDGE_BUFFER, "<state>");
+    size = size < rest ? size : rest;
     mx_scan_buffer(walk, state, size <= MX_MOST_SCANNED ? size : 0, shown_by_module(walk, def));
 }
 
@@ -54,7 +55,11 @@ uint64_t mx_dict_room(const struct mx_walk *walk, mx_addr dict)
 {
     struct mx_dict_keys keys;
     mx_addr table = dict ? mx_memory_pointer(walk->memory, dict + (uint64_t)walk->layout->dict.ma_keys) : 0;
-    return table && mx_dict_keys_read(walk->runtime, table, &keys) ? keys.entries : 0;
+    if (!table || !mx_dict_keys_read(walk->runtime, table, &keys))
+        return 0;
+    const struct mx_region *region = mx_memory_region(walk->memory, keys.first);
+    uint64_t there = region ? (region->end - keys.first) / keys.entry_size : 0;
+    return keys.entries < there ? keys.entries : there;
 }
 
 /* The cache's dict holds as many links as there are in the ring, or the ring is broken. */

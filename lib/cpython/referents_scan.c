@@ -23,6 +23,13 @@ static struct found find_block(const struct mx_walk *walk, mx_addr address)
     return found;
 }
 
+uint64_t mx_block_rest(const struct mx_walk *walk, mx_addr address)
+{
+    struct found found = find_block(walk, address);
+    uint64_t before = address - found.start;
+    return !found.start ? UINT64_MAX : before < found.size ? found.size - before : 0;
+}
+
 uint64_t mx_raw_size(const struct mx_walk *walk, mx_addr start)
 {
     struct found found = find_block(walk, start);
@@ -90,6 +97,8 @@ void mx_scan_body(struct mx_walk *walk)
         uint64_t items = mx_walk_items(walk), size = (uint64_t)walk->type->itemsize;
         end = (uint64_t)walk->type->basicsize + (items < MX_MOST_SCANNED ? items * size : 0);
     }
+    uint64_t rest = mx_block_rest(walk, walk->object);
+    end = end < rest ? end : rest;
     if (!walk->referents->find_block || start >= end)
         return;
     if (end - start > MX_MOST_SCANNED)

@@ -13,6 +13,7 @@ enum {
     MX_NO_EDGE = 0xff,         /* the class of a field that holds no reference, but is known: it is not scanned */
     MX_MOST_BASES = 64,        /* of one type, that are looked at */
     MX_MOST_ITEMS_LOG2 = 40,   /* an object that claims more items is torn */
+    MX_MOST_TRUSTED = 1 << 16, /* words that are read without a look at their block's size */
     MX_MOST_SCANNED = 1 << 20, /* bytes of one object's body, and of one raw block, that are searched */
 };
 
@@ -108,10 +109,8 @@ struct mx_words {
     size_t ready;
 };
 
-static inline struct mx_words mx_words_of(const struct mx_walk *walk, mx_addr address, uint64_t count)
-{
-    return (struct mx_words){.walk = walk, .at = address, .left = address ? count : 0};
-}
+/* `count` words from `address` on, none where that is 0; large counts are cut to the block that they are in. */
+struct mx_words mx_words_of(const struct mx_walk *walk, mx_addr address, uint64_t count);
 
 bool mx_words_refill(struct mx_words *words);
 
@@ -128,6 +127,9 @@ static inline bool mx_words_next(struct mx_words *words, mx_addr *ret)
 
 /* How many entries a dict has had room for: no list that it indexes is longer. */
 uint64_t mx_dict_room(const struct mx_walk *walk, mx_addr dict);
+
+/* Bytes from `address` to the end of its block; UINT64_MAX when that is not known. */
+uint64_t mx_block_rest(const struct mx_walk *walk, mx_addr address);
 
 /* The bytes of the raw block that begins at `start`; 0 when none does. */
 uint64_t mx_raw_size(const struct mx_walk *walk, mx_addr start);

@@ -37,9 +37,9 @@ static mx_addr find_block(void *context, mx_addr address, uint64_t *size, bool *
     uint32_t type = mx_heap_type_of(heap, block);
     *is_raw = type == MX_MAP_NONE;
     uint32_t padding = span->kind == MX_SPAN_POOL ? heap->padding : 0;
-    *size = mx_block_size(&heap->spans, span, block) - padding;
     mx_addr start =
         *is_raw ? mx_block_address(&heap->spans, span, block) + padding : mx_heap_object(heap, span, block, type);
+    *size = mx_block_address(&heap->spans, span, block) + mx_block_size(&heap->spans, span, block) - start;
     /* Between static objects there is other data. */
     return span->kind == MX_SPAN_STATIC && address != start ? 0 : start;
 }
