@@ -28,9 +28,9 @@ LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(BUILD)/%.o)
 # Each is one program on top of the library: the census (truth, bench) and the fuzzer's victim.
-TOOL_SOURCES := tests/tools/census.c tests/tools/chunks.c tests/fuzz/fuzz_core.c
+TOOL_SOURCES := tests/tools/census.c tests/tools/chunks.c tests/tools/edges.c tests/fuzz/fuzz_core.c
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
-TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/fuzz_core
+TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/edges $(BUILD)/fuzz_core
 
 # The tests' own switches: make check RUN="--only truth --verbose"
 RUN      ?=
@@ -59,6 +59,9 @@ $(BUILD)/census: $(BUILD)/tests/tools/census.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
 $(BUILD)/chunks: $(BUILD)/tests/tools/chunks.o $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
+
+$(BUILD)/edges: $(BUILD)/tests/tools/edges.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
 $(BUILD)/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(BUILD)/libmemext.a
@@ -174,4 +177,4 @@ clean: ## remove everything that was built
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
--include $(LIB_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(GDBEXT_OBJECTS:.o=.d)
+-include $(MEASURE).d $(LIB_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(GDBEXT_OBJECTS:.o=.d)
