@@ -52,8 +52,7 @@ const char *mx_root_field(const struct mx_layout *layout, enum mx_root_kind kind
 
 static void thread_label(const struct mx_runtime *runtime, uint64_t index, char *buffer, size_t size)
 {
-    const struct mx_python_thread *thread =
-        index < runtime->threads.count ? &runtime->threads.items[index] : NULL;
+    const struct mx_python_thread *thread = index < runtime->threads.count ? &runtime->threads.items[index] : NULL;
     if (thread && thread->native_id)
         snprintf(buffer, size, "thread %llu", (unsigned long long)thread->native_id);
     else

@@ -30,11 +30,8 @@ static void give(struct giving *giving, const struct mx_root *root)
 static bool give_module(void *context, mx_addr key, mx_addr value)
 {
     struct giving *giving = context;
-    give(giving, &(struct mx_root){.object = value,
-                                   .kind = MX_ROOT_MODULE,
-                                   .exact = true,
-                                   .place = giving->place,
-                                   .detail = key});
+    give(giving, &(struct mx_root){
+                     .object = value, .kind = MX_ROOT_MODULE, .exact = true, .place = giving->place, .detail = key});
     return !giving->stopped;
 }
 

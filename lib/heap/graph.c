@@ -10,9 +10,9 @@
 #include "heap/rows.h"
 
 enum {
-    MOST_RAW_OFFSET = 48,    /* an object of a type that is not known may stand behind a preheader in a raw block */
-    FETCH_GAP = 64 * 1024,   /* stretches of blocks that are nearer are read as one */
-    FETCH_PIECE = 32 << 20,  /* between looks at the progress */
+    MOST_RAW_OFFSET = 48,   /* an object of a type that is not known may stand behind a preheader in a raw block */
+    FETCH_GAP = 64 * 1024,  /* stretches of blocks that are nearer are read as one */
+    FETCH_PIECE = 32 << 20, /* between looks at the progress */
 };
 
 static mx_addr object_in(const struct mx_graph *graph, const struct mx_span *span, uint32_t block,
@@ -31,7 +31,8 @@ mx_addr mx_graph_object(const struct mx_graph *graph, uint32_t block, const stru
     return object_in(graph, mx_spans_of(&graph->heap->spans, block), block, type);
 }
 
-/* Buffers may be pointed at anywhere (a values array behind its prefix); one inside an object is no block of its own. */
+/* Buffers may be pointed at anywhere (a values array behind its prefix); one inside an object is no block of its own.
+ */
 static bool leads_to_raw(const struct mx_edge *edge, uint64_t offset)
 {
     return edge->class == MX_EDGE_BUFFER || !edge->exact || offset <= MOST_RAW_OFFSET;

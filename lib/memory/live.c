@@ -151,8 +151,7 @@ void mx_memory_fetch(const struct mx_memory *memory, mx_addr address, uint64_t l
             continue;
         mx_addr from = address > region->start ? address : region->start;
         mx_addr until = address + length < region->end ? address + length : region->end;
-        fetch_ahead(memory, region, (from - region->start) / MX_PAGE,
-                    (until - region->start + MX_PAGE - 1) / MX_PAGE);
+        fetch_ahead(memory, region, (from - region->start) / MX_PAGE, (until - region->start + MX_PAGE - 1) / MX_PAGE);
     }
 }
 
