@@ -55,7 +55,7 @@ struct mx_plans; /* per type: where its references are; made by mx_referents_ope
 
 struct mx_referents {
     const struct mx_types *types;
-    const struct mx_plans *plans;
+    struct mx_plans *plans;
     mx_addr (*find_block)(void *context, mx_addr address, uint64_t *size, bool *is_raw);
     void *context;
 };

@@ -22,7 +22,7 @@ import terminal  # noqa: E402
 
 # The numbers of the workload's own objects, and those in error messages, are known and must be exact; those of
 # CPython's own objects differ by version.
-EXACT = r"__main__\.|\$[0-9]+ = |^    \w+ = |^memext: "
+EXACT = r"__main__\.|\$[0-9]+ = |^    \w+ = |^memext|\{name="
 INEXACT = ("in_the_middle_of_malloc",)
 ALL_EXACT = ("helps", "before_any_target", "completion", "wrong_options")
 

@@ -24,7 +24,7 @@ BELOW["target"] = set(BELOW) | {"target"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 FIELD = re.compile(r"\b(?:ob_type|ob_refcnt|ob_base|tp_[a-z]+|gc_next|gc_prev|ma_(?:keys|values|used)|ht_[a-z]+|"
                    r"co_[a-z]+|f_(?:code|back|localsplus)|interp_head|autoInterpreterState)\b")
-VERSION = re.compile(r"\b(?:version_hex|PY_VERSION_HEX)\b\s*(?:[<>]=?|[=!]=)|0x03[01][0-9a-f]{6}\b", re.I)
+VERSION = re.compile(r"\b(?:version_hex|PY_VERSION_HEX)\b\s*(?:<(?!<)=?|>(?!>)=?|[=!]=)|0x03[01][0-9a-f]{6}\b", re.I)
 FORBIDDEN = re.compile(r"\b(?:abort|exit|_exit|printf|puts|putchar|perror|signal|sigaction|setlocale|assert)\s*\(")
 GDB_IMPORT = re.compile(r"^\s*(?:import|from)\s+gdb\b", re.M)
 MOST_LINES = 600
