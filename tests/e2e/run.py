@@ -80,6 +80,9 @@ def main():
     parser.add_argument("names", nargs="*")
     a = parser.parse_args()
     results = harness.Results()
+    if os.path.basename(os.path.normpath(a.build)) == "asan":
+        results.skip("e2e", "GDB does not start with libasan preloaded; truth and fuzz call the same API in the census")
+        return results.exit_status()
     with harness.Folder() as folder:
         scene = stage.Stage(os.path.abspath(a.build), folder)
         try:

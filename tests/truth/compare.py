@@ -83,7 +83,7 @@ def gc_counts(truth, census):
 
 
 def gc_counts_at_least(truth, census):
-    """With sub-interpreters gc.get_objects() tells of its own only; the workload's objects in the three others are 300."""
+    """With sub-interpreters gc.get_objects() tells of its own only; the three others hold 300 Guests."""
     problems = ["%s: gc.get_objects() has %d, memext counts %d" % (truth.types[t], want, census.tracked.get(t, (0,))[0])
                 for t, want in truth.gc_counts.items() if census.tracked.get(t, (0,))[0] < want]
     guests = sum(row[0] for row in census.tracked.values() if row[2].endswith(".Guest"))
@@ -210,6 +210,13 @@ def same(one, other):
             key = min(differ)
             problems.append("%d %s differ, such as %#x: %s and %s" % (len(differ), what, key, a.get(key), b.get(key)))
     return problems
+
+
+def off_by_one(truth, census):
+    """Whether all pools agree and all used blocks but one."""
+    sizes = set(truth.classes) | set(census.classes)
+    pairs = [(truth.classes.get(size, (0, 0, 0)), census.classes.get(size, (0, 0, 0))) for size in sizes]
+    return all(a[0] == b[0] for a, b in pairs) and sum(abs(a[1] - b[1]) for a, b in pairs) == 1
 
 
 def size_classes_at_least(truth, census):

@@ -58,13 +58,30 @@ class Stop:
         self.interpreter = interpreter
 
     def run(self):
+        """The child prints its statistics a few bytecodes after the fork, when now and then it holds one tuple or list
+        more or less than the parent. Such a stop is taken anew; an error of memext's would be there each time."""
+        for last in (False, False, True):
+            if self.run_once(last):
+                break
+
+    def run_once(self, last):
         with harness.Folder() as folder:
             self.folder = folder
             with harness.Workload(self.case.command(self.interpreter.path), folder, self.case.env) as work:
                 work.truth(os.path.join(folder, "truth"))
                 work.stop()
                 self.truth = compare.Truth(os.path.join(folder, "truth"))
+                if not last and self.is_off_by_one(work):
+                    return False
                 self.look(work)
+        return True
+
+    def is_off_by_one(self, work):
+        try:
+            census = compare.Census(self.program, "live", work.pid, os.path.join(self.folder, "objects"))
+        except RuntimeError:
+            return False
+        return compare.off_by_one(self.truth, census)
 
     def look(self, work):
         live = self.judge("live", "live", work.pid)
