@@ -67,7 +67,7 @@ static mx_addr find_block(void *context, mx_addr address, uint64_t *size, bool *
     const struct mx_graph *graph = context;
     const struct mx_heap *heap = graph->heap;
     const struct mx_span *span;
-    const struct mx_type *type;
+    const struct mx_type *type = NULL;
     uint32_t block = mx_spans_locate(&heap->spans, address, &span);
     if (block == MX_NO_BLOCK || heap->kinds[block] == MX_BLOCK_FREE)
         return 0;
@@ -80,7 +80,7 @@ static mx_addr find_block(void *context, mx_addr address, uint64_t *size, bool *
     if (!start || address < start)
         return 0;
     *size = block_start + mx_block_size(&heap->spans, span, block) - start;
-    if (span->kind == MX_SPAN_STATIC) {
+    if (type && span->kind == MX_SPAN_STATIC) {
         uint64_t own = static_size(graph, type, start);
         *size = own < *size ? own : *size;
     }
