@@ -95,6 +95,14 @@ static void read_name(const struct mx_runtime *runtime, mx_addr address, uint64_
         snprintf(name, size, "%s", strncmp(text, "builtins.", 9) ? text : text + 9);
 }
 
+/* A class may be called anything, and a damaged one is: what a terminal would obey is shown as '?'. */
+static void make_printable(char *name)
+{
+    for (; *name; name++)
+        if ((unsigned char)*name < ' ' || *name == 0x7f)
+            *name = '?';
+}
+
 static bool append_type(struct mx_types *types, mx_addr address, const uint8_t *bytes)
 {
     const struct mx_layout *layout = &types->runtime->layout;
@@ -110,6 +118,7 @@ static bool append_type(struct mx_types *types, mx_addr address, const uint8_t *
     };
     type.preheader = preheader_size(layout, type.flags);
     read_name(types->runtime, address, type.flags, name, sizeof(name));
+    make_printable(name);
     type.name = mx_strtab_add(&types->names, name, strlen(name));
     return type.name && mx_map_set(&types->by_address, address, (uint32_t)types->types.count) &&
            mx_array_push(&types->types, type);

@@ -483,6 +483,8 @@ static struct mx_error *take(struct census *census, const struct mx_progress *pr
     census->heap->padding = census->target->runtime.block_padding;
     MX_TRY(add_workers(census));
     sum_up(census);
+    if (mx_memory_gone(census->target->memory))
+        return mx_error_new(MX_ERROR_OS, "the process ended while its heap was counted");
     return judge(census);
 }
 

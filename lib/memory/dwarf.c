@@ -11,7 +11,7 @@
  */
 #include "memory/dwarf.h"
 
-#include <dwarf.h>
+#include <libdwarf/dwarf.h>
 #include <libdwarf/libdwarf.h>
 #include <limits.h>
 #include <stdbool.h>
