@@ -173,12 +173,15 @@ static size_t visit_split(const struct mx_runtime *runtime, const struct table *
     size_t visited = 0;
     if (!open_values(runtime, address, table, &values))
         return 0;
+    uint64_t places = values.capacity < table->keys.entries ? values.capacity : table->keys.entries;
+    const uint8_t *items = mx_memory_view(runtime->memory, values.items, (size_t)(8 * places));
+    if (!items)
+        return 0;
     for (uint64_t i = 0; i < values.count; i++) {
         uint64_t index = values.order ? values.order[(int64_t)i * values.step] : i;
-        if (index >= values.capacity || index >= table->keys.entries)
+        if (index >= places)
             continue;
-        mx_addr key = key_of(table, index);
-        mx_addr value = mx_memory_pointer(runtime->memory, values.items + 8 * index);
+        mx_addr key = key_of(table, index), value = mx_load_u64(items + 8 * index);
         if (!key || !value)
             continue;
         visited++;

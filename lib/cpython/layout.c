@@ -51,11 +51,13 @@
     .traverse_shape = (hex) < 0x03090000   ? MX_TRAVERSE_3_8                                                           \
                       : (hex) < 0x030a0000 ? MX_TRAVERSE_3_9                                                           \
                       : (hex) < 0x030b0000 ? MX_TRAVERSE_3_10                                                          \
-                      : (hex) < 0x030c0000 ? MX_TRAVERSE_3_11                                                          \
+                      : (hex) < 0x030b0700 ? MX_TRAVERSE_3_11                                                          \
+                      : (hex) < 0x030c0000 ? MX_TRAVERSE_3_11_LATE                                                     \
                       : (hex) < 0x030d0000 ? MX_TRAVERSE_3_12                                                          \
-                      : (hex) < 0x030d0200 ? MX_TRAVERSE_3_13                                                          \
+                      : (hex) < 0x030d0d00 ? MX_TRAVERSE_3_13                                                          \
                       : (hex) < 0x030e0000 ? MX_TRAVERSE_3_13_LATE                                                     \
                                            : MX_TRAVERSE_3_14,                                                         \
+    .hides_inline_dict = ((hex) >= 0x030d0000 && (hex) < 0x030d0d00) || ((hex) >= 0x030e0000 && (hex) < 0x030e0400),   \
     .pool_size = (hex) < 0x030a0000 ? 4096 : 16384, .arena_size = (hex) < 0x030a0000 ? 256 * 1024 : 1024 * 1024
 
 struct row {
@@ -109,6 +111,7 @@ void mx_layout_shapes(struct mx_layout *layout)
     layout->frame_shape = shapes.frame_shape;
     layout->presize_shape = shapes.presize_shape;
     layout->traverse_shape = shapes.traverse_shape;
+    layout->hides_inline_dict = shapes.hides_inline_dict;
     layout->pool_size = shapes.pool_size;
     layout->arena_size = shapes.arena_size;
 }
@@ -273,8 +276,10 @@ static void take_row(const struct row *row, const struct mx_layout_key *key, boo
 {
     *ret = row->layout;
     ret->nearest = nearest;
-    if (key->version_hex)
+    if (key->version_hex) {
         ret->version_hex = key->version_hex;
+        mx_layout_shapes(ret);
+    }
     snprintf(ret->origin, sizeof(ret->origin), "row %s%s", row->name, nearest ? " (nearest)" : "");
 }
 

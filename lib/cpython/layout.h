@@ -82,9 +82,10 @@ enum mx_traverse_shape {
     MX_TRAVERSE_3_9,
     MX_TRAVERSE_3_10,
     MX_TRAVERSE_3_11,
+    MX_TRAVERSE_3_11_LATE, /* 3.11.7+ */
     MX_TRAVERSE_3_12,
-    MX_TRAVERSE_3_13,      /* an instance with values inside shows these and not its dict */
-    MX_TRAVERSE_3_13_LATE, /* 3.13.2+: it shows its dict once it has one */
+    MX_TRAVERSE_3_13,
+    MX_TRAVERSE_3_13_LATE, /* 3.13.13+ */
     MX_TRAVERSE_3_14
 };
 
@@ -114,10 +115,12 @@ struct mx_layout {
     enum mx_frame_shape frame_shape;
     enum mx_presize_shape presize_shape;
     enum mx_traverse_shape traverse_shape;
-    uint32_t pool_size;  /* pymalloc: 4 KB before 3.10, 16 KB since */
-    uint32_t arena_size; /* 256 KB before 3.10, 1 MB since */
-    bool nearest;        /* the row is of another build of this minor version: a guess until it is verified */
-    char origin[96];     /* "row 3.11", "DWARF of /usr/bin/python3.9", "row 3.12.1 (nearest)" */
+    bool hides_inline_dict; /* 3.13.0-3.13.12, 3.14.0-3.14.3: with values inside, an instance shows these, not its dict
+                             */
+    uint32_t pool_size;     /* pymalloc: 4 KB before 3.10, 16 KB since */
+    uint32_t arena_size;    /* 256 KB before 3.10, 1 MB since */
+    bool nearest;           /* the row is of another build of this minor version: a guess until it is verified */
+    char origin[96];        /* "row 3.11", "DWARF of /usr/bin/python3.9", "row 3.12.1 (nearest)" */
 };
 
 struct mx_layout_key {

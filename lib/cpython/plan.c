@@ -25,7 +25,7 @@ enum {
 /* One line of referents.def. */
 struct line {
     const char *names; /* of types; NULL: a reference of the object above */
-    const char *label;
+    const char *label; /* NULL too: the type is hidden */
     mx_decoder decode;
     size_t position; /* in struct mx_layout: the size of the object's struct, or the reference's offset */
     uint8_t class;
@@ -42,11 +42,13 @@ static const struct line lines[] = {
     {NULL, label, NULL, POSITION(group, member), MX_EDGE_TRAVERSED, MX_TRAVERSE_##shape, NEVER},
 #define MX_REF_UNTIL(shape, group, member, label)                                                                      \
     {NULL, label, NULL, POSITION(group, member), MX_EDGE_TRAVERSED, 0, MX_TRAVERSE_##shape},
+#define MX_TYPE_HIDDEN {NULL, NULL, NULL, 0, MX_NO_EDGE, 0, NEVER},
 #include "cpython/referents.def"
 #undef MX_OBJECT
 #undef MX_REF
 #undef MX_REF_SINCE
 #undef MX_REF_UNTIL
+#undef MX_TYPE_HIDDEN
 };
 
 enum { LINE_COUNT = sizeof(lines) / sizeof(lines[0]) };
@@ -89,7 +91,7 @@ static void add_field(struct planner *planner, int64_t offset, uint8_t class, en
                       const char *text)
 {
     const struct mx_type *type = planner->type;
-    if (offset < 16 || offset + 8 > type->basicsize)
+    if (offset < 16 || offset > type->basicsize - 8)
         return;
     for (uint32_t i = 0; i < planner->plan.count; i++)
         if (planner->plans->fields.items[planner->plan.first + i].offset == offset)
@@ -109,6 +111,10 @@ static void add_object(struct planner *planner, size_t object)
     if (!planner->plan.decode)
         planner->plan.decode = lines[object].decode;
     for (size_t i = object + 1; i < LINE_COUNT && !lines[i].names; i++) {
+        if (!lines[i].label) {
+            planner->plan.type_class = planner->plan.type_class == MX_NO_EDGE ? MX_NO_EDGE : MX_EDGE_OWNED;
+            continue;
+        }
         uint8_t class = planner->layout->traverse_shape < lines[i].until ? lines[i].class : (uint8_t)MX_NO_EDGE;
         if (class == MX_EDGE_TRAVERSED)
             class = planner->layout->traverse_shape >= lines[i].since ? planner->plan.traversed : MX_EDGE_OWNED;
@@ -234,6 +240,9 @@ bool mx_plan_make(const struct mx_types *types, const struct mx_type *type, stru
         planner.plan.hidden_items = count_hidden(&planner);
     if (planner.plan.decode && planner.plan.extent < 64)
         planner.plan.extent = type->basicsize < 64 ? (uint32_t)type->basicsize : 64;
+    planner.plan.is_empty = !planner.plan.count && !planner.plan.decode && !planner.plan.has_storage &&
+                            planner.plan.type_class == MX_NO_EDGE && !planner.plan.scans_items &&
+                            planner.plan.scan_start >= planner.plan.scan_end;
     *ret = planner.plan;
     return !planner.no_memory;
 }

@@ -51,6 +51,15 @@ void mx_walk_named(struct mx_walk *walk, mx_addr target, uint8_t class, enum mx_
     mx_walk_edge(walk, &edge);
 }
 
+struct mx_words mx_words_of(const struct mx_walk *walk, mx_addr address, uint64_t count)
+{
+    if (count > MX_MOST_TRUSTED) {
+        uint64_t rest = mx_block_rest(walk, address) / 8;
+        count = count < rest ? count : rest;
+    }
+    return (struct mx_words){.walk = walk, .at = address, .left = address ? count : 0};
+}
+
 bool mx_words_refill(struct mx_words *words)
 {
     const struct mx_memory *memory = words->walk->memory;
@@ -135,16 +144,20 @@ static void walk_unplanned(struct mx_walk *walk)
 void mx_referents_each(const struct mx_referents *referents, const struct mx_type *type, mx_addr object,
                        mx_edge_visit visit, void *context)
 {
+    const struct mx_plans *plans = referents->plans;
+    size_t index = (size_t)(type - referents->types->types.items);
+    bool planned = plans && index < plans->plans.count;
+    if (planned && plans->plans.items[index].is_empty)
+        return;
     struct mx_walk walk = start_walk(referents, type, object);
     walk.visit = visit;
     walk.context = context;
-    size_t index = (size_t)(type - referents->types->types.items);
-    if (!walk.plans || index >= walk.plans->plans.count) {
+    if (planned) {
+        walk.plan = &plans->plans.items[index];
+        walk_object(&walk);
+    } else {
         walk_unplanned(&walk);
-        return;
     }
-    walk.plan = &walk.plans->plans.items[index];
-    walk_object(&walk);
 }
 
 static bool make_plans(const struct mx_types *types, struct mx_plans *plans)

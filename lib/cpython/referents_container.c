@@ -97,7 +97,7 @@ void mx_refer_dict(struct mx_walk *walk)
         return;
     struct entries entries = {walk, MX_EDGE_OWNED, walk->plan->traversed};
     mx_addr block = values ? mx_values_block(walk->runtime, values) : 0;
-    if (values && !block && layout->traverse_shape == MX_TRAVERSE_3_13)
+    if (values && !block && layout->hides_inline_dict)
         entries.value_class = MX_EDGE_BORROWED; /* they are inside of the instance, which shows them */
     if (values && keys.refcount != 1)
         entries.key_class = MX_NO_EDGE;
@@ -116,13 +116,13 @@ static bool walk_attribute(void *context, mx_addr key, mx_addr value)
 }
 
 /*
- * Values inside the object can belong to its dict as well, which then shows them; 3.13 showed them itself and kept
- * quiet about the dict.
+ * Values inside the object can belong to its dict as well, which then shows them; early releases of 3.13 and 3.14 have
+ * the object show them, and not the dict.
  */
 void mx_refer_storage(struct mx_walk *walk)
 {
     struct mx_storage storage = mx_attributes_storage(walk->runtime, walk->type, walk->object);
-    bool hides_dict = storage.values && walk->layout->traverse_shape == MX_TRAVERSE_3_13;
+    bool hides_dict = storage.values && walk->layout->hides_inline_dict;
     uint8_t dict_class = hides_dict ? (uint8_t)MX_EDGE_OWNED : walk->plan->traversed;
     mx_walk_field(walk, storage.dict, dict_class, "__dict__");
     if (!storage.values || (storage.dict && !hides_dict))
@@ -136,10 +136,8 @@ void mx_refer_storage(struct mx_walk *walk)
 void mx_refer_ordered_dict(struct mx_walk *walk)
 {
     const struct mx_layout *layout = walk->layout;
-    struct mx_dict_keys keys;
-    mx_addr table = mx_walk_word(walk, layout->dict.ma_keys);
     mx_addr node = mx_walk_word(walk, layout->ordered_dict.od_first);
-    uint64_t left = table && mx_dict_keys_read(walk->runtime, table, &keys) ? keys.entries : 0;
+    uint64_t left = mx_dict_room(walk, walk->object);
     for (; node && left && !walk->stopped; left--) {
         mx_addr key = mx_memory_pointer(walk->memory, node + ODICT_NODE_KEY);
         mx_walk_named(walk, key, walk->plan->traversed, MX_NAME_KEY_ITSELF, key);
@@ -168,14 +166,17 @@ void mx_refer_set(struct mx_walk *walk)
         mx_walk_field(walk, table, MX_EDGE_BUFFER, "<table>");
 }
 
+/* A damaged chain may close on itself: a mark that is set anew at each power of two is met then. */
 void mx_refer_deque(struct mx_walk *walk)
 {
     const struct mx_layout *layout = walk->layout;
-    mx_addr block = mx_walk_word(walk, layout->deque.leftblock);
+    mx_addr block = mx_walk_word(walk, layout->deque.leftblock), mark = 0;
     uint64_t left = mx_walk_word(walk, layout->deque.leftindex), count = mx_walk_items(walk), index = 0;
     if (left >= DEQUE_BLOCK_ITEMS && count)
         return;
-    while (block && !walk->stopped) {
+    for (uint64_t blocks = 1; block && block != mark && !walk->stopped; blocks++) {
+        if (!(blocks & (blocks - 1)))
+            mark = block;
         mx_walk_field(walk, block, MX_EDGE_BUFFER, "<block>");
         uint64_t here = count - index < DEQUE_BLOCK_ITEMS - left ? count - index : DEQUE_BLOCK_ITEMS - left;
         struct mx_words words = mx_words_of(walk, block + DEQUE_BLOCK_DATA + 8 * left, here);

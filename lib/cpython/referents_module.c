@@ -20,13 +20,20 @@ enum {
 /* m_traverse is written by hand, and some leave out what cannot be part of a cycle. */
 static enum mx_shown shown_by_module(const struct mx_walk *walk, mx_addr def)
 {
-    static const char *const sparing[] = {"array", "_csv", "_datetime", "_elementtree", "_signal", "_sqlite3", "_ssl"};
+    static const struct {
+        const char *name;
+        enum mx_shown shown;
+    } sparing[] = {
+        {"array", MX_SHOWN_COLLECTED},   {"_csv", MX_SHOWN_COLLECTED},         {"_datetime", MX_SHOWN_COLLECTED},
+        {"decimal", MX_SHOWN_COLLECTED}, {"_elementtree", MX_SHOWN_COLLECTED}, {"_random", MX_SHOWN_TYPES},
+        {"_signal", MX_SHOWN_COLLECTED}, {"_sqlite3", MX_SHOWN_COLLECTED},     {"_ssl", MX_SHOWN_COLLECTED},
+    };
     const char *name = mx_memory_text(walk->memory, mx_memory_pointer(walk->memory, def + MODULE_DEF_NAME), MOST_NAME);
     if (!mx_memory_pointer(walk->memory, def + MODULE_DEF_TRAVERSE))
         return MX_HIDDEN;
     for (size_t i = 0; name && i < sizeof(sparing) / sizeof(sparing[0]); i++)
-        if (!strcmp(name, sparing[i]))
-            return MX_SHOWN_COLLECTED;
+        if (!strcmp(name, sparing[i].name))
+            return sparing[i].shown;
     return MX_SHOWN;
 }
 
@@ -37,30 +44,40 @@ void mx_refer_module(struct mx_walk *walk)
     mx_addr state = mx_walk_word(walk, layout->module.md_state), def = mx_walk_word(walk, layout->module.md_def);
     if (!state || !def)
         return;
-    uint64_t size = mx_memory_pointer(walk->memory, def + MODULE_DEF_SIZE);
+    uint64_t size = mx_memory_pointer(walk->memory, def + MODULE_DEF_SIZE), rest = mx_block_rest(walk, state);
     mx_walk_field(walk, state, MX_EDGE_BUFFER, "<state>");
+    size = size < rest ? size : rest;
     mx_scan_buffer(walk, state, size <= MX_MOST_SCANNED ? size : 0, shown_by_module(walk, def));
+}
+
+/* How many entries a dict has had room for: no list beside it is longer. */
+uint64_t mx_dict_room(const struct mx_walk *walk, mx_addr dict)
+{
+    struct mx_dict_keys keys;
+    mx_addr table = dict ? mx_memory_pointer(walk->memory, dict + (uint64_t)walk->layout->dict.ma_keys) : 0;
+    if (!table || !mx_dict_keys_read(walk->runtime, table, &keys))
+        return 0;
+    const struct mx_region *region = mx_memory_region(walk->memory, keys.first);
+    uint64_t there = region ? (region->end - keys.first) / keys.entry_size : 0;
+    return keys.entries < there ? keys.entries : there;
 }
 
 /* The cache's dict holds as many links as there are in the ring, or the ring is broken. */
 void mx_refer_lru_cache(struct mx_walk *walk)
 {
     const struct mx_layout *layout = walk->layout;
-    struct mx_dict_keys keys;
-    mx_addr cache = mx_walk_word(walk, layout->lru_cache.cache);
-    mx_addr table = cache ? mx_memory_pointer(walk->memory, cache + (uint64_t)layout->dict.ma_keys) : 0;
     mx_addr root = walk->object + (uint64_t)layout->lru_cache.root;
     mx_addr link = mx_walk_word(walk, layout->lru_cache.root + layout->lru_element.next);
-    uint64_t left = table && mx_dict_keys_read(walk->runtime, table, &keys) ? keys.entries : 0;
+    uint64_t left = mx_dict_room(walk, mx_walk_word(walk, layout->lru_cache.cache));
     bool shows_type = layout->traverse_shape >= MX_TRAVERSE_3_10;
     for (uint64_t i = 0; link && link != root && i < left && !walk->stopped; i++) {
         mx_addr key = mx_memory_pointer(walk->memory, link + (uint64_t)layout->lru_element.key);
         mx_addr result = mx_memory_pointer(walk->memory, link + (uint64_t)layout->lru_element.result);
+        mx_addr type = mx_memory_pointer(walk->memory, link + (uint64_t)layout->object.ob_type);
         mx_walk_field_index(walk, key, walk->plan->traversed, "<key>", i);
         mx_walk_field_index(walk, result, walk->plan->traversed, "<result>", i);
         if (shows_type)
-            mx_walk_field_index(walk, mx_memory_pointer(walk->memory, link + (uint64_t)layout->object.ob_type),
-                                walk->plan->traversed, "<type of element>", i);
+            mx_walk_field_index(walk, type, walk->plan->traversed, "<type of element>", i);
         link = mx_memory_pointer(walk->memory, link + (uint64_t)layout->lru_element.next);
     }
 }
@@ -149,63 +166,10 @@ void mx_refer_day_time(struct mx_walk *walk)
     walk_zone(walk, walk->layout->day_time.hastzinfo, walk->layout->day_time.tzinfo);
 }
 
-/* The handlers are an array as long as pyexpat has kinds of events; it ends in what is no object. */
+/* The handlers are an array as long as pyexpat has kinds of events. */
 void mx_refer_expat_parser(struct mx_walk *walk)
 {
     mx_addr handlers = mx_walk_word(walk, walk->layout->expat_parser.handlers);
     mx_walk_field(walk, handlers, MX_EDGE_BUFFER, "<handlers>");
-}
-
-/* 3.8-3.10: the factory is the connection, which the cache must not keep alive. */
-void mx_refer_sqlite_cache(struct mx_walk *walk)
-{
-    const struct mx_layout *layout = walk->layout;
-    bool counts = mx_walk_u32(walk, layout->sqlite_cache.decref_factory);
-    mx_walk_field(walk, mx_walk_word(walk, layout->sqlite_cache.factory),
-                  counts ? walk->plan->traversed : (uint8_t)MX_EDGE_BORROWED, "<factory>");
-}
-
-/* C code's own structure; since 3.13 its owner can say how to traverse it. */
-void mx_refer_capsule(struct mx_walk *walk)
-{
-    mx_addr pointer = mx_walk_word(walk, walk->layout->capsule.pointer), start = 0;
-    const struct mx_referents *referents = walk->referents;
-    uint64_t size = 0;
-    bool is_raw = false;
-    if (pointer && referents->find_block)
-        start = referents->find_block(referents->context, pointer, &size, &is_raw);
-    if (!start || start != pointer || !is_raw)
-        return;
-    bool shows = mx_walk_word(walk, walk->layout->capsule.traverse_func);
-    mx_walk_field(walk, pointer, MX_EDGE_BUFFER, "<pointer>");
-    mx_scan_buffer(walk, start, size, shows ? MX_SHOWN_COLLECTED : MX_HIDDEN);
-}
-
-/* 3.8-3.12: ctypes' knowledge of a type is in its __dict__, which is a StgDict. */
-void mx_refer_ctypes_type(struct mx_walk *walk)
-{
-    const struct mx_layout *layout = walk->layout;
-    mx_addr dict = mx_walk_word(walk, layout->type.tp_dict);
-    const struct mx_type *type = dict ? mx_type_of(walk->referents->types, dict) : NULL;
-    mx_refer_type(walk);
-    if (type && type->basicsize >= layout->ctypes_type_dict.size)
-        mx_walk_field(walk, mx_memory_pointer(walk->memory, dict + (uint64_t)layout->ctypes_type_dict.proto),
-                      walk->plan->traversed, "<proto>");
-}
-
-/* 3.13+: it stands behind the type object, where a metatype's instances keep their data. */
-void mx_refer_ctypes_type_info(struct mx_walk *walk)
-{
-    const struct mx_layout *layout = walk->layout;
-    const int32_t fields[] = {layout->ctypes_type_info.proto,      layout->ctypes_type_info.argtypes,
-                              layout->ctypes_type_info.converters, layout->ctypes_type_info.restype,
-                              layout->ctypes_type_info.checker,    layout->ctypes_type_info.module};
-    static const char *const names[] = {"<proto>", "_argtypes_", "<converters>", "_restype_", "<checker>", "<module>"};
-    int32_t info = (layout->heap_type.size + 15) & ~15;
-    mx_refer_type(walk);
-    if (!mx_walk_u32(walk, info + layout->ctypes_type_info.initialized))
-        return;
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-        if (fields[i] != MX_ABSENT)
-            mx_walk_field(walk, mx_walk_word(walk, info + fields[i]), walk->plan->traversed, names[i]);
+    mx_scan_buffer(walk, handlers, mx_raw_size(walk, handlers), MX_SHOWN);
 }

@@ -252,9 +252,7 @@ static void walk_origin(struct mx_walk *walk)
         mx_walk_field(walk, mx_walk_word(walk, layout->async_generator.finalizer), walk->plan->traversed,
                       "<finalizer>");
     else if (!strcmp(walk->type->name, "coroutine"))
-        mx_walk_field(walk, mx_walk_word(walk, layout->coroutine.origin),
-                      layout->traverse_shape >= MX_TRAVERSE_3_13 ? walk->plan->traversed : (uint8_t)MX_EDGE_OWNED,
-                      "cr_origin");
+        mx_walk_field(walk, mx_walk_word(walk, layout->coroutine.origin), MX_EDGE_OWNED, "cr_origin");
 }
 
 void mx_refer_generator(struct mx_walk *walk)

@@ -23,16 +23,35 @@ static struct found find_block(const struct mx_walk *walk, mx_addr address)
     return found;
 }
 
+uint64_t mx_block_rest(const struct mx_walk *walk, mx_addr address)
+{
+    struct found found = find_block(walk, address);
+    uint64_t before = address - found.start;
+    return !found.start ? UINT64_MAX : before < found.size ? found.size - before : 0;
+}
+
+uint64_t mx_raw_size(const struct mx_walk *walk, mx_addr start)
+{
+    struct found found = find_block(walk, start);
+    return found.is_raw && found.start == start ? found.size : 0;
+}
+
 static void walk_found(struct mx_walk *walk, mx_addr target, uint8_t class, uint64_t offset)
 {
     struct mx_edge edge = {target, class, MX_NAME_OFFSET, false, {.index = offset}};
     mx_walk_edge(walk, &edge);
 }
 
-static bool is_collected(const struct mx_walk *walk, mx_addr object)
+/* Whether tp_traverse would show a reference that was found in a raw block. */
+static bool is_shown(const struct mx_walk *walk, mx_addr object, enum mx_shown shown)
 {
     const struct mx_type *type = mx_type_of(walk->referents->types, object);
-    return type && (type->flags & MX_TPFLAGS_HAVE_GC);
+    if (shown == MX_SHOWN || shown == MX_HIDDEN || !type || !(type->flags & MX_TPFLAGS_HAVE_GC))
+        return shown == MX_SHOWN;
+    if (shown == MX_SHOWN_COLLECTED)
+        return true;
+    const struct mx_type *made = mx_types_find(walk->referents->types, object);
+    return made && (made->flags & MX_TPFLAGS_HEAPTYPE);
 }
 
 void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, enum mx_shown shown)
@@ -41,12 +60,10 @@ void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, enum mx_
     mx_addr word;
     while (mx_words_next(&words, &word)) {
         struct found found = word & 7 ? (struct found){0} : find_block(walk, word);
-        if (found.start == word && !found.is_raw)
-            walk_found(walk, word,
-                       shown == MX_SHOWN || (shown == MX_SHOWN_COLLECTED && is_collected(walk, word))
-                           ? walk->plan->traversed
-                           : (uint8_t)MX_EDGE_OWNED,
-                       8 * words.index);
+        if (!found.start || found.start != word || found.is_raw)
+            continue;
+        uint8_t class = is_shown(walk, word, shown) ? walk->plan->traversed : (uint8_t)MX_EDGE_OWNED;
+        walk_found(walk, word, class, 8 * words.index);
     }
 }
 
@@ -80,6 +97,8 @@ void mx_scan_body(struct mx_walk *walk)
         uint64_t items = mx_walk_items(walk), size = (uint64_t)walk->type->itemsize;
         end = (uint64_t)walk->type->basicsize + (items < MX_MOST_SCANNED ? items * size : 0);
     }
+    uint64_t rest = mx_block_rest(walk, walk->object);
+    end = end < rest ? end : rest;
     if (!walk->referents->find_block || start >= end)
         return;
     if (end - start > MX_MOST_SCANNED)

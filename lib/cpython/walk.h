@@ -13,6 +13,7 @@ enum {
     MX_NO_EDGE = 0xff,         /* the class of a field that holds no reference, but is known: it is not scanned */
     MX_MOST_BASES = 64,        /* of one type, that are looked at */
     MX_MOST_ITEMS_LOG2 = 40,   /* an object that claims more items is torn */
+    MX_MOST_TRUSTED = 1 << 16, /* words that are read without a look at their block's size */
     MX_MOST_SCANNED = 1 << 20, /* bytes of one object's body, and of one raw block, that are searched */
 };
 
@@ -38,6 +39,7 @@ struct mx_plan {
     uint8_t traversed;     /* class of what tp_traverse shows: OWNED where the type is not the collector's business */
     uint8_t type_class;    /* of the edge to the type, or MX_NO_EDGE */
     bool has_storage;      /* attributes are not at a fixed offset: mx_attributes_storage() */
+    bool is_empty;         /* objects of this type refer to nothing */
     bool scans_items;      /* the items behind the fixed part are not known either */
 };
 
@@ -107,10 +109,8 @@ struct mx_words {
     size_t ready;
 };
 
-static inline struct mx_words mx_words_of(const struct mx_walk *walk, mx_addr address, uint64_t count)
-{
-    return (struct mx_words){.walk = walk, .at = address, .left = address ? count : 0};
-}
+/* `count` words from `address` on, none where that is 0; large counts are cut to the block that they are in. */
+struct mx_words mx_words_of(const struct mx_walk *walk, mx_addr address, uint64_t count);
 
 bool mx_words_refill(struct mx_words *words);
 
@@ -125,12 +125,22 @@ static inline bool mx_words_next(struct mx_words *words, mx_addr *ret)
     return true;
 }
 
+/* How many entries a dict has had room for: no list that it indexes is longer. */
+uint64_t mx_dict_room(const struct mx_walk *walk, mx_addr dict);
+
+/* Bytes from `address` to the end of its block; UINT64_MAX when that is not known. */
+uint64_t mx_block_rest(const struct mx_walk *walk, mx_addr address);
+
+/* The bytes of the raw block that begins at `start`; 0 when none does. */
+uint64_t mx_raw_size(const struct mx_walk *walk, mx_addr start);
+
 /* Finds references in what no decoder knows. */
 void mx_scan_body(struct mx_walk *walk);
 /* The words of a raw block, named by their offsets in it, that are objects' exact starts. */
 enum mx_shown {
     MX_SHOWN,           /* tp_traverse shows what is in the block */
     MX_SHOWN_COLLECTED, /* of that, it shows what can be part of a cycle, and no str or int */
+    MX_SHOWN_TYPES,     /* it shows nothing but types made at run time */
     MX_HIDDEN,          /* it knows nothing of the block */
 };
 void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, enum mx_shown shown);
@@ -161,6 +171,11 @@ void mx_refer_date_time(struct mx_walk *walk);
 void mx_refer_day_time(struct mx_walk *walk);
 void mx_refer_sqlite_cache(struct mx_walk *walk);
 void mx_refer_capsule(struct mx_walk *walk);
+void mx_refer_sqlite_connection(struct mx_walk *walk);
+void mx_refer_pickler(struct mx_walk *walk);
+void mx_refer_unpickler(struct mx_walk *walk);
+void mx_refer_pickle_data(struct mx_walk *walk);
+void mx_refer_element_iterator(struct mx_walk *walk);
 void mx_refer_expat_parser(struct mx_walk *walk);
 
 /* The attributes of an instance whose type keeps them at no fixed offset. */

@@ -36,8 +36,10 @@ static mx_addr find_block(void *context, mx_addr address, uint64_t *size, bool *
     const struct mx_span *span = mx_spans_of(&heap->spans, block);
     uint32_t type = mx_heap_type_of(heap, block);
     *is_raw = type == MX_MAP_NONE;
-    *size = mx_block_size(&heap->spans, span, block);
-    mx_addr start = *is_raw ? mx_block_address(&heap->spans, span, block) : mx_heap_object(heap, span, block, type);
+    uint32_t padding = span->kind == MX_SPAN_POOL ? heap->padding : 0;
+    mx_addr start =
+        *is_raw ? mx_block_address(&heap->spans, span, block) + padding : mx_heap_object(heap, span, block, type);
+    *size = mx_block_address(&heap->spans, span, block) + mx_block_size(&heap->spans, span, block) - start;
     /* Between static objects there is other data. */
     return span->kind == MX_SPAN_STATIC && address != start ? 0 : start;
 }

@@ -15,6 +15,7 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import harness  # noqa: E402
 import interpreters  # noqa: E402
 import compare  # noqa: E402
+import exactness  # noqa: E402
 
 
 class Case:
@@ -34,6 +35,7 @@ def cases(small):
     return [
         Case("mixed", ["mixed.py", "--units", units, "--threads", "2"], expect={"python_threads": "3"}),
         Case("app", ["app.py", "--rows", rows]),
+        Case("zoo", ["zoo.py"]),
         Case("malloc", ["mixed.py", "--units", "300", "--threads", "0"], {"PYTHONMALLOC": "malloc"},
              allocator="malloc"),
         Case("malloc_debug", ["mixed.py", "--units", "300", "--threads", "0"], {"PYTHONMALLOC": "malloc_debug"},
@@ -52,7 +54,7 @@ class Stop:
     """One process at one stop, and its censuses."""
 
     def __init__(self, results, build, interpreter, case):
-        self.results, self.case = results, case
+        self.results, self.build, self.case = results, build, case
         self.program = os.path.join(build, "census")
         self.prefix = "truth/%s/%s" % (interpreter.name, case.name)
         self.interpreter = interpreter
@@ -112,10 +114,17 @@ class Stop:
         self.check(form, "type names", compare.type_names(truth, census))
         self.check(form, "closure", compare.closure(truth, census))
         self.check(form, "sizes", wrong)
+        self.check(form, "references", self.references(how, what))
         self.check(form, "size classes", self.case.classes(truth, census))
         for note in notes:
             print("size: " + note)
         return census
+
+    def references(self, how, what):
+        try:
+            return exactness.Exactness(self.truth, self.build, how, what, self.folder).problems()
+        except RuntimeError as error:
+            return [str(error)]
 
     def facts(self, census):
         want = dict(self.case.expect, python_version=self.interpreter.text)
