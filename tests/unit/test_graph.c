@@ -143,7 +143,7 @@ static void test_building_can_be_cancelled(void)
     struct mx_progress progress = {refuse, NULL};
     uint64_t dangling = 0, inexact = 0;
     mx_work_begin(&work, &progress, "testing", BLOCKS);
-    struct mx_rows_plan plan = {BLOCKS, 1 << 20, 2, &work, make_edges, NULL};
+    struct mx_rows_plan plan = {BLOCKS, 1 << 20, 1, &work, make_edges, NULL};
     struct mx_error *error = mx_rows_build(&plan, &forward, &dangling, &inexact);
     CU_ASSERT_PTR_NOT_NULL_FATAL(error);
     CU_ASSERT_EQUAL(error->code, MX_ERROR_CANCELLED);
