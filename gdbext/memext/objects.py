@@ -12,18 +12,43 @@ from .session import SESSION
 CELL = {"depth": 2, "items": 3, "characters": 40, "one_line": True, "attributes": True}
 
 
-def evaluate(text):
+def gdb_address(text):
     """The address that an expression of GDB gives: a pointer or number, or where a struct lies."""
+    value = gdb.parse_and_eval(text)
+    if value.type.strip_typedefs().code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
+        value = value.address
+    return objref.to_address(int(value) & (2 ** 64 - 1))
+
+
+def evaluate(text):
+    """The address of what GDB or Python knows under this expression; GDB is asked first."""
     try:
-        value = gdb.parse_and_eval(text)
-        if value.type.strip_typedefs().code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
-            value = value.address
-        return objref.to_address(int(value) & (2 ** 64 - 1))
+        addr = gdb_address(text)
     except (gdb.error, TypeError, ValueError, OverflowError) as error:
         if objref.is_name_path(text):
-            raise UsageError("GDB finds nothing under `%s', and paths of Python names are not understood yet: "
-                             "give an address, a $variable or TYPE#N" % text)
+            return SESSION.target().resolve(text)
         raise UsageError("`%s' is no object: %s" % (text, error))
+    return addr if is_object(addr) or not objref.is_name_path(text) else resolve(text, addr)
+
+
+def is_object(addr):
+    try:
+        return bool(SESSION.target().object(addr))
+    except _memext.Error:
+        return False
+
+
+def resolve(text, addr):
+    """What Python has under a name that stands for something else in C (`time` is a module and a function)."""
+    try:
+        return SESSION.target().resolve(text)
+    except _memext.Error:
+        return addr
+
+
+def candidates():
+    """Completions of OBJ."""
+    return [name + "#" for name in SESSION.known_names()]
 
 
 def nth(name, n, progress):

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tree of references as lines of text. Knows nothing of GDB.
+
+    __main__.Session {'user': 3}  refcount 1  0x7f1a2b3c4d50
+    ├─ [3] of list [<Session…>, …]  refcount 1  0x7f1a2b3c4e00
+    │  └─ .CACHE of module app  refcount 5  0x7f1a2b3c5000
+    └─ … 812 more (-width 0 shows all)
+"""
+from . import reftree, table
+
+# A chain a million objects long must not be indented by a million columns.
+INDENTED_AT_MOST = 40
+INEXACT = "?: found by a conservative scan of a C type's memory; it may be no reference at all"
+
+
+def refcount_text(row):
+    if row["refcount"] is None:
+        return "  immortal" if row["type"] and row["type"] != "raw block" else ""
+    return "  refcount %d" % row["refcount"]
+
+
+def node_text(node):
+    """Type, value, refcount and address."""
+    row = node.row
+    head = " ".join(part for part in (row["type"] or "?", node.text) if part)
+    return "%s%s  %s" % (head, refcount_text(row), row["addr"])
+
+
+STATES = {"": "", "above": "  (see above)", "below": "  (see below)", "cycle": "  (cycle)"}
+
+
+def step_text(tree, step):
+    if step.more:
+        return "… %s more (-width 0 shows all)" % table.number(step.more)
+    name, folded = reftree.label(step.edges), reftree.count(step.edges)
+    times = "%s × " % table.number(folded) if folded > 1 else ""
+    if not step.node:
+        return times + name
+    marks = reftree.marks(tree, step.edges)
+    joint = " of " if tree.referrers else " = "
+    text = "%s%s%s%s" % (times, name, joint if name else "", node_text(step.node))
+    if folded > 1:
+        text += "  (the first of them)"
+    return text + ("  (%s)" % ", ".join(marks) if marks else "") + STATES[step.state]
+
+
+def indentation(parents, last):
+    """The lines down from `parents`: whether each of them was the last of its siblings."""
+    shown = parents[-INDENTED_AT_MOST:]
+    deeper = "[%d] " % (len(parents) + 1) if len(shown) < len(parents) else ""
+    return deeper + "".join("   " if gone else "│  " for gone in shown) + ("└─ " if last else "├─ ")
+
+
+def lines(tree, width=0):
+    """The whole tree; `width` columns at most, 0 for as long as they are."""
+    yield table.clip(node_text(tree.nodes[tree.start]), width)
+    lasts = []
+    for step in reftree.walk(tree):
+        del lasts[step.level - 1:]
+        yield table.clip(indentation(lasts, step.last) + step_text(tree, step), width)
+        lasts.append(step.last)
+
+
+def footer(tree):
+    """What the signs mean that occurred, and what was asked in vain."""
+    result = []
+    if not tree.edges:
+        result.append("nothing refers to it: no object, no root; it is garbage, or held by C code alone"
+                      if tree.referrers else "it refers to nothing")
+    if any(not edge.exact for edge in tree.edges):
+        result.append(INEXACT)
+    return result
