@@ -67,7 +67,8 @@ def register(paths_changed):
     SetPrefix()
     ShowPrefix()
     add_number("limit", 20, "the number of rows that listings print", "-limit N overrides it.")
-    add_number("width", 10, "the number of items shown of a container, and of references of an object", "-width N overrides it.")
+    add_number("width", 10, "the number of items shown of a container, and of references of an object",
+               "-width N overrides it.")
     add_number("depth", 3, "the depth to which containers and references are shown", "-depth N overrides it.")
     PARAMETERS["units"] = Parameter("units", gdb.PARAM_ENUM, "human", "the unit of sizes",
                                     "human: KiB, MiB, GiB; bytes: exact. JSON always has bytes.",

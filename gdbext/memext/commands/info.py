@@ -9,8 +9,8 @@ from ..session import SESSION
 class Info(Command):
     name = "py-info"
     summary = "Show which Python this is, its allocator and threads, and how complete the core is."
-    details = "Rows are Python threads. Figures of the heap and of references appear once they were\n"
-               "counted at this stop."
+    details = ("Rows are Python threads. Figures of the heap and of references appear once they were\n"
+               "counted at this stop.")
     examples = ("py-info", "py-info -json")
 
     def run(self, arguments):

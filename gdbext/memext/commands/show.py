@@ -25,8 +25,9 @@ class Show(Command):
         addr = objects.find(arguments.operands, self.progress)
         target = SESSION.target()
         info = target.object(addr)
-        value = target.show(addr, depth=parameters.given(arguments.depth, "depth"), items=parameters.given(arguments.width, "width"),
-                            characters=arguments.characters, attributes=True)
+        value = target.show(addr, depth=parameters.given(arguments.depth, "depth"),
+                            items=parameters.given(arguments.width, "width"), characters=arguments.characters,
+                            attributes=True)
         answer = self.new_answer()
         answer.rows = [dict(objects.row(target, addr, value), owned=None, retained=None)]
         answer.total = {"count": 1, "bytes": info["size"]}
