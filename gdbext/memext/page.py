@@ -43,7 +43,7 @@ summary:focus-visible, a:focus-visible { outline: 2px solid var(--type); }
 .edge { color: var(--name); }
 .type { color: var(--type); font-weight: 600; }
 .dim { color: var(--dim); }
-.start { border: 2px solid var(--red); border-radius: 4px; padding: .1em .4em; }
+.start { display: inline-block; border: 2px solid var(--red); border-radius: 4px; padding: .1em .4em; }
 .module { background: var(--blue); border-radius: 3px; padding: 0 .25em; }
 .root { background: var(--amber); border-radius: 3px; padding: 0 .25em; }
 :target { background: var(--here); }
@@ -90,8 +90,10 @@ def span(name, text):
     return '<span class="%s">%s</span>' % (name, escape(text)) if text else ""
 
 
-def node_html(node, extra=""):
+def node_html(node, extra="", again=False):
     row = node.row
+    if again:
+        return " ".join((span("type", row["type"] or "?"), span("dim", row["addr"]), extra))
     kind = "type module" if node.is_module else "type"
     tail = treetext.refcount_text(row).strip()
     return " ".join(part for part in (span(kind, row["type"] or "?"), escape(node.text), span("dim", tail),
@@ -111,7 +113,7 @@ def step_html(tree, step):
     if step.state:
         extra += ' <a href="#n%x">%s</a>' % (step.node.addr, treetext.STATES[step.state].strip(" ()"))
     joint = " of " if tree.referrers else " = "
-    return escape(times) + span("edge", name) + (joint if name else "") + node_html(step.node, extra)
+    return escape(times) + span("edge", name) + (joint if name else "") + node_html(step.node, extra, step.state != "")
 
 
 def identity(step):

@@ -57,9 +57,10 @@ def node_attributes(tree, node):
 
 def edge_attributes(tree, edges):
     name, folded = reftree.label(edges), reftree.count(edges)
-    lines = [table.shorten(name, 48)] + ["(%s)" % mark for mark in reftree.marks(tree, edges)]
+    # Blanks keep the letters off the arrow's line.
+    lines = [" %s " % table.shorten(name, 48)] + ["(%s)" % mark for mark in reftree.marks(tree, edges)]
     if folded > 1:
-        lines[0] = "%s × %s" % (table.number(folded), lines[0])
+        lines[0] = " %s ×%s" % (table.number(folded), lines[0])
     style = EDGES.get(edges[0].kind, "") if edges[0].exact else "style=dotted"
     return ", ".join(part for part in ("label=" + quoted(lines), style) if part)
 

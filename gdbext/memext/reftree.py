@@ -174,12 +174,12 @@ def grow(graph, tree, near, query, describe, depth):
 
 
 def of_paths(paths, describe):
-    """The Tree that paths to one object are: from that object back to the roots."""
+    """The Tree that paths to one object are; its nodes come in the order of the paths, `depth` counts from a root."""
     tree = Tree(paths[0][0][-1][0], True)
     known = set()
     for nodes, references, _expression in paths:
-        add_nodes(tree, nodes[::-1], describe)
-        for reference in references[::-1]:
+        add_nodes(tree, [node[:3] + (index,) + node[4:] for index, node in enumerate(nodes)], describe)
+        for reference in references:
             if reference not in known:
                 known.add(reference)
                 tree.add_edge(edge_of(reference))

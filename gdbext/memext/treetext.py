@@ -19,9 +19,11 @@ def refcount_text(row):
     return "  refcount %d" % row["refcount"]
 
 
-def node_text(node):
-    """Type, value, refcount and address."""
+def node_text(node, again=False):
+    """Type, value, refcount and address; of what is shown elsewhere, type and address."""
     row = node.row
+    if again:
+        return "%s  %s" % (row["type"] or "?", row["addr"])
     head = " ".join(part for part in (row["type"] or "?", node.text) if part)
     return "%s%s  %s" % (head, refcount_text(row), row["addr"])
 
@@ -38,7 +40,7 @@ def step_text(tree, step):
         return times + name
     marks = reftree.marks(tree, step.edges)
     joint = " of " if tree.referrers else " = "
-    text = "%s%s%s%s" % (times, name, joint if name else "", node_text(step.node))
+    text = "%s%s%s%s" % (times, name, joint if name else "", node_text(step.node, step.state != ""))
     if folded > 1:
         text += "  (the first of them)"
     return text + ("  (%s)" % ", ".join(marks) if marks else "") + STATES[step.state]
