@@ -108,4 +108,5 @@ def stop_of_core(path, paths, progress):
         finally:
             target.close()
     except _memext.Error as error:
-        raise UsageError("%s: %s" % (path, error))
+        text = str(error)
+        raise UsageError(text if path in text else "%s: %s" % (path, text))

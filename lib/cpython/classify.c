@@ -102,7 +102,7 @@ static bool items_fit(const struct mx_classifier *classifier, const struct mx_ty
         items = mx_load_u64(object + layout->integer.lv_tag) >> 3;
     else if (type->kind == MX_KIND_INT) {
         int64_t size = mx_load_i64(object + layout->var_object.ob_size);
-        items = (uint64_t)(size < 0 ? -size : size);
+        items = size < 0 ? -(uint64_t)size : (uint64_t)size;
     } else
         return true;
     return items <= MOST_ITEMS && (uint64_t)type->basicsize + items * (uint64_t)type->itemsize <= room;

@@ -303,7 +303,7 @@ struct mx_error *mx_layout_choose(const struct mx_layout_key *key, const char *e
     if (!key->version_hex)
         return refuse(key, "");
     const struct row *near = nearest_row(key, is_same_kind);
-    struct mx_layout measured;
+    struct mx_layout measured = {0};
     struct mx_error *error = elf_path ? mx_layout_measure(elf_path, debug_folder, NULL, 0, key->version_hex, &measured)
                                       : mx_error_new(MX_ERROR_NOT_FOUND, "no file to measure");
     if (!error && measured.free_threaded == key->free_threaded) {

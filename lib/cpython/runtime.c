@@ -197,7 +197,7 @@ static struct mx_error *not_found(const struct mx_memory *memory, const struct m
         if (!module->elf && slash && strstr(slash, "python"))
             return mx_error_new(MX_ERROR_NOT_FOUND,
                                 "the symbols of %s are needed, but the file here %s: copy it from the machine of the "
-                                "process and name its folder with `set sysroot`",
+                                "process and name its folder with `set memext library-path`",
                                 module->path, module->state == MX_FILE_DIFFERS ? "is of another build" : "is missing");
     }
     if (!modules->modules.count && memory->missing_bytes)

@@ -176,6 +176,12 @@ uint64_t mx_dict_tables_size(const struct mx_layout *layout, const uint8_t *keys
     return size;
 }
 
+struct mx_dict_tables mx_dict_tables(const struct mx_layout *layout, const uint8_t *bytes)
+{
+    return (struct mx_dict_tables){.keys = mx_load_u64(bytes + layout->dict.ma_keys),
+                                   .split = mx_load_u64(bytes + layout->dict.ma_values) != 0};
+}
+
 static uint64_t size_dict(const struct subject *subject)
 {
     const struct mx_layout *layout = subject->layout;

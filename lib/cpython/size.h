@@ -17,6 +17,13 @@
 uint64_t mx_object_size(const struct mx_types *types, const struct mx_type *type, mx_addr address, const uint8_t *bytes,
                         size_t available, bool *needs_more);
 
+/* Where a dict's keys table is, and whether it has values of its own beside it; `bytes` are the dict's. */
+struct mx_dict_tables {
+    mx_addr keys;
+    bool split;
+};
+struct mx_dict_tables mx_dict_tables(const struct mx_layout *layout, const uint8_t *bytes);
+
 /*
  * What a dict's tables add to its size: for passes that gather the tables' headers (layout->dict_keys.size bytes each)
  * themselves. `split`: the dict has values of its own beside the keys.

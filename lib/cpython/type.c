@@ -292,6 +292,17 @@ uint32_t mx_types_add(struct mx_types *types, mx_addr address)
     return mx_map_get(&types->by_address, address);
 }
 
+void mx_types_try_block(struct mx_types *types, mx_addr block, const uint8_t *bytes, uint64_t size)
+{
+    enum { GC_HEAD = 16 };
+    const struct mx_layout *layout = &types->runtime->layout;
+    if (size < GC_HEAD + (uint64_t)layout->heap_type.size)
+        return;
+    const struct mx_type *metatype = mx_types_find(types, mx_load_u64(bytes + GC_HEAD + layout->object.ob_type));
+    if (metatype && metatype->kind == MX_KIND_TYPE)
+        mx_types_add(types, block + GC_HEAD);
+}
+
 const struct mx_type *mx_type_of(const struct mx_types *types, mx_addr object)
 {
     const struct mx_layout *layout = &types->runtime->layout;

@@ -105,6 +105,9 @@ void mx_types_close(struct mx_types *types);
 /* Adds a type that the walk did not reach (and its bases) once it proves to be one; its index or MX_MAP_NONE. */
 uint32_t mx_types_add(struct mx_types *types, mx_addr address);
 
+/* Adds the type object in a block of malloc's, if there is one; at least 32 bytes are at `bytes`. */
+void mx_types_try_block(struct mx_types *types, mx_addr block, const uint8_t *bytes, uint64_t size);
+
 static inline const struct mx_type *mx_types_find(const struct mx_types *types, mx_addr address)
 {
     uint32_t index = mx_map_get(&types->by_address, address);

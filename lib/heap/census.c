@@ -68,30 +68,24 @@ static void deinit_census(struct census *census)
 /* Types that the tree below `object` did not give (parts of it are missing) stand in large chunks of malloc's. */
 struct type_search {
     struct mx_types *types;
-    const struct mx_layout *layout;
-    uint32_t padding;
+    bool hooks;
 };
 
 static bool try_type(void *context, const struct mx_chunk *chunk, const uint8_t *bytes)
 {
-    enum { TYPE_AT_MOST = 64 };
+    enum { HEAD = 64 };
     struct type_search *search = context;
-    if (!chunk->used || !bytes || chunk->size < TYPE_AT_MOST)
+    if (!chunk->used || !bytes || chunk->size < HEAD)
         return true;
-    uint32_t at = (search->padding ? mx_hook_padding(bytes, TYPE_AT_MOST) : 0) + 16;
-    if (chunk->size < at + (uint64_t)search->layout->heap_type.size)
-        return true;
-    mx_addr metatype = mx_load_u64(bytes + at + search->layout->object.ob_type);
-    const struct mx_type *known = mx_types_find(search->types, metatype);
-    if (known && known->kind == MX_KIND_TYPE)
-        mx_types_add(search->types, chunk->address + at);
+    uint32_t padding = search->hooks ? mx_hook_padding(bytes, HEAD) : 0;
+    mx_types_try_block(search->types, chunk->address + padding, bytes + padding, chunk->size - padding);
     return true;
 }
 
 static void search_types(struct census *census)
 {
     struct mx_target *target = census->target;
-    struct type_search search = {&target->types, &target->runtime.layout, target->runtime.block_padding};
+    struct type_search search = {&target->types, target->runtime.block_padding != 0};
     struct mx_cursor cursor;
     mx_cursor_init(&cursor, target->memory);
     for (size_t i = 0; i < census->allocators->glibc.spans.count; i++)

@@ -41,14 +41,8 @@ static bool is_dict(const struct mx_type *type)
 
 static void put_off(struct mx_worker *worker, const struct mx_found_object *found, const uint8_t *bytes, uint64_t size)
 {
-    const struct mx_layout *layout = worker->scan->classifier->layout;
-    struct mx_pending_dict pending = {
-        .keys = mx_load_u64(bytes + layout->dict.ma_keys),
-        .size = size,
-        .type = found->type,
-        .tracked = found->tracked,
-        .is_split = mx_load_u64(bytes + layout->dict.ma_values) != 0,
-    };
+    struct mx_dict_tables tables = mx_dict_tables(worker->scan->classifier->layout, bytes);
+    struct mx_pending_dict pending = {tables.keys, size, found->type, found->tracked, tables.split};
     if (!mx_array_push(&worker->pending, pending))
         worker->no_memory = true;
 }

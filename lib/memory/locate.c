@@ -26,7 +26,7 @@ static void keep_build_id(struct mx_module *module)
 /* Takes `path` over. True when the file is the module's, as far as can be told. */
 static bool accept_file(struct mx_module *module, char *path)
 {
-    struct mx_elf *elf;
+    struct mx_elf *elf = NULL;
     struct mx_error *error = path ? mx_elf_open(path, &elf) : mx_error_no_memory();
     if (error) {
         mx_error_free(error);

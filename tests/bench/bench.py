@@ -51,6 +51,13 @@ json.dump({"first": first, "second": timed("py-growth")}, open(%r, "w"))
 """
 
 
+FOOT = """\
+The heaps are those of `tests/workloads/mixed.py`. *Library alone* is `build/release/census`: open the core, count every
+object, no GDB. *Peak memory* is the anonymous memory of GDB with memext minus that of GDB alone; the core itself is
+mapped and not counted. The *pause* is one `py-growth` at its second stop; objgraph counts GC-tracked objects only, and
+inside the process."""
+
+
 class Peak:
     """The most anonymous memory that a process had: what it allocated, mapped files not counted."""
 
@@ -210,10 +217,7 @@ def write(rows, path):
     lines += ["- " + line for line in machine()] + ["- " + time.strftime("%Y-%m-%d"), ""]
     lines += ["| what | measured | compared with | ratio | wanted | holds |", "|---|---|---|---|---|---|"]
     lines += ["| %s |" % " | ".join(row) for row in rows]
-    lines += ["", "The heaps are those of `tests/workloads/mixed.py`. *Library alone* is `build/release/census`: open the",
-              "core, count every object, no GDB. *Peak memory* is the anonymous memory of GDB with memext minus that of",
-              "GDB alone; the core itself is mapped and not counted. The *pause* is one `py-growth` at its second stop;",
-              "objgraph counts GC-tracked objects only, and inside the process."]
+    lines += ["", FOOT]
     with open(path, "w") as f:
         f.write("\n".join(lines) + "\n")
 

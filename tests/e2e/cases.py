@@ -207,5 +207,5 @@ def settings(stage):
 
 @case
 def values(stage):
-    return stage.gdb(["-c", stage.core()], "py-objects '__main__.Shop'", "py-show $py", "py-sizeof $py", "py-show Shop#-1 -depth 1",
-                     "py-show Shop#0 -width 1", "py-show Shop#0 -characters 3")
+    return stage.gdb(["-c", stage.core()], "py-objects '__main__.Shop'", "py-show $py", "py-sizeof $py",
+                     "py-show Shop#-1 -depth 1", "py-show Shop#0 -width 1", "py-show Shop#0 -characters 3")

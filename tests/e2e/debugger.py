@@ -11,26 +11,24 @@ MEMEXT = os.path.join(harness.ROOT, "gdbext", "memext.py")
 
 # What GDB itself says; it differs by version and machine, and is no concern of these tests.
 CHATTER = re.compile(r"""^(?:
-    \[New\ (?:LWP|Thread) | \[Thread\ | \[Inferior\ | \[Detaching | \[Attaching
-  | Using\ host\ libthread_db | Core\ was\ generated | Program\ terminated | Attaching\ to
-  | \#[0-9]+\ +(?:0x[0-9a-f]+\ in\ |[\w.<>]+\ \() | [0-9]+\t | Reading\ symbols | (?:Temporary\ )?[Bb]reakpoint\ [0-9]+ | Catchpoint\ [0-9]+ | Thread\ [0-9]+\ | Function\ "getppid"
-  | __?[a-zA-Z_0-9]+\ \(.*\)\ (?:at|from)\  | 0x[0-9a-f]+\ in\ | Program\ received | (?:Make\ breakpoint\ pending)
-  | Download\ failed | \(No\ debugging\ symbols | Kill\ the\ program | Saved\ corefile | Detaching\ from | \[Current\ thread | BFD:\ warning
-  | warning:\ (?:target\ file\ /proc | \.dynamic|core\ file\ may | Unable\ to\ find\ lib | Error\ disabling | Loadable\ section | Memory\ read
-      | exec\ file\ is\ newer | .*has\ a\ (?:segment|LOAD) | Couldn't\ find\ general | Can't\ open\ file | File\ transfers
-      | .*:\ No\ such\ file | Selected\ architecture | Target\ and\ debugger | .*build-id | core\ file)
+    \[New\ (?:LWP|Thread) | \[Thread\ | \[Inferior\ | \[Detaching | \[Attaching | \[Current\ thread
+  | Using\ host\ libthread_db | Core\ was\ generated | Program\ (?:terminated|received)
+  | Attaching\ to | Detaching\ from
+  | \#[0-9]+\ +(?:0x[0-9a-f]+\ in\ |[\w.<>]+\ \() | [0-9]+\t | __?[a-zA-Z_0-9]+\ \(.*\)\ (?:at|from)\b
+  | 0x[0-9a-f]+\ in\b
+  | Reading\ symbols | Download\ failed | \(No\ debugging\ symbols | BFD:\ warning | Saved\ corefile
+  | (?:Temporary\ )?[Bb]reakpoint\ [0-9]+ | Catchpoint\ [0-9]+ | Thread\ [0-9]+\ | Function\ "getppid"
+  | Make\ breakpoint\ pending | Kill\ the\ program
+  | warning:\ (?:target\ file\ /proc | \.dynamic | core\ file | Unable\ to\ find\ lib | Error\ disabling
+      | Loadable\ section | Memory\ read | exec\ file\ is\ newer | .*has\ a\ (?:segment|LOAD) | Couldn't\ find\ general
+      | Can't\ open\ file | File\ transfers | .*:\ No\ such\ file | Selected\ architecture | Target\ and\ debugger
+      | .*build-id)
 )""", re.X)
 
 
-def environment(build, extra=None):
-    """For GDB: the library is that of `build`; a sanitizer's library comes first, as it demands."""
-    env = harness.ambient(dict({"MEMEXT_LIBRARY": os.path.join(build, "gdbext"), "HOME": "/nonexistent", "COLUMNS": "200"}, **(extra or {})))
-    env.update(harness.sanitizer_environment(build))
-    if os.path.basename(build) == "asan":
-        libraries = [subprocess.check_output(["gcc", "-print-file-name=" + name]).decode().strip()
-                     for name in ("libasan.so", "libubsan.so")]
-        env["LD_PRELOAD"] = ":".join(map(os.path.realpath, libraries))
-    return env
+def environment(build):
+    """For GDB: the library is that of `build`."""
+    return harness.ambient({"MEMEXT_LIBRARY": os.path.join(build, "gdbext"), "HOME": "/nonexistent", "COLUMNS": "200"})
 
 
 def arguments(target, commands, memext=True):
@@ -39,7 +37,6 @@ def arguments(target, commands, memext=True):
             "-iex", "set width 0"]
     if memext:
         line += ["-x", MEMEXT]
-    line += ["-ex", "unset environment LD_PRELOAD"]
     for command in commands:
         line += ["-ex", "echo (gdb) %s\\n" % command.replace("\\", "\\\\"), "-ex", command]
     return line + target                  # last: --args takes all that follows

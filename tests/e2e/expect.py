@@ -26,7 +26,9 @@ TOKEN = re.compile("|".join(map(re.escape, PARTS)))
 SIZE = re.compile(r"(?<![\w.])[-+]?[0-9][0-9,]*(?:\.[0-9]+)? (?:B|KiB|MiB|GiB|TiB|bytes)\b")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{4,}\b")
 VERSION = re.compile(r"\b[0-9]+\.[0-9]+\.[0-9]+\b")
-NUMBER = re.compile(r"(?<![\w.{#])[-+]?[0-9][0-9,]*(?:\.[0-9]+)?(?![\w}])")
+# Which Session comes first in memory differs from run to run.
+SESSION = re.compile(r"\{user=.*")
+NUMBER = re.compile(r"(?<![\w.{#])[-+]?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?![\w}])")
 
 
 def squeeze(line):
@@ -67,9 +69,9 @@ def generalise(output, exact):
     for line in output.splitlines():
         line = line.rstrip()
         if not line.startswith("(gdb) "):
-            line = ADDRESS.sub("{ADDR}", line)
+            line = ADDRESS.sub("{ADDR}", SESSION.sub("{TEXT}", line))
             if not re.search(exact, line):
                 line = NUMBER.sub("{N}", SIZE.sub("{SIZE}", VERSION.sub("{VERSION}", line)))
-                line = re.sub("^… and {N} types? more", "… and {N} {TEXT} more", line)
+                line = re.sub("^… and {N} more types?", "… and {N} more {TEXT}", line)
         lines.append(line)
     return "\n".join(lines) + "\n"

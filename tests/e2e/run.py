@@ -22,7 +22,7 @@ import terminal  # noqa: E402
 
 # The numbers of the workload's own objects, and those in error messages, are known and must be exact; those of
 # CPython's own objects differ by version.
-EXACT = r"__main__\.|\$[0-9]+ = |^    \w+ = |^memext: "
+EXACT = r"__main__\.|\$[0-9]+ = |^    \w+ = |^memext|\{name="
 INEXACT = ("in_the_middle_of_malloc",)
 ALL_EXACT = ("helps", "before_any_target", "completion", "wrong_options")
 
@@ -80,6 +80,9 @@ def main():
     parser.add_argument("names", nargs="*")
     a = parser.parse_args()
     results = harness.Results()
+    if os.path.basename(os.path.normpath(a.build)) == "asan":
+        results.skip("e2e", "GDB does not start with libasan preloaded; truth and fuzz call the same API in the census")
+        return results.exit_status()
     with harness.Folder() as folder:
         scene = stage.Stage(os.path.abspath(a.build), folder)
         try:

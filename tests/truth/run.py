@@ -18,9 +18,10 @@ import compare  # noqa: E402
 
 
 class Case:
-    def __init__(self, name, arguments, env=None, options=(), allocator="pymalloc", expect=None):
+    def __init__(self, name, arguments, env=None, options=(), allocator="pymalloc", expect=None,
+                 counts=compare.gc_counts, classes=compare.size_classes):
         self.name, self.arguments, self.env, self.options = name, arguments, env, list(options)
-        self.allocator = allocator
+        self.counts, self.classes = counts, classes
         self.expect = dict(expect or {}, allocator=allocator)
 
     def command(self, python):
@@ -42,6 +43,8 @@ def cases(small):
         Case("dev", ["mixed.py", "--units", "300", "--threads", "0"], options=["-X", "dev"],
              allocator="pymalloc + debug hooks"),
         Case("threads", ["mixed.py", "--units", "300", "--threads", "20"], expect={"python_threads": "21"}),
+        Case("subinterpreters", ["subinterpreters.py"], expect={"interpreters": "4"}, counts=compare.gc_counts_at_least,
+             classes=compare.size_classes_at_least),
     ]
 
 
@@ -55,13 +58,30 @@ class Stop:
         self.interpreter = interpreter
 
     def run(self):
+        """The child prints its statistics a few bytecodes after the fork, when now and then it holds one tuple or list
+        more or less than the parent. Such a stop is taken anew; an error of memext's would be there each time."""
+        for last in (False, False, True):
+            if self.run_once(last):
+                break
+
+    def run_once(self, last):
         with harness.Folder() as folder:
             self.folder = folder
             with harness.Workload(self.case.command(self.interpreter.path), folder, self.case.env) as work:
                 work.truth(os.path.join(folder, "truth"))
                 work.stop()
                 self.truth = compare.Truth(os.path.join(folder, "truth"))
+                if not last and self.is_off_by_one(work):
+                    return False
                 self.look(work)
+        return True
+
+    def is_off_by_one(self, work):
+        try:
+            census = compare.Census(self.program, "live", work.pid, os.path.join(self.folder, "objects"))
+        except RuntimeError:
+            return False
+        return compare.off_by_one(self.truth, census)
 
     def look(self, work):
         live = self.judge("live", "live", work.pid)
@@ -88,11 +108,11 @@ class Stop:
         wrong, notes = compare.sizes(truth, census)
         self.check(form, "whole", compare.whole(census))
         self.check(form, "facts", self.facts(census))
-        self.check(form, "gc counts", compare.gc_counts(truth, census))
+        self.check(form, "gc counts", self.case.counts(truth, census))
         self.check(form, "type names", compare.type_names(truth, census))
         self.check(form, "closure", compare.closure(truth, census))
         self.check(form, "sizes", wrong)
-        self.check(form, "size classes", compare.size_classes(truth, census))
+        self.check(form, "size classes", self.case.classes(truth, census))
         for note in notes:
             print("size: " + note)
         return census
