@@ -57,6 +57,7 @@ class Progress:
         if self.shown:
             gdb.write("\r%s\r" % (" " * self.shown), gdb.STDERR)
             gdb.flush(gdb.STDERR)
+        self.shown = 0
 
 
 def new_progress(from_tty):
@@ -118,11 +119,11 @@ class Command(gdb.Command):
             raise explain(error) from None
         finally:
             self.clear_progress()
+            self.progress = None
 
     def clear_progress(self):
         if self.progress:
             self.progress.clear()
-        self.progress = None
 
     def complete(self, text, word):
         if word is None:

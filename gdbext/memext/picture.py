@@ -6,6 +6,7 @@ start has a red border, modules are blue, types violet, functions and frames
 green, roots orange; uncounted references are dashed, uncertain ones dotted.
 """
 import os
+import signal
 import subprocess
 
 from . import reftree, table
@@ -117,6 +118,9 @@ def draw(path, text, run=subprocess.run):
         write(kept, text)
         raise UsageError("%s was not drawn, for Graphviz is not here: apt install graphviz, then: "
                          "dot -T%s -o %s %s (the picture is kept there)" % (path, ending[1:], path, kept))
+    if done.returncode == -signal.SIGINT:
+        # GDB's own handler took this Ctrl-C, so Python has not seen it.
+        raise KeyboardInterrupt
     if done.returncode:
         write(kept, text)
         reason = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it ended with %d" % done.returncode]

@@ -63,16 +63,18 @@ class References(Command):
             picture.write(path, "".join(page.page(answer.tree, answer.title, about(answer),
                                                   treetext.footer(answer.tree) + self.notes(answer))))
         else:
-            draw(path, ending, "".join(picture.dot(answer.tree, answer.title)))
+            self.draw(path, ending, "".join(picture.dot(answer.tree, answer.title)))
         return "wrote %s (%s, %s)" % (path, table.plural(len(answer.rows), "object"),
                                       table.plural(len(answer.tree.edges), "reference"))
 
-
-def draw(path, ending, text):
-    if ending == "dot":
-        picture.write(path, text)
-    else:
+    def draw(self, path, ending, text):
+        if ending == "dot":
+            picture.write(path, text)
+            return
+        if self.progress:
+            self.progress("drawing with Graphviz", 0, 0)
         picture.draw(path, text)
+        self.clear_progress()
 
 
 def about(answer):

@@ -196,7 +196,8 @@ def completion(stage):
 @case
 def helps(stage):
     return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
-                     "help py-show", "help py-sizeof", "help py-info", "help py-refs", "help py-backrefs", "help py-path")
+                     "help py-show", "help py-sizeof", "help py-info",
+                     "help py-refs", "help py-backrefs", "help py-path")
 
 
 @case
