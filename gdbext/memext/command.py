@@ -32,12 +32,18 @@ def files():
 PLAIN = str.maketrans({"…": "...", "├": "|", "└": "`", "│": "|", "─": "-", "×": "x"})
 
 
+def plain(text):
+    return text.translate(PLAIN).encode("ascii", "backslashreplace").decode()
+
+
 def emit(text):
-    """Writes to GDB's output, whatever its character set can hold."""
+    """Writes to GDB's output, as far as the host's character set can hold it; GDB itself would write UTF-8 anyhow."""
+    if "utf" not in gdb.execute("show host-charset", to_string=True).lower():
+        text = plain(text)
     try:
         gdb.write(text)
     except UnicodeEncodeError:
-        gdb.write(text.translate(PLAIN).encode("ascii", "backslashreplace").decode())
+        gdb.write(plain(text))
 
 
 class Progress:
