@@ -116,7 +116,7 @@ def add_nodes(tree, nodes, describe, depth=0):
 def load(graph, start, query, describe):
     """The Tree around `start`."""
     nodes, references = graph.tree(start, **query.arguments())
-    tree = Tree(start, query.referrers)
+    tree = Tree(nodes[0][0], query.referrers)
     add_nodes(tree, nodes, describe)
     for reference in references:
         tree.add_edge(edge_of(reference))
