@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What py-refs, py-backrefs and py-path share: the graph of this stop as trees, and the files they are written to."""
 import os
+import re
 
 from . import objects, objref, page, parameters, picture, reftree, table, treetext
 from .command import Command, remember_object
@@ -26,7 +27,13 @@ def describe(found):
         row = {"addr": "0x%x" % addr, "type": type_name, "size": size, "refcount": None, "value": ""}
     else:
         row = objects.row(SESSION.target(), addr)
-    return reftree.Node(addr, row, objects.value_text(row) if row["type"] else row["value"], is_module, hidden)
+    return reftree.Node(addr, row, short_value(row), is_module, hidden)
+
+
+def short_value(row):
+    """The value beside the type: of instances the attributes, of modules and classes only the name."""
+    text = objects.value_text(row) if row["type"] else row["value"]
+    return re.sub(r"^(<(?:module|class) .*?>) \{.*$", r"\1", text, flags=re.DOTALL)
 
 
 class References(Command):

@@ -10,6 +10,8 @@ from . import reftree, table
 
 # A chain a million objects long must not be indented by a million columns.
 INDENTED_AT_MOST = 40
+# Columns of a value: a tree is read for its shape.
+VALUE_WIDTH = 60
 INEXACT = "?: found by a conservative scan of a C type's memory; it may be no reference at all"
 
 
@@ -24,7 +26,7 @@ def node_text(node, again=False):
     row = node.row
     if again:
         return "%s  %s" % (row["type"] or "?", row["addr"])
-    head = " ".join(part for part in (row["type"] or "?", node.text) if part)
+    head = " ".join(part for part in (row["type"] or "?", table.clip(node.text, VALUE_WIDTH)) if part)
     return "%s%s  %s" % (head, refcount_text(row), row["addr"])
 
 
