@@ -29,7 +29,7 @@ def files():
 
 
 # How memext's own signs look where the host's character set lacks them.
-PLAIN = str.maketrans({"…": "...", "├": "|", "└": "`", "│": "|", "─": "-", "×": "x"})
+PLAIN = str.maketrans({"…": "...", "├": "|", "└": "`", "│": "|", "─": "-", "×": "x", "→": "->"})
 
 
 def plain(text):

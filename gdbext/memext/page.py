@@ -93,7 +93,8 @@ def span(name, text):
 def node_html(node, extra="", again=False):
     row = node.row
     if again:
-        return " ".join((span("type", row["type"] or "?"), span("dim", row["addr"]), extra))
+        return " ".join((span("type", row["type"] or "?"), escape(table.clip(node.text, 30)), span("dim", row["addr"]),
+                         extra))
     kind = "type module" if node.is_module else "type"
     tail = treetext.refcount_text(row).strip()
     return " ".join(part for part in (span(kind, row["type"] or "?"), escape(node.text), span("dim", tail),

@@ -85,7 +85,7 @@ class Tree:
         """The edges that lead away from the start, parallel ones together: lists of edges."""
         together = {}
         for edge in self._outward.get(addr, ()):
-            key = self.far(edge) or edge.name
+            key = (self.far(edge) or edge.name) if edge.count == 1 else edge
             together.setdefault(key, []).append(edge)
         return list(together.values())
 

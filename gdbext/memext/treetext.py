@@ -22,12 +22,11 @@ def refcount_text(row):
 
 
 def node_text(node, again=False):
-    """Type, value, refcount and address; of what is shown elsewhere, type and address."""
+    """Type, value, refcount and address; of what is shown elsewhere, just enough to know it again."""
     row = node.row
-    if again:
-        return "%s  %s" % (row["type"] or "?", row["addr"])
-    head = " ".join(part for part in (row["type"] or "?", table.clip(node.text, VALUE_WIDTH)) if part)
-    return "%s%s  %s" % (head, refcount_text(row), row["addr"])
+    value = table.clip(node.text, VALUE_WIDTH // 2 if again else VALUE_WIDTH)
+    head = " ".join(part for part in (row["type"] or "?", value) if part)
+    return "%s%s  %s" % (head, "" if again else refcount_text(row), row["addr"])
 
 
 STATES = {"": "", "above": "  (see above)", "below": "  (see below)", "cycle": "  (cycle)"}

@@ -94,15 +94,15 @@ class Text(unittest.TestCase):
     def test_cycles_are_closed(self):
         ring = {1: ("a", [(2, ".b")]), 2: ("b", [(1, ".a")])}
         self.assertEqual(text(ring, 1, depth=0)[1:], ["└─ .a of b v2  refcount 2  0x2",
-                                                      "   └─ .b of a  0x1  (cycle)"])
+                                                      "   └─ .b of a v1  0x1  (cycle)"])
 
     def test_an_object_is_expanded_once_and_nearest_to_the_start(self):
         # 5 is reached through 2 and 3 first, but is nearest to the start through 4.
         objects = {1: ("s", [(2, ".a"), (5, ".b"), (6, ".c")]), 2: ("x", [(3, ".d")]), 3: ("x", [(5, ".e")]),
                    5: ("y", [(7, ".f")]), 6: ("x", [(5, ".g")]), 7: ("z", [])}
         lines = [line for line in text(objects, 1, referrers=False, depth=0) if "0x5" in line]
-        self.assertEqual(lines, ["│     └─ .e = y  0x5  (see below)", "├─ .b = y v5  refcount 5  0x5",
-                                 "   └─ .g = y  0x5  (see above)"])
+        self.assertEqual(lines, ["│     └─ .e = y v5  0x5  (see below)", "├─ .b = y v5  refcount 5  0x5",
+                                 "   └─ .g = y v5  0x5  (see above)"])
 
     def test_parallel_references_are_one_line(self):
         objects = {1: ("list", [(2, "[%d]" % i) for i in range(1000)]), 2: ("str", [])}
@@ -153,6 +153,13 @@ class Grouped(unittest.TestCase):
             "│  └─ 2 × .items of app.A v60  refcount 0  0x3c  (the first of them)",
             "├─ 8 × [key] of dict v52  refcount 2  0x34  (the first of them)",
             "└─ module app"])
+
+    def test_two_groups_with_the_same_first_member_stay_apart(self):
+        objects = {1: ("str", [])}
+        objects.update({addr: ("app.A", [(1, ".x"), (1, ".y")]) for addr in range(2, 5)})
+        self.assertEqual(text(objects, 1, grouped=True)[1:], [
+            "├─ 3 × .x of app.A v2  refcount 2  0x2  (the first of them)",
+            "└─ 3 × .y of app.A v2  0x2  (the first of them)  (see above)"])
 
     def test_the_width_counts_groups(self):
         self.assertEqual(text(self.objects, 1, grouped=True, width=1)[-1], "└─ … 9 more (-width 0 shows all)")

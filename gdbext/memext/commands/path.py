@@ -8,8 +8,6 @@ from ..options import Option, UsageError
 from ..references import References, describe, ending_of
 from ..session import SESSION
 
-NO_EXPRESSION = "(not an expression of Python: a step of it has no name there)"
-
 
 class Path(References):
     name = "py-path"
@@ -69,7 +67,8 @@ def text_lines(tree, paths, width):
     lines = []
     for nodes, references, expression in paths:
         lines += [""] if lines else []
-        lines += [expression or NO_EXPRESSION] + step_lines(tree, nodes, references, width)
+        lines += [expression or " → ".join(reference[4] for reference in references)]
+        lines += step_lines(tree, nodes, references, width)
     return lines + treetext.footer(tree)
 
 
