@@ -28,6 +28,7 @@ static bool read_size_word(const struct mx_layout *layout, const uint8_t *header
         return false;
     uint64_t index_width = size <= 0xff ? 1 : size <= 0xffff ? 2 : size <= 0xffffffff ? 4 : 8;
     ret->size = size;
+    ret->lookup = mx_load_u64(header + layout->dict_keys.dk_lookup);
     ret->entry_size = 24;
     ret->first = index_width * size;
     return true;
@@ -257,11 +258,6 @@ static mx_addr dict_at_offset(const struct mx_runtime *runtime, const struct mx_
     return offset ? mx_memory_pointer(runtime->memory, object + (uint64_t)offset) : 0;
 }
 
-/* What an instance has instead of, or besides, a dict. */
-struct storage {
-    mx_addr dict, values;
-};
-
 static mx_addr inline_values(const struct mx_runtime *runtime, const struct mx_type *type, mx_addr object)
 {
     mx_addr values = object + (uint64_t)type->basicsize;
@@ -273,18 +269,47 @@ static mx_addr inline_values(const struct mx_runtime *runtime, const struct mx_t
     return values;
 }
 
-static struct storage managed_storage(const struct mx_runtime *runtime, const struct mx_type *type, mx_addr object)
+static struct mx_storage managed_storage(const struct mx_runtime *runtime, const struct mx_type *type, mx_addr object)
 {
     const struct mx_memory *memory = runtime->memory;
     uint64_t distance = runtime->layout.preheader_shape == MX_PREHEADER_NO_GC ? 8 : 24;
     mx_addr word = mx_memory_pointer(memory, object - distance);
     switch (runtime->layout.preheader_shape) {
     case MX_PREHEADER_VALUES_DICT:
-        return (struct storage){word, mx_memory_pointer(memory, object - 32)};
+        return (struct mx_storage){word, mx_memory_pointer(memory, object - 32)};
     case MX_PREHEADER_WEAKREF_TAGGED:
-        return word & 1 ? (struct storage){0, word + 1} : (struct storage){word, 0};
+        return word & 1 ? (struct mx_storage){0, word + 1} : (struct mx_storage){word, 0};
     default:
-        return (struct storage){word, word ? 0 : inline_values(runtime, type, object)};
+        return (struct mx_storage){word, inline_values(runtime, type, object)};
+    }
+}
+
+struct mx_storage mx_attributes_storage(const struct mx_runtime *runtime, const struct mx_type *type, mx_addr object)
+{
+    if (runtime->layout.preheader_shape != MX_PREHEADER_GC_ONLY && (type->flags & MX_TPFLAGS_MANAGED_DICT))
+        return managed_storage(runtime, type, object);
+    return (struct mx_storage){dict_at_offset(runtime, type, object), 0};
+}
+
+size_t mx_values_each(const struct mx_runtime *runtime, const struct mx_type *type, mx_addr values, mx_dict_visit visit,
+                      void *context)
+{
+    mx_addr keys =
+        mx_memory_pointer(runtime->memory, type->address + (uint64_t)runtime->layout.heap_type.ht_cached_keys);
+    return keys ? visit_keys_and_values(runtime, keys, values, visit, context) : 0;
+}
+
+mx_addr mx_values_block(const struct mx_runtime *runtime, mx_addr values)
+{
+    uint8_t byte = 0;
+    switch (runtime->layout.values_shape) {
+    case MX_VALUES_PREFIX:
+        return mx_memory_u8(runtime->memory, values - 1, &byte) ? values - byte : 0;
+    case MX_VALUES_HEADER:
+        mx_memory_u8(runtime->memory, values + (uint64_t)runtime->layout.dict_values.embedded, &byte);
+        return byte ? 0 : values;
+    default:
+        return values;
     }
 }
 
@@ -292,14 +317,8 @@ size_t mx_attributes_each(const struct mx_types *types, const struct mx_type *ty
                           void *context)
 {
     const struct mx_runtime *runtime = types->runtime;
-    struct storage storage = {0, 0};
-    if (runtime->layout.preheader_shape != MX_PREHEADER_GC_ONLY && (type->flags & MX_TPFLAGS_MANAGED_DICT))
-        storage = managed_storage(runtime, type, object);
-    else
-        storage.dict = dict_at_offset(runtime, type, object);
-    if (!storage.values)
-        return storage.dict ? mx_dict_each(runtime, storage.dict, visit, context) : 0;
-    mx_addr keys =
-        mx_memory_pointer(runtime->memory, type->address + (uint64_t)runtime->layout.heap_type.ht_cached_keys);
-    return keys ? visit_keys_and_values(runtime, keys, storage.values, visit, context) : 0;
+    struct mx_storage storage = mx_attributes_storage(runtime, type, object);
+    if (storage.values)
+        return mx_values_each(runtime, type, storage.values, visit, context);
+    return storage.dict ? mx_dict_each(runtime, storage.dict, visit, context) : 0;
 }

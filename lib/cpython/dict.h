@@ -18,6 +18,20 @@ size_t mx_dict_each(const struct mx_runtime *runtime, mx_addr dict, mx_dict_visi
 /* The value under a str key equal to the ASCII `key`, or 0. */
 mx_addr mx_dict_get(const struct mx_runtime *runtime, mx_addr dict, const char *key);
 
+/* Where an instance keeps its attributes; 0 = not there. With both, the dict's values are those inside the object. */
+struct mx_storage {
+    mx_addr dict;
+    mx_addr values; /* an array of values, whose names are in the type's ht_cached_keys */
+};
+struct mx_storage mx_attributes_storage(const struct mx_runtime *runtime, const struct mx_type *type, mx_addr object);
+
+/* The attributes in such an array. */
+size_t mx_values_each(const struct mx_runtime *runtime, const struct mx_type *type, mx_addr values, mx_dict_visit visit,
+                      void *context);
+
+/* The start of the raw block that an array of values is in; 0 when it is inside of an object. */
+mx_addr mx_values_block(const struct mx_runtime *runtime, mx_addr values);
+
 /* Attributes of an instance: from its dict, its values array, or values inside the object; slots are not among them. */
 size_t mx_attributes_each(const struct mx_types *types, const struct mx_type *type, mx_addr object, mx_dict_visit visit,
                           void *context);
@@ -29,6 +43,7 @@ struct mx_dict_keys {
     uint64_t usable;     /* dk_usable: places left */
     int64_t refcount;    /* dk_refcnt */
     uint64_t size;       /* slots of the index */
+    mx_addr lookup;      /* dk_lookup; 0 since 3.11 */
     mx_addr first;       /* address of the first entry */
     uint32_t entry_size; /* 24, or 16 for tables of str keys */
 };

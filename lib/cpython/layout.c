@@ -48,6 +48,14 @@
     .presize_shape = (hex) < 0x030b0000   ? MX_PRESIZE_IS_GC                                                           \
                      : (hex) < 0x030d0000 ? MX_PRESIZE_BY_TYPE                                                         \
                                           : MX_PRESIZE_BY_OBJECT,                                                      \
+    .traverse_shape = (hex) < 0x03090000   ? MX_TRAVERSE_3_8                                                           \
+                      : (hex) < 0x030a0000 ? MX_TRAVERSE_3_9                                                           \
+                      : (hex) < 0x030b0000 ? MX_TRAVERSE_3_10                                                          \
+                      : (hex) < 0x030c0000 ? MX_TRAVERSE_3_11                                                          \
+                      : (hex) < 0x030d0000 ? MX_TRAVERSE_3_12                                                          \
+                      : (hex) < 0x030d0200 ? MX_TRAVERSE_3_13                                                          \
+                      : (hex) < 0x030e0000 ? MX_TRAVERSE_3_13_LATE                                                     \
+                                           : MX_TRAVERSE_3_14,                                                         \
     .pool_size = (hex) < 0x030a0000 ? 4096 : 16384, .arena_size = (hex) < 0x030a0000 ? 256 * 1024 : 1024 * 1024
 
 struct row {
@@ -100,6 +108,7 @@ void mx_layout_shapes(struct mx_layout *layout)
     layout->int_shape = shapes.int_shape;
     layout->frame_shape = shapes.frame_shape;
     layout->presize_shape = shapes.presize_shape;
+    layout->traverse_shape = shapes.traverse_shape;
     layout->pool_size = shapes.pool_size;
     layout->arena_size = shapes.arena_size;
 }

@@ -76,6 +76,18 @@ enum mx_presize_shape {                      /* what sys.getsizeof adds for a ty
                         MX_PRESIZE_BY_OBJECT /* 3.13+: by the type's flags, nothing for static types */
 };
 
+/* Whose tp_traverse functions: from release to release they visit more of what an object owns. */
+enum mx_traverse_shape {
+    MX_TRAVERSE_3_8, /* instances of classes made in C do not show their type */
+    MX_TRAVERSE_3_9,
+    MX_TRAVERSE_3_10,
+    MX_TRAVERSE_3_11,
+    MX_TRAVERSE_3_12,
+    MX_TRAVERSE_3_13,      /* an instance with values inside shows these and not its dict */
+    MX_TRAVERSE_3_13_LATE, /* 3.13.2+: it shows its dict once it has one */
+    MX_TRAVERSE_3_14
+};
+
 struct mx_layout {
 #define MX_GROUP(group, structs)                                                                                       \
     struct {                                                                                                           \
@@ -101,6 +113,7 @@ struct mx_layout {
     enum mx_int_shape int_shape;
     enum mx_frame_shape frame_shape;
     enum mx_presize_shape presize_shape;
+    enum mx_traverse_shape traverse_shape;
     uint32_t pool_size;  /* pymalloc: 4 KB before 3.10, 16 KB since */
     uint32_t arena_size; /* 256 KB before 3.10, 1 MB since */
     bool nearest;        /* the row is of another build of this minor version: a guess until it is verified */

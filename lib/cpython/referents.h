@@ -51,11 +51,18 @@ typedef bool (*mx_edge_visit)(void *context, const struct mx_edge *edge);
  * scans only) and returns the start of the object or raw block there, 0 when none; `is_raw` tells the two apart. The
  * heap gives it.
  */
+struct mx_plans; /* per type: where its references are; made by mx_referents_open() */
+
 struct mx_referents {
     const struct mx_types *types;
+    struct mx_plans *plans;
     mx_addr (*find_block)(void *context, mx_addr address, uint64_t *size, bool *is_raw);
     void *context;
 };
+
+/* Fills `types` and `plans`; the caller sets `find_block` and `context` (both may be NULL: then nothing is scanned). */
+struct mx_error *mx_referents_open(const struct mx_types *types, struct mx_referents *ret);
+void mx_referents_close(struct mx_referents *referents);
 
 /* The edges of one object, in the order in which the interpreter's own tp_traverse visits where that is known. */
 void mx_referents_each(const struct mx_referents *referents, const struct mx_type *type, mx_addr object,

@@ -308,3 +308,36 @@ const struct mx_type *mx_type_of(const struct mx_types *types, mx_addr object)
     const struct mx_layout *layout = &types->runtime->layout;
     return mx_types_find(types, mx_memory_pointer(types->runtime->memory, object + (mx_addr)layout->object.ob_type));
 }
+
+/* A field of a type, or of the state that the main interpreter keeps for a static builtin one. */
+static mx_addr type_field(const struct mx_types *types, mx_addr type, int32_t own, int32_t in_state)
+{
+    const struct mx_runtime *runtime = types->runtime;
+    const struct mx_layout *layout = &runtime->layout;
+    const int32_t arrays[] = {layout->interpreter.static_types, layout->interpreter.extension_types};
+    mx_addr flags = mx_memory_pointer(runtime->memory, type + (mx_addr)layout->type.tp_flags);
+    if (!(flags & MX_TPFLAGS_STATIC_BUILTIN) || layout->interpreter.static_types == MX_ABSENT)
+        return mx_memory_pointer(runtime->memory, type + (mx_addr)own);
+    uint64_t index = mx_memory_pointer(runtime->memory, type + (mx_addr)layout->type.tp_subclasses) - 1;
+    for (size_t a = 0; a < 2 && index < MOST_STATIC_TYPES && runtime->interpreters.count; a++) {
+        if (arrays[a] == MX_ABSENT)
+            continue;
+        mx_addr entry = runtime->interpreters.items[0].address + (mx_addr)arrays[a] +
+                        index * (uint64_t)layout->static_type_state.size;
+        if (mx_memory_pointer(runtime->memory, entry + (mx_addr)layout->static_type_state.type) == type)
+            return mx_memory_pointer(runtime->memory, entry + (mx_addr)in_state);
+    }
+    return 0;
+}
+
+mx_addr mx_type_dict(const struct mx_types *types, mx_addr type)
+{
+    const struct mx_layout *layout = &types->runtime->layout;
+    return type_field(types, type, layout->type.tp_dict, layout->static_type_state.tp_dict);
+}
+
+mx_addr mx_type_subclasses(const struct mx_types *types, mx_addr type)
+{
+    const struct mx_layout *layout = &types->runtime->layout;
+    return type_field(types, type, layout->type.tp_subclasses, layout->static_type_state.tp_subclasses);
+}

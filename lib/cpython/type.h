@@ -117,4 +117,8 @@ static inline const struct mx_type *mx_types_find(const struct mx_types *types, 
 /* The type of the object at `object`, or NULL when its ob_type is no known type. */
 const struct mx_type *mx_type_of(const struct mx_types *types, mx_addr object);
 
+/* A type object's namespace and its dict of subclasses, wherever the version keeps them; 0 where there is none. */
+mx_addr mx_type_dict(const struct mx_types *types, mx_addr type);
+mx_addr mx_type_subclasses(const struct mx_types *types, mx_addr type);
+
 #endif

@@ -12,7 +12,8 @@ set -eu
 measure=$1 debug_folder=$2
 shift 2
 rows=lib/cpython/rows
-modules='_collections array _io _elementtree _struct _decimal itertools _queue'
+modules='_collections array _io _elementtree _struct _decimal itertools _queue _functools _operator _asyncio _sqlite3 _ssl _json
+_csv _datetime _abc _pickle _ctypes pyexpat _zoneinfo'
 facts='
 import importlib, os, sys, sysconfig
 debug = hasattr(sys, "gettotalrefcount")

@@ -12,6 +12,8 @@ Written to PATH:
   PATH.json     python, pid, gc_counts, types, targets (see below)
   PATH.objects  one record an object of the closure: three 64-bit words
                 address, address of its type, sys.getsizeof()
+  PATH.edges    for each object that gc.get_objects() lists, as 64-bit words: its address, how many objects
+                gc.get_referents() gives for it, and their addresses
   PATH.malloc   what sys._debugmallocstats() printed
 
   gc_counts     {type address: n} over gc.get_objects()
@@ -144,8 +146,23 @@ def describe_targets(targets, skip):
     return out
 
 
+def write_referents(path, objects):
+    """What tp_traverse shows of each object; first of all, for whatever else is asked may change it."""
+    with open(path, "wb") as f:
+        for i in range(0, len(objects), 4096):
+            words = array.array("Q")
+            for o in objects[i:i + 4096]:
+                referents = gc.get_referents(o)
+                words.append(id(o))
+                words.append(len(referents))
+                words.extend(map(id, referents))
+            words.tofile(f)
+
+
 def measure(path, objects, targets, outermost, full):
     """In the child, after the objects were listed: anything goes, the parent never sees it."""
+    if full:
+        write_referents(path + ".edges", objects)
     gc_counts, known = {}, {}
     for o in objects:
         t = type(o)

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Makes the plan of a type: the lines of referents.def for it and its bases,
+ * its slots, its dict, and which part of its instances nothing is known of.
+ */
+#include <string.h>
+
+#include "cpython/dict.h"
+#include "cpython/str.h"
+#include "cpython/walk.h"
+
+enum {
+    MOST_MEMBERS = 4096, /* of one type */
+    MOST_NAME = 512,
+    MOST_HIDDEN = 1024, /* items of a structseq */
+    /* CPython Include/structmember.h: PyMemberDef, and the types of its members that are references */
+    MEMBER_SIZE = 40,
+    MEMBER_NAME = 0,
+    MEMBER_TYPE = 8,
+    MEMBER_OFFSET = 16,
+    MEMBER_OBJECT = 6,
+    MEMBER_OBJECT_EX = 16,
+};
+
+/* One line of referents.def. */
+struct line {
+    const char *names; /* of types; NULL: a reference of the object above */
+    const char *label;
+    mx_decoder decode;
+    size_t position; /* in struct mx_layout: the size of the object's struct, or the reference's offset */
+    uint8_t class;
+    uint8_t since; /* enum mx_traverse_shape */
+};
+
+#define POSITION(group, member) offsetof(struct mx_layout, group.member)
+static const struct line lines[] = {
+#define MX_OBJECT(names, group, decoder) {names, NULL, decoder, POSITION(group, size), MX_NO_EDGE, 0},
+#define MX_REF(class, group, member, label) {NULL, label, NULL, POSITION(group, member), MX_EDGE_##class, 0},
+#define MX_REF_SINCE(shape, group, member, label)                                                                      \
+    {NULL, label, NULL, POSITION(group, member), MX_EDGE_TRAVERSED, MX_TRAVERSE_##shape},
+#include "cpython/referents.def"
+#undef MX_OBJECT
+#undef MX_REF
+#undef MX_REF_SINCE
+};
+
+enum { LINE_COUNT = sizeof(lines) / sizeof(lines[0]) };
+
+struct planner {
+    const struct mx_types *types;
+    const struct mx_layout *layout;
+    const struct mx_memory *memory;
+    const struct mx_type *type;
+    struct mx_plans *plans;
+    struct mx_plan plan;
+    bool no_memory;
+};
+
+static int32_t value_of(const struct mx_layout *layout, const struct line *line)
+{
+    return *(const int32_t *)(const void *)((const char *)layout + line->position);
+}
+
+static bool is_listed(const char *names, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = names; at; at = strchr(at, '|'), at += at != NULL)
+        if (!strncmp(at, name, length) && (at[length] == '|' || !at[length]))
+            return true;
+    return false;
+}
+
+/* The object line of a type made in C; a class statement can use any name, and means nothing by it. */
+static size_t find_object(const struct planner *planner, const struct mx_type *type)
+{
+    for (size_t i = 0; i < LINE_COUNT && !type->is_python_class; i++)
+        if (lines[i].names && value_of(planner->layout, &lines[i]) != MX_ABSENT && is_listed(lines[i].names, type->name))
+            return i;
+    return LINE_COUNT;
+}
+
+static void add_field(struct planner *planner, int64_t offset, uint8_t class, enum mx_edge_naming naming,
+                      const char *text)
+{
+    const struct mx_type *type = planner->type;
+    if (offset < 16 || offset + 8 > type->basicsize)
+        return;
+    for (uint32_t i = 0; i < planner->plan.count; i++)
+        if (planner->plans->fields.items[planner->plan.first + i].offset == offset)
+            return;
+    struct mx_plan_field field = {text, (int32_t)offset, class, (uint8_t)naming};
+    if (!mx_array_push(&planner->plans->fields, field)) {
+        planner->no_memory = true;
+        return;
+    }
+    planner->plan.count++;
+    if (class != MX_NO_EDGE && (uint64_t)offset + 8 > planner->plan.extent)
+        planner->plan.extent = (uint32_t)offset + 8;
+}
+
+static void add_object(struct planner *planner, size_t object)
+{
+    if (!planner->plan.decode)
+        planner->plan.decode = lines[object].decode;
+    for (size_t i = object + 1; i < LINE_COUNT && !lines[i].names; i++) {
+        uint8_t class = lines[i].class;
+        if (class == MX_EDGE_TRAVERSED)
+            class = planner->layout->traverse_shape >= lines[i].since ? planner->plan.traversed : MX_EDGE_OWNED;
+        add_field(planner, value_of(planner->layout, &lines[i]), class, MX_NAME_FIELD, lines[i].label);
+    }
+}
+
+/* Members that are references: the __slots__ of a class, and what a type made in C wants Python to see. */
+static void add_members(struct planner *planner, const struct mx_type *type)
+{
+    mx_addr member = mx_memory_pointer(planner->memory, type->address + (mx_addr)planner->layout->type.tp_members);
+    for (unsigned i = 0; member && i < MOST_MEMBERS; i++, member += MEMBER_SIZE) {
+        const uint8_t *bytes = mx_memory_view(planner->memory, member, MEMBER_SIZE);
+        mx_addr name = bytes ? mx_load_u64(bytes + MEMBER_NAME) : 0;
+        const char *text = name ? mx_memory_text(planner->memory, name, MOST_NAME) : NULL;
+        if (!text)
+            return;
+        uint32_t kind = mx_load_u32(bytes + MEMBER_TYPE);
+        int64_t offset = mx_load_i64(bytes + MEMBER_OFFSET);
+        if (kind == MEMBER_OBJECT || kind == MEMBER_OBJECT_EX)
+            add_field(planner, offset, planner->plan.traversed, MX_NAME_SLOT, text);
+    }
+}
+
+/* The fixed part of a type made in C that no line is about: all that its base does not have. */
+static void add_unknown(struct planner *planner, const struct mx_type *type, const struct mx_type *base)
+{
+    struct mx_plan *plan = &planner->plan;
+    uint32_t start = base && base->basicsize > 16 ? (uint32_t)base->basicsize : 16;
+    uint32_t end = (uint32_t)type->basicsize;
+    add_members(planner, type);
+    if (type->itemsize > 0 && !(base && base->itemsize == type->itemsize))
+        plan->scans_items = true;
+    if (start >= end)
+        return;
+    if (plan->scan_start == plan->scan_end)
+        plan->scan_start = start, plan->scan_end = end;
+    plan->scan_start = start < plan->scan_start ? start : plan->scan_start;
+}
+
+static bool is_object_type(const struct mx_type *type)
+{
+    return !type->base && !strcmp(type->name, "object");
+}
+
+static void add_bases(struct planner *planner)
+{
+    const struct mx_types *types = planner->types;
+    const struct mx_type *type = planner->type;
+    for (unsigned i = 0; type && !is_object_type(type) && i < MX_MOST_BASES; i++) {
+        const struct mx_type *base = type->base_index < types->types.count ? &types->types.items[type->base_index] : NULL;
+        size_t object = find_object(planner, type);
+        if (type->is_python_class)
+            add_members(planner, type);
+        else if (object < LINE_COUNT)
+            add_object(planner, object);
+        else
+            add_unknown(planner, type, base);
+        type = base;
+    }
+}
+
+static void add_dict(struct planner *planner)
+{
+    const struct mx_type *type = planner->type;
+    mx_addr weaklist = type->address + (mx_addr)planner->layout->type.tp_weaklistoffset;
+    add_field(planner, (int64_t)mx_memory_pointer(planner->memory, weaklist), MX_NO_EDGE, MX_NAME_FIELD, NULL);
+    if (type->kind == MX_KIND_TYPE)
+        return;
+    bool managed = planner->layout->preheader_shape != MX_PREHEADER_GC_ONLY && (type->flags & MX_TPFLAGS_MANAGED_DICT);
+    if (managed || type->dictoffset < 0)
+        planner->plan.has_storage = true;
+    else if (type->dictoffset > 0)
+        add_field(planner, type->dictoffset, planner->plan.traversed, MX_NAME_FIELD, "__dict__");
+}
+
+/* A type made at run time is counted by its instances. Types made in C were slow to learn that they should show it. */
+static uint8_t class_of_type(const struct planner *planner)
+{
+    const struct mx_type *type = planner->type;
+    if (!(type->flags & MX_TPFLAGS_HEAPTYPE))
+        return MX_NO_EDGE;
+    bool shown = type->is_python_class || planner->layout->traverse_shape >= MX_TRAVERSE_3_9;
+    return shown ? planner->plan.traversed : MX_EDGE_OWNED;
+}
+
+/* CPython Objects/structseq.c: items that have names only follow those that have places. */
+static uint64_t count_hidden(const struct planner *planner)
+{
+    const struct mx_runtime *runtime = planner->types->runtime;
+    const struct mx_type *type = planner->type;
+    uint64_t counts[2] = {0, 0};
+    static const char *const names[2] = {"n_sequence_fields", "n_fields"};
+    if (type->kind != MX_KIND_TUPLE || type->is_python_class || is_listed("tuple", type->name))
+        return 0;
+    mx_addr dict = mx_type_dict(planner->types, type->address);
+    for (int i = 0; i < 2; i++) {
+        mx_addr number = dict ? mx_dict_get(runtime, dict, names[i]) : 0;
+        uint32_t digit;
+        if (!number || !mx_memory_u32(planner->memory, number + (mx_addr)planner->layout->integer.ob_digit, &digit))
+            return 0;
+        counts[i] = digit;
+    }
+    return counts[1] > counts[0] && counts[1] < MOST_HIDDEN ? counts[1] - counts[0] : 0;
+}
+
+bool mx_plan_make(const struct mx_types *types, const struct mx_type *type, struct mx_plans *plans, struct mx_plan *ret)
+{
+    struct planner planner = {
+        .types = types,
+        .layout = &types->runtime->layout,
+        .memory = types->runtime->memory,
+        .type = type,
+        .plans = plans,
+        .plan = {.first = plans->fields.count},
+    };
+    planner.plan.traversed = type->flags & MX_TPFLAGS_HAVE_GC ? MX_EDGE_TRAVERSED : MX_EDGE_OWNED;
+    planner.plan.type_class = class_of_type(&planner);
+    add_bases(&planner);
+    add_dict(&planner);
+    if (planner.plan.decode == mx_refer_tuple)
+        planner.plan.hidden_items = count_hidden(&planner);
+    if (planner.plan.decode && planner.plan.extent < 64)
+        planner.plan.extent = type->basicsize < 64 ? (uint32_t)type->basicsize : 64;
+    *ret = planner.plan;
+    return !planner.no_memory;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * References of objects whose C struct nobody described: every word of the
+ * body that is an address in a used block may be one, and so may every word of
+ * a raw block that the body refers to that is an object's exact start. Raw
+ * blocks behind raw blocks are not followed: one C library's heap would make
+ * everything refer to everything.
+ */
+#include "cpython/walk.h"
+
+struct found {
+    mx_addr start;
+    uint64_t size;
+    bool is_raw;
+};
+
+static struct found find_block(const struct mx_walk *walk, mx_addr address)
+{
+    struct found found = {0};
+    const struct mx_referents *referents = walk->referents;
+    if (address && referents->find_block)
+        found.start = referents->find_block(referents->context, address, &found.size, &found.is_raw);
+    return found;
+}
+
+static void walk_found(struct mx_walk *walk, mx_addr target, uint8_t class, uint64_t offset)
+{
+    struct mx_edge edge = {target, class, MX_NAME_OFFSET, false, {.index = offset}};
+    mx_walk_edge(walk, &edge);
+}
+
+void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, uint8_t class)
+{
+    struct mx_words words = mx_words_of(walk, start, (size <= MX_MOST_SCANNED ? size : MX_MOST_SCANNED) / 8);
+    mx_addr word;
+    while (mx_words_next(&words, &word)) {
+        struct found found = word & 7 ? (struct found){0} : find_block(walk, word);
+        if (found.start == word && !found.is_raw)
+            walk_found(walk, word, class, 8 * words.index);
+    }
+}
+
+static bool is_known(const struct mx_walk *walk, uint64_t offset)
+{
+    const struct mx_plan_field *field = walk->plans->fields.items + walk->plan->first;
+    for (uint32_t i = 0; i < walk->plan->count; i++)
+        if ((uint64_t)field[i].offset == offset)
+            return true;
+    return false;
+}
+
+static void scan_word(struct mx_walk *walk, mx_addr word, uint64_t offset, uint64_t *budget)
+{
+    struct found found = find_block(walk, word);
+    if (!found.start || found.start == walk->object)
+        return;
+    walk_found(walk, found.start, found.is_raw ? (uint8_t)MX_EDGE_BUFFER : walk->plan->traversed, offset);
+    if (!found.is_raw || found.size > *budget)
+        return;
+    *budget -= found.size;
+    mx_scan_buffer(walk, found.start, found.size, walk->plan->traversed);
+}
+
+void mx_scan_body(struct mx_walk *walk)
+{
+    const struct mx_plan *plan = walk->plan;
+    uint64_t end = plan->scan_end, budget = MX_MOST_SCANNED;
+    uint64_t start = plan->scan_start < end ? plan->scan_start : (uint64_t)walk->type->basicsize;
+    if (plan->scans_items) {
+        uint64_t items = mx_walk_items(walk), size = (uint64_t)walk->type->itemsize;
+        end = (uint64_t)walk->type->basicsize + (items < MX_MOST_SCANNED ? items * size : 0);
+    }
+    if (!walk->referents->find_block || start >= end)
+        return;
+    if (end - start > MX_MOST_SCANNED)
+        end = start + MX_MOST_SCANNED;
+    start = (start + 7) & ~UINT64_C(7);
+    struct mx_words words = mx_words_of(walk, walk->object + start, (end - start) / 8);
+    mx_addr word;
+    while (mx_words_next(&words, &word))
+        if (!is_known(walk, start + 8 * words.index))
+            scan_word(walk, word, start + 8 * words.index, &budget);
+}

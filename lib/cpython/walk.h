@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the decoders of references share: the plan of a type (where its
+ * references are), the walk over one object, and the ways to say an edge.
+ * Only lib/cpython/referents*.c include this.
+ */
+#ifndef MX_CPYTHON_WALK_H
+#define MX_CPYTHON_WALK_H
+
+#include "cpython/referents.h"
+
+enum {
+    MX_NO_EDGE = 0xff,         /* the class of a field that holds no reference, but is known: it is not scanned */
+    MX_MOST_BASES = 64,        /* of one type, that are looked at */
+    MX_MOST_ITEMS_LOG2 = 40,   /* an object that claims more items is torn */
+    MX_MOST_SCANNED = 1 << 20, /* bytes of one object's body, and of one raw block, that are searched */
+};
+
+struct mx_walk;
+typedef void (*mx_decoder)(struct mx_walk *walk);
+
+struct mx_plan_field {
+    const char *text;
+    int32_t offset;
+    uint8_t class;  /* enum mx_edge_class or MX_NO_EDGE */
+    uint8_t naming; /* MX_NAME_FIELD or MX_NAME_SLOT */
+};
+
+/* What every object of a type has in the same places. */
+struct mx_plan {
+    mx_decoder decode;     /* what is no plain field; may be NULL */
+    size_t first;          /* in mx_plans.fields */
+    uint32_t count;        /* of fields */
+    uint32_t extent;       /* bytes of the object that hold its fields */
+    uint32_t scan_start;   /* the part of the object that is not known, to be scanned conservatively */
+    uint32_t scan_end;     /* equal to the start: all is known */
+    uint64_t hidden_items; /* of a structseq, behind the visible ones */
+    uint8_t traversed;     /* class of what tp_traverse shows: OWNED where the type is not the collector's business */
+    uint8_t type_class;    /* of the edge to the type, or MX_NO_EDGE */
+    bool has_storage;      /* attributes are not at a fixed offset: mx_attributes_storage() */
+    bool scans_items;      /* the items behind the fixed part are not known either */
+};
+
+struct mx_plans {
+    MX_ARRAY(struct mx_plan) plans; /* by type index */
+    MX_ARRAY(struct mx_plan_field) fields;
+    mx_addr lookdict; /* dk_lookup of tables with keys of any kind; 0 since 3.11 */
+};
+
+/* The plan of one type, its fields appended to plans->fields; false when there is no memory. */
+bool mx_plan_make(const struct mx_types *types, const struct mx_type *type, struct mx_plans *plans,
+                  struct mx_plan *ret);
+
+/* One object being walked. */
+struct mx_walk {
+    const struct mx_referents *referents;
+    const struct mx_runtime *runtime;
+    const struct mx_layout *layout;
+    const struct mx_memory *memory;
+    const struct mx_type *type;
+    const struct mx_plans *plans;
+    const struct mx_plan *plan;
+    mx_addr object;
+    const uint8_t *bytes; /* the first plan->extent bytes of the object; NULL when not all of them are there */
+    mx_edge_visit visit;
+    void *context;
+    bool stopped; /* the visitor has had enough */
+};
+
+/* A word of the object; 0 for a field that the layout does not have. */
+static inline uint64_t mx_walk_word(const struct mx_walk *walk, int32_t offset)
+{
+    if (offset < 0)
+        return 0;
+    if (walk->bytes && (uint32_t)offset + 8 <= walk->plan->extent)
+        return mx_load_u64(walk->bytes + offset);
+    return mx_memory_pointer(walk->memory, walk->object + (uint64_t)offset);
+}
+
+uint32_t mx_walk_u32(const struct mx_walk *walk, int32_t offset);
+
+/* ob_size, bounded. */
+uint64_t mx_walk_items(const struct mx_walk *walk);
+
+static inline void mx_walk_edge(struct mx_walk *walk, const struct mx_edge *edge)
+{
+    if (edge->target && !walk->stopped && !walk->visit(walk->context, edge))
+        walk->stopped = true;
+}
+
+void mx_walk_field(struct mx_walk *walk, mx_addr target, uint8_t class, const char *text);
+void mx_walk_index(struct mx_walk *walk, mx_addr target, uint64_t index);
+void mx_walk_field_index(struct mx_walk *walk, mx_addr target, uint8_t class, const char *text, uint64_t index);
+void mx_walk_named(struct mx_walk *walk, mx_addr target, uint8_t class, enum mx_edge_naming naming, mx_addr name);
+
+/*
+ * Words of the target one after the other, as far as memory is there. The array's claim of its length costs nothing: a
+ * missing page ends it.
+ */
+struct mx_words {
+    const struct mx_walk *walk;
+    mx_addr at;
+    uint64_t left;  /* words not yet in view */
+    uint64_t index; /* of the word that mx_words_next() gave last */
+    uint64_t next;
+    const uint8_t *bytes;
+    size_t ready;
+};
+
+static inline struct mx_words mx_words_of(const struct mx_walk *walk, mx_addr address, uint64_t count)
+{
+    return (struct mx_words){.walk = walk, .at = address, .left = address ? count : 0};
+}
+
+bool mx_words_refill(struct mx_words *words);
+
+static inline bool mx_words_next(struct mx_words *words, mx_addr *ret)
+{
+    if ((!words->ready && !mx_words_refill(words)) || words->walk->stopped)
+        return false;
+    *ret = mx_load_u64(words->bytes);
+    words->bytes += 8;
+    words->ready--;
+    words->index = words->next++;
+    return true;
+}
+
+/* Finds references in what no decoder knows. */
+void mx_scan_body(struct mx_walk *walk);
+/* The words of a raw block, named by their offsets in it, that are objects' exact starts. */
+void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, uint8_t class);
+
+/* Decoders, named in referents.def. */
+void mx_refer_str(struct mx_walk *walk);
+void mx_refer_list(struct mx_walk *walk);
+void mx_refer_tuple(struct mx_walk *walk);
+void mx_refer_dict(struct mx_walk *walk);
+void mx_refer_ordered_dict(struct mx_walk *walk);
+void mx_refer_set(struct mx_walk *walk);
+void mx_refer_deque(struct mx_walk *walk);
+void mx_refer_type(struct mx_walk *walk);
+void mx_refer_code(struct mx_walk *walk);
+void mx_refer_frame(struct mx_walk *walk);
+void mx_refer_generator(struct mx_walk *walk);
+void mx_refer_module(struct mx_walk *walk);
+void mx_refer_lru_cache(struct mx_walk *walk);
+void mx_refer_hamt_array(struct mx_walk *walk);
+void mx_refer_hamt_bitmap(struct mx_walk *walk);
+void mx_refer_hamt_collision(struct mx_walk *walk);
+void mx_refer_tee_data(struct mx_walk *walk);
+void mx_refer_simple_queue(struct mx_walk *walk);
+void mx_refer_element(struct mx_walk *walk);
+void mx_refer_date_time(struct mx_walk *walk);
+void mx_refer_day_time(struct mx_walk *walk);
+void mx_refer_expat_parser(struct mx_walk *walk);
+
+/* The attributes of an instance whose type keeps them at no fixed offset. */
+void mx_refer_storage(struct mx_walk *walk);
+
+#endif
