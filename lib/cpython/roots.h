@@ -7,30 +7,37 @@
 #define MX_CPYTHON_ROOTS_H
 
 #include "cpython/referents.h"
+#include "memory/thread.h"
 
 enum mx_root_kind {
-    MX_ROOT_MODULE,      /* an entry of sys.modules: `object` is the module, `name` its name */
-    MX_ROOT_INTERPRETER, /* a field of the interpreter's state: "interpreter 0: sys dict" */
-    MX_ROOT_THREAD,      /* a field of a thread's state: "thread 12345: current exception" */
+    MX_ROOT_MODULE,      /* an entry of sys.modules: `object` is the module, `detail` its name, a str */
     MX_ROOT_LOCAL,       /* a local of a running frame: "local x in f (app.py:12), thread 12345" */
+    MX_ROOT_FRAME,       /* what else a running frame holds: its function, its namespace, values on its stack */
+    MX_ROOT_INTERPRETER, /* a field of the interpreter's state: "interpreter 0: sys.modules" */
+    MX_ROOT_THREAD,      /* a field of a thread's state: "thread 12345: exception" */
     MX_ROOT_STATIC_TYPE, /* a static type object */
     MX_ROOT_C_GLOBAL,    /* a word in a module's writable data: "C global in libfoo.so+0x1234" */
+    MX_ROOT_C_STACK,     /* a word on a thread's stack above its stack pointer */
     MX_ROOT_CACHE,       /* type cache, version caches, interned strings: uncounted */
 };
 
 struct mx_root {
     mx_addr object;
     uint8_t kind;    /* enum mx_root_kind */
-    bool counted;    /* the reference is in the object's refcount */
+    bool counted;    /* the reference is in the object's refcount, and no object of the heap accounts for it */
     bool exact;      /* false: a word that looks like a reference (C globals, stack slots) */
-    mx_addr place;   /* address of the word that holds the reference, or of its frame */
-    uint64_t detail; /* for naming: thread, index of a local ... */
+    mx_addr place;   /* address of the word that holds the reference; of the frame for LOCAL and FRAME */
+    uint64_t detail; /* for naming: key, index of thread or interpreter, index of the local */
 };
 
 typedef bool (*mx_root_visit)(void *context, const struct mx_root *root);
 
-/* All roots, modules first, then locals of running frames, then the rest; C globals last. */
-void mx_roots_each(const struct mx_referents *referents, mx_root_visit visit, void *context);
+/*
+ * All roots: modules first, then locals of running frames, then the rest; words on C stacks and C globals last. A word
+ * may come twice, first exact and named, then as a mere word. `threads` may be NULL.
+ */
+void mx_roots_each(const struct mx_referents *referents, const struct mx_threads *threads, mx_root_visit visit,
+                   void *context);
 
 /* "module app", "local x in f (app.py:12), thread 12345", ...; as an expression (sys.modules['app']) where there is
  * one. */

@@ -146,16 +146,24 @@ static uint32_t find_in_span(const struct mx_spans *spans, const struct mx_span 
     return span->first + (uint32_t)((offset * span->reciprocal) >> RECIPROCAL_BITS);
 }
 
-uint32_t mx_spans_find(const struct mx_spans *spans, mx_addr address)
+uint32_t mx_spans_locate(const struct mx_spans *spans, mx_addr address, const struct mx_span **span)
 {
     size_t index = address >> (PAGE_BITS + TABLE_BITS);
     if (!spans->pages || index >= TABLES || !spans->pages->tables[index])
         return MX_NO_BLOCK;
     uint32_t at = spans->pages->tables[index][(address >> PAGE_BITS) & ((1u << TABLE_BITS) - 1)];
-    for (; at < spans->spans.count && spans->spans.items[at].start <= address; at++)
-        if (address < spans->spans.items[at].end)
-            return find_in_span(spans, &spans->spans.items[at], address);
+    for (; at < spans->spans.count && spans->spans.items[at].start <= address; at++) {
+        *span = &spans->spans.items[at];
+        if (address < (*span)->end)
+            return find_in_span(spans, *span, address);
+    }
     return MX_NO_BLOCK;
+}
+
+uint32_t mx_spans_find(const struct mx_spans *spans, mx_addr address)
+{
+    const struct mx_span *span;
+    return mx_spans_locate(spans, address, &span);
 }
 
 const struct mx_span *mx_spans_of(const struct mx_spans *spans, uint32_t block)

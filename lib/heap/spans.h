@@ -45,6 +45,9 @@ uint64_t mx_spans_memory(const struct mx_spans *spans);
 /* The id of the block that holds `address` (anywhere inside), or MX_NO_BLOCK. */
 uint32_t mx_spans_find(const struct mx_spans *spans, mx_addr address);
 
+/* The same, and the span that the block is in: for passes that ask millions of times. */
+uint32_t mx_spans_locate(const struct mx_spans *spans, mx_addr address, const struct mx_span **span);
+
 /* The span of a block id. */
 const struct mx_span *mx_spans_of(const struct mx_spans *spans, uint32_t block);
 

@@ -16,6 +16,7 @@ enum {
     BLOCK = 64 * 1024,
     WINDOW = 4 * 1024 * 1024, /* of a cursor */
     PIECE = 512 * 1024,       /* one read of a cursor: 256 KB to 1 MB measured fastest */
+    AHEAD = 1024 * 1024,      /* one read of a shadow that will be needed whole */
     ROWS = 1024               /* UIO_MAXIOV */
 };
 
@@ -124,6 +125,34 @@ static bool fetch(const struct mx_memory *memory, struct mx_region *region, size
         complete = fetch_block_of(memory, region, first);
     pthread_mutex_unlock(&memory->source->lock);
     return complete;
+}
+
+/* Goes on behind pages that cannot be read: what is missing is found out when it is looked at. */
+static void fetch_ahead(const struct mx_memory *memory, struct mx_region *region, size_t page, size_t end)
+{
+    pthread_mutex_lock(&memory->source->lock);
+    bool ready = !atomic_load(&memory->source->gone) && reserve_shadow(region);
+    for (; ready && page < end; page += AHEAD / MX_PAGE) {
+        size_t until = end - page < AHEAD / MX_PAGE ? end : page + AHEAD / MX_PAGE;
+        for (size_t from = page; from < until; from++) {
+            from = first_absent(region->fetched, from, until - 1);
+            if (from < until)
+                fetch_pages(memory, region, from, until);
+        }
+    }
+    pthread_mutex_unlock(&memory->source->lock);
+}
+
+void mx_memory_fetch(const struct mx_memory *memory, mx_addr address, uint64_t length)
+{
+    for (size_t i = 0; i < memory->regions.count; i++) {
+        struct mx_region *region = &memory->regions.items[i];
+        if (!(region->flags & MX_REGION_LIVE) || region->end <= address || region->start >= address + length)
+            continue;
+        mx_addr from = address > region->start ? address : region->start;
+        mx_addr until = address + length < region->end ? address + length : region->end;
+        fetch_ahead(memory, region, (from - region->start) / MX_PAGE, (until - region->start + MX_PAGE - 1) / MX_PAGE);
+    }
 }
 
 const uint8_t *mx_live_view(const struct mx_memory *memory, struct mx_region *region, mx_addr address, size_t length)

@@ -88,6 +88,12 @@ const uint8_t *mx_memory_view(const struct mx_memory *memory, mx_addr address, s
 /* As mx_memory_view(), but the bytes must be state: file contents standing in for writable data do not count. */
 const uint8_t *mx_memory_state(const struct mx_memory *memory, mx_addr address, size_t length);
 
+/*
+ * Copies what can be read of address..address + length from a live target now, in reads of 1 MB, for passes that will
+ * look at all of it in no order. On other targets it does nothing.
+ */
+void mx_memory_fetch(const struct mx_memory *memory, mx_addr address, uint64_t length);
+
 /* The NUL-terminated text at `address`; NULL when it is not there or longer than `most` bytes. */
 const char *mx_memory_text(const struct mx_memory *memory, mx_addr address, size_t most);
 

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The graph's handle: from objects' edges to rows over block ids, and the roots
+ * by block.
+ */
+#include "heap/graph.h"
+
+#include "cpython/size.h"
+#include "heap/reach.h"
+#include "heap/rows.h"
+
+enum {
+    MOST_RAW_OFFSET = 48,   /* an object of a type that is not known may stand behind a preheader in a raw block */
+    FETCH_GAP = 64 * 1024,  /* stretches of blocks that are nearer are read as one */
+    FETCH_PIECE = 32 << 20, /* between looks at the progress */
+};
+
+static mx_addr object_in(const struct mx_graph *graph, const struct mx_span *span, uint32_t block,
+                         const struct mx_type **type)
+{
+    uint32_t index = mx_heap_type_of(graph->heap, block);
+    if (index >= graph->target->types.types.count)
+        return 0;
+    *type = &graph->target->types.types.items[index];
+    return mx_heap_object(graph->heap, span, block, index);
+}
+
+mx_addr mx_graph_object(const struct mx_graph *graph, uint32_t block, const struct mx_type **type)
+{
+    *type = NULL;
+    return object_in(graph, mx_spans_of(&graph->heap->spans, block), block, type);
+}
+
+/* Buffers may be pointed at anywhere (a values array behind its prefix); one inside an object is no block of its own.
+ */
+static bool leads_to_raw(const struct mx_edge *edge, uint64_t offset)
+{
+    return edge->class == MX_EDGE_BUFFER || !edge->exact || offset <= MOST_RAW_OFFSET;
+}
+
+uint32_t mx_graph_target(const struct mx_graph *graph, const struct mx_edge *edge)
+{
+    const struct mx_heap *heap = graph->heap;
+    const struct mx_span *span;
+    const struct mx_type *type;
+    uint32_t block = mx_spans_locate(&heap->spans, edge->target, &span);
+    if (block == MX_NO_BLOCK || heap->kinds[block] == MX_BLOCK_FREE)
+        return MX_NO_BLOCK;
+    if (heap->kinds[block] != MX_BLOCK_RAW)
+        return edge->class != MX_EDGE_BUFFER && object_in(graph, span, block, &type) == edge->target ? block
+                                                                                                     : MX_NO_BLOCK;
+    mx_addr start = mx_block_address(&heap->spans, span, block);
+    return edge->target >= start && leads_to_raw(edge, edge->target - start) ? block : MX_NO_BLOCK;
+}
+
+/* Static objects stand between other data: the next one's start does not tell where they end. */
+static uint64_t static_size(const struct mx_graph *graph, const struct mx_type *type, mx_addr object)
+{
+    enum { ENOUGH = 64 };
+    const uint8_t *bytes = mx_memory_view(graph->target->memory, object, ENOUGH);
+    uint64_t size = bytes ? mx_object_size(&graph->target->types, type, object, bytes, ENOUGH, NULL) : 0;
+    return size < 16 ? 16 : size;
+}
+
+static mx_addr find_block(void *context, mx_addr address, uint64_t *size, bool *is_raw)
+{
+    const struct mx_graph *graph = context;
+    const struct mx_heap *heap = graph->heap;
+    const struct mx_span *span;
+    const struct mx_type *type;
+    uint32_t block = mx_spans_locate(&heap->spans, address, &span);
+    if (block == MX_NO_BLOCK || heap->kinds[block] == MX_BLOCK_FREE)
+        return 0;
+    mx_addr block_start = mx_block_address(&heap->spans, span, block), start = block_start;
+    *is_raw = heap->kinds[block] == MX_BLOCK_RAW;
+    if (!*is_raw)
+        start = object_in(graph, span, block, &type);
+    else if (span->kind == MX_SPAN_POOL)
+        start += heap->padding;
+    if (!start || address < start)
+        return 0;
+    *size = block_start + mx_block_size(&heap->spans, span, block) - start;
+    if (span->kind == MX_SPAN_STATIC) {
+        uint64_t own = static_size(graph, type, start);
+        *size = own < *size ? own : *size;
+    }
+    return address - start < *size ? start : 0;
+}
+
+struct emission {
+    const struct mx_graph *graph;
+    struct mx_edge_buffer *buffer;
+};
+
+static bool emit(void *context, const struct mx_edge *edge)
+{
+    struct emission *emission = context;
+    struct mx_edge_buffer *buffer = emission->buffer;
+    uint32_t target = mx_graph_target(emission->graph, edge);
+    if (target == MX_NO_BLOCK) {
+        buffer->dangling += edge->exact && edge->class != MX_EDGE_BUFFER;
+        return true;
+    }
+    buffer->inexact += !edge->exact;
+    uint8_t class = edge->exact ? edge->class : edge->class | MX_EDGE_INEXACT;
+    if (!mx_array_push(&buffer->targets, target) || !mx_array_push(&buffer->classes, class))
+        buffer->no_memory = true;
+    return !buffer->no_memory;
+}
+
+static void find_edges(void *context, uint32_t from, uint32_t until, struct mx_edge_buffer *buffer, uint32_t *ends)
+{
+    const struct mx_graph *graph = context;
+    struct emission emission = {graph, buffer};
+    const struct mx_span *span = mx_spans_of(&graph->heap->spans, from);
+    for (uint32_t block = from; block < until; block++) {
+        while (block - span->first >= span->count)
+            span++;
+        const struct mx_type *type;
+        mx_addr object = object_in(graph, span, block, &type);
+        if (object)
+            mx_referents_each(&graph->referents, type, object, emit, &emission);
+        ends[block - from] = (uint32_t)buffer->targets.count;
+    }
+}
+
+static bool fetch_stretch(const struct mx_graph *graph, struct mx_work *work, mx_addr start, mx_addr end)
+{
+    for (mx_addr at = start; at < end; at += FETCH_PIECE) {
+        uint64_t length = end - at < FETCH_PIECE ? end - at : FETCH_PIECE;
+        mx_memory_fetch(graph->target->memory, at, length);
+        if (!mx_work_step(work, length))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * Following references reads the heap of a live process all over, and later questions read it again for the names of
+ * what they show. Copying it at once is several times faster than page by page, and keeps the graph and the bytes that
+ * it was made from of one moment.
+ */
+static struct mx_error *fetch_heap(const struct mx_graph *graph, struct mx_work *work)
+{
+    const struct mx_spans *spans = &graph->heap->spans;
+    for (size_t i = 0; i < spans->spans.count;) {
+        mx_addr start = spans->spans.items[i].start, end = spans->spans.items[i].end;
+        for (i++; i < spans->spans.count && spans->spans.items[i].start - end < FETCH_GAP; i++)
+            end = spans->spans.items[i].end;
+        if (!fetch_stretch(graph, work, start, end))
+            return mx_error_cancelled();
+    }
+    return NULL;
+}
+
+/* Nearly every reference is a word of the heap; a few are made of one word (an offset, a shared table's key). */
+static size_t most_edges(const struct mx_spans *spans)
+{
+    uint64_t words = 1 << 20;
+    for (size_t i = 0; i < spans->spans.count; i++)
+        words += (spans->spans.items[i].end - spans->spans.items[i].start) / 4;
+    return words < UINT32_MAX ? words : UINT32_MAX;
+}
+
+static struct mx_error *build_rows(struct mx_graph *graph, const struct mx_progress *progress)
+{
+    struct mx_work work;
+    struct mx_rows_plan plan = {
+        .blocks = graph->heap->spans.blocks,
+        .most_edges = most_edges(&graph->heap->spans),
+        .threads = mx_work_threads(),
+        .work = &work,
+        .edges = find_edges,
+        .context = graph,
+    };
+    if (!graph->target->path) {
+        mx_work_begin(&work, progress, "reading the process", 0);
+        MX_TRY(fetch_heap(graph, &work));
+    }
+    mx_work_begin(&work, progress, "following references", plan.blocks);
+    MX_TRY(mx_rows_build(&plan, &graph->forward, &graph->dangling, &graph->inexact));
+    mx_work_begin(&work, progress, "turning references round", 0);
+    return mx_rows_reverse(&graph->forward, plan.threads, &work, &graph->reverse);
+}
+
+struct gathering {
+    struct mx_graph *graph;
+    struct mx_map places; /* of words that were given as roots, so that a scan does not give them again */
+    bool no_memory;
+};
+
+static bool add_root(void *context, const struct mx_root *root)
+{
+    struct gathering *gathering = context;
+    struct mx_edge edge = {.target = root->object, .class = MX_EDGE_TRAVERSED, .exact = true};
+    bool is_known = root->place && mx_map_get(&gathering->places, root->place) != MX_MAP_NONE;
+    uint32_t block = !root->exact && is_known ? MX_NO_BLOCK : mx_graph_target(gathering->graph, &edge);
+    if (block == MX_NO_BLOCK || gathering->graph->heap->kinds[block] == MX_BLOCK_RAW)
+        return true;
+    if (!mx_array_push(&gathering->graph->roots, (struct mx_graph_root){block, *root}) ||
+        (root->place && !mx_map_set(&gathering->places, root->place, 1)))
+        gathering->no_memory = true;
+    return !gathering->no_memory;
+}
+
+static int compare_roots(const void *a, const void *b, void *context)
+{
+    const struct mx_graph *graph = context;
+    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    uint32_t first = graph->roots.items[left].block, second = graph->roots.items[right].block;
+    if (first != second)
+        return first < second ? -1 : 1;
+    return left < right ? -1 : left > right;
+}
+
+static struct mx_error *gather_roots(struct mx_graph *graph)
+{
+    struct gathering gathering = {.graph = graph};
+    mx_roots_each(&graph->referents, &graph->target->threads, add_root, &gathering);
+    mx_map_deinit(&gathering.places);
+    graph->roots_by_block = mx_calloc(graph->roots.count + 1, sizeof(uint32_t));
+    if (gathering.no_memory || !graph->roots_by_block)
+        return mx_error_no_memory();
+    for (size_t i = 0; i < graph->roots.count; i++)
+        graph->roots_by_block[i] = (uint32_t)i;
+    qsort_r(graph->roots_by_block, graph->roots.count, sizeof(uint32_t), compare_roots, graph);
+    return NULL;
+}
+
+size_t mx_graph_roots_of(const struct mx_graph *graph, uint32_t block, size_t *first)
+{
+    size_t low = 0, high = graph->roots.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (graph->roots.items[graph->roots_by_block[middle]].block < block)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *first = low;
+    while (high < graph->roots.count && graph->roots.items[graph->roots_by_block[high]].block == block)
+        high++;
+    return high - low;
+}
+
+static struct mx_error *open_graph(struct mx_graph *graph, const struct mx_progress *progress)
+{
+    MX_TRY(mx_referents_open(&graph->target->types, &graph->referents));
+    graph->referents.find_block = find_block;
+    graph->referents.context = graph;
+    MX_TRY(build_rows(graph, progress));
+    return gather_roots(graph);
+}
+
+struct mx_error *mx_graph_open(struct mx_target *target, const struct mx_heap *heap, const struct mx_progress *progress,
+                               struct mx_graph **ret)
+{
+    struct mx_graph *graph = mx_calloc(1, sizeof(*graph));
+    if (!graph)
+        return mx_error_no_memory();
+    graph->target = target;
+    graph->heap = heap;
+    struct mx_error *error = open_graph(graph, progress);
+    if (error) {
+        mx_graph_close(graph);
+        return error;
+    }
+    *ret = graph;
+    return NULL;
+}
+
+void mx_graph_close(struct mx_graph *graph)
+{
+    if (!graph)
+        return;
+    mx_rows_deinit(&graph->forward);
+    mx_rows_deinit(&graph->reverse);
+    mx_referents_close(&graph->referents);
+    mx_array_free(&graph->roots);
+    free(graph->roots_by_block);
+    free(graph->parents);
+    free(graph);
+}
+
+static uint64_t rows_memory(const struct mx_rows *rows)
+{
+    return (rows->blocks + 1) * sizeof(uint32_t) + rows->edges * (sizeof(uint32_t) + sizeof(uint8_t));
+}
+
+void mx_graph_info(const struct mx_graph *graph, struct mx_graph_info *ret)
+{
+    uint64_t blocks = graph->heap->info.objects + graph->heap->info.raw_blocks;
+    *ret = (struct mx_graph_info){
+        .nodes = blocks,
+        .edges = graph->forward.edges,
+        .roots = graph->roots.count,
+        .inexact = graph->inexact,
+        .dangling = graph->dangling,
+        .memory = rows_memory(&graph->forward) + rows_memory(&graph->reverse) +
+                  graph->roots.capacity * sizeof(struct mx_graph_root) + graph->roots.count * sizeof(uint32_t) +
+                  (graph->parents ? graph->forward.blocks * sizeof(uint32_t) : 0),
+    };
+}
