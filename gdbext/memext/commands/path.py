@@ -53,13 +53,13 @@ def find_paths(graph, addr, count, root):
 
 def full_root(graph, addr, root):
     """`app` stands for `module app` where no root is called so."""
-    if root:
+    for name in (root, "module %s" % root) if root else ():
         try:
-            graph.path(addr, from_=root)
+            graph.path(addr, from_=name)
+            return name
         except _memext.Error as error:
             if error.code != "not-found":
                 raise
-            return "module " + root
     return root
 
 
