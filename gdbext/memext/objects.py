@@ -21,14 +21,23 @@ def gdb_address(text):
 
 
 def evaluate(text):
-    """The address of what GDB or Python knows under this expression; GDB is asked first."""
+    """The address of what GDB or Python knows under this expression; GDB is asked first.
+
+    A name may stand for something else in C: `time` is a module and a function.
+    """
     try:
         addr = gdb_address(text)
     except (gdb.error, TypeError, ValueError, OverflowError) as error:
         if objref.is_name_path(text):
-            return SESSION.target().resolve(text)
+            return resolve(text)
         raise UsageError("`%s' is no object: %s" % (text, error))
-    return addr if is_object(addr) or not objref.is_name_path(text) else resolve(text, addr)
+    if is_object(addr) or not objref.is_name_path(text):
+        return addr
+    try:
+        return SESSION.target().resolve(text)
+    except _memext.Error:
+        # What the address is, the command will say.
+        return addr
 
 
 def is_object(addr):
@@ -38,12 +47,14 @@ def is_object(addr):
         return False
 
 
-def resolve(text, addr):
-    """What Python has under a name that stands for something else in C (`time` is a module and a function)."""
+def resolve(text):
+    """The address of what Python has under a path of names that GDB does not know."""
     try:
         return SESSION.target().resolve(text)
-    except _memext.Error:
-        return addr
+    except _memext.Error as error:
+        if not text.isidentifier():
+            raise
+        raise UsageError("%s, and GDB knows no symbol of that name" % error)
 
 
 def candidates():
