@@ -287,6 +287,12 @@ static unsigned newest_minor(void)
     return newest & 0xff;
 }
 
+struct mx_error *mx_layout_unsupported(const char *path)
+{
+    return mx_error_new(MX_ERROR_UNSUPPORTED, "memext knows CPython 3.%u to 3.%u; %s is of an older one",
+                        MINOR(OLDEST) & 0xff, newest_minor(), path);
+}
+
 static struct mx_error *refuse(const struct mx_layout_key *key, const char *reason)
 {
     unsigned major = key->version_hex >> 24, minor = key->version_hex >> 16 & 0xff,

@@ -135,6 +135,9 @@ struct mx_layout_key {
 struct mx_error *mx_layout_choose(const struct mx_layout_key *key, const char *elf_path, const char *debug_folder,
                                   struct mx_layout *ret);
 
+/* The error for an interpreter without _PyRuntime, which is older than 3.7, in the file at `path`. */
+struct mx_error *mx_layout_unsupported(const char *path);
+
 /* Measures a whole layout from the DWARF of an interpreter (and of extension modules beside it: `more`, may be NULL).
  */
 struct mx_error *mx_layout_measure(const char *elf_path, const char *debug_folder, const char *const *more,

@@ -203,6 +203,9 @@ static struct mx_error *not_found(const struct mx_memory *memory, const struct m
     if (!modules->modules.count && memory->missing_bytes)
         return mx_error_new(MX_ERROR_NOT_FOUND, "the core is cut before its list of mapped files, so that it is not "
                                                 "known where Python is in it: write the core again, whole");
+    struct mx_symbol old;
+    if (mx_modules_symbol(modules, "PyType_Type", 0, &old))
+        return mx_layout_unsupported(old.module->path);
     return mx_error_new(MX_ERROR_NOT_FOUND, "no Python in this process");
 }
 

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * lib/cpython/classify and header: what is taken for an object, and what only looks
+ * like one. Every rule here once was a false or a missing object in a real heap.
+ */
+#include <CUnit/CUnit.h>
+
+#include "cpython/classify.h"
+#include "cpython/header.h"
+#include "fake.h"
+
+struct block {
+    mx_addr address;
+    uint32_t size;
+};
+
+/* The block of an object: with its preheader, rounded up as an allocator does. */
+static struct block block_of(struct fake *fake, mx_addr object, uint32_t size)
+{
+    const struct mx_type *type = mx_type_of(&fake->types, object);
+    return (struct block){object - type->preheader, (size + type->preheader + 15) & ~15u};
+}
+
+static bool classify(struct fake *fake, struct block block, uint32_t padding, struct mx_found_object *found)
+{
+    struct mx_classifier classifier = {0};
+    CU_ASSERT_PTR_NULL_FATAL(mx_classifier_open(&fake->types, &classifier));
+    size_t available = block.size < 512 ? block.size : 512;
+    bool is_object =
+        mx_classify_block(&classifier, fake_at(fake, block.address), block.size, available, padding, found);
+    mx_classifier_close(&classifier);
+    return is_object;
+}
+
+static bool is_object(struct fake *fake, struct block block)
+{
+    struct mx_found_object found;
+    return classify(fake, block, 0, &found);
+}
+
+static void put_refcount(struct fake *fake, mx_addr object, uint64_t word)
+{
+    fake_put(fake, object, fake->runtime.layout.object.ob_refcnt, word);
+}
+
+static void test_objects_are_found_behind_their_preheaders(void)
+{
+    static const char *const names[] = {"x"};
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        mx_addr value = fake_int(&fake, 7), class = fake_class(&fake, "app.Order", names, 1);
+        mx_addr objects[] = {value, fake_str(&fake, "text"), fake_list(&fake, &value, 1), fake_tuple(&fake, &value, 1),
+                             fake_instance(&fake, class, &value, 1)};
+        for (size_t i = 0; i < sizeof(objects) / sizeof(*objects); i++) {
+            struct mx_found_object found;
+            struct block block = block_of(&fake, objects[i], 56);
+            CU_ASSERT_TRUE_FATAL(classify(&fake, block, 0, &found));
+            CU_ASSERT_EQUAL(block.address + found.offset, objects[i]);
+            CU_ASSERT_PTR_EQUAL(&fake.types.types.items[found.type], mx_type_of(&fake.types, objects[i]));
+        }
+    }
+}
+
+static void test_smallest_objects_are_found(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        mx_addr type = fake_type(&fake, &(struct fake_type){.name = "object", .basicsize = 16, .kind = MX_KIND_OTHER});
+        mx_addr object = fake_object(&fake, type, 16);
+        CU_ASSERT_TRUE(is_object(&fake, (struct block){object, 16}));
+    }
+}
+
+static void test_dead_objects_are_none(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        mx_addr text = fake_str(&fake, "dead");
+        struct block block = block_of(&fake, text, 56);
+        CU_ASSERT_TRUE(is_object(&fake, block));
+        put_refcount(&fake, text, 0);
+        CU_ASSERT_FALSE(is_object(&fake, block));
+        /* a free list of 3.14 links its members through the reference count; elsewhere that is an item array */
+        put_refcount(&fake, text, block.address + 64);
+        CU_ASSERT_FALSE(is_object(&fake, block));
+    }
+}
+
+static void test_what_does_not_fit_is_none(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        mx_addr items[4] = {fake.none, fake.none, fake.none, fake.none};
+        mx_addr tuple = fake_tuple(&fake, items, 4);
+        uint32_t size = (uint32_t)fake.runtime.layout.tuple.ob_item + 32;
+        CU_ASSERT_TRUE(is_object(&fake, block_of(&fake, tuple, size)));
+        CU_ASSERT_FALSE(is_object(&fake, block_of(&fake, tuple, size - 24)));
+        fake_put(&fake, tuple, fake.runtime.layout.var_object.ob_size, UINT64_MAX / 2);
+        CU_ASSERT_FALSE(is_object(&fake, block_of(&fake, tuple, size)));
+    }
+}
+
+/* A buffer in the block of a dead object may leave the type standing, but not links that could be real. */
+static void test_text_before_a_stale_type_is_no_gc_head(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        mx_addr list = fake_list(&fake, &fake.none, 1);
+        struct block block = block_of(&fake, list, 48);
+        CU_ASSERT_TRUE(is_object(&fake, block));
+        fake_put_bytes(&fake, list - 16, "Classes having..", 16);
+        put_refcount(&fake, list, 0x2e73746e);
+        CU_ASSERT_FALSE(is_object(&fake, block));
+        fake_put(&fake, list, -16, 0);
+        fake_put(&fake, list, -8, 0x55d2fdd12700);
+        CU_ASSERT_FALSE(is_object(&fake, block));
+    }
+}
+
+static void test_tracked_objects_have_links(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct mx_found_object found;
+        struct mx_header header;
+        mx_addr list = fake_list(&fake, &fake.none, 1);
+        fake_put(&fake, list, -16, 0);
+        fake_put(&fake, list, -8, 0);
+        CU_ASSERT_TRUE(classify(&fake, block_of(&fake, list, 48), 0, &found));
+        CU_ASSERT_FALSE(found.tracked);
+        CU_ASSERT_TRUE(mx_header_read(&fake.types, mx_type_of(&fake.types, list), list, &header));
+        CU_ASSERT_FALSE(header.tracked);
+        fake_put(&fake, list, -16, FAKE_BASE + 0x100);
+        fake_put(&fake, list, -8, FAKE_BASE + 0x200);
+        CU_ASSERT_TRUE(classify(&fake, block_of(&fake, list, 48), 0, &found));
+        CU_ASSERT_TRUE(found.tracked);
+        CU_ASSERT_TRUE(mx_header_read(&fake.types, mx_type_of(&fake.types, list), list, &header));
+        CU_ASSERT_TRUE(header.tracked);
+        CU_ASSERT_EQUAL(header.refcount, 1);
+    }
+}
+
+static void test_debug_hooks_are_stepped_over(void)
+{
+    static const uint8_t hook[16] = {0, 0, 0, 0, 0, 0, 0, 40, 'o', 0xfd, 0xfd, 0xfd, 0xfd, 0xfd, 0xfd, 0xfd};
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        mx_addr outer = fake_alloc(&fake, 32);
+        struct mx_found_object found;
+        struct block block = block_of(&fake, fake_float(&fake, 1.5), 48);
+        fake_put_bytes(&fake, outer, hook, 16);
+        fake_put_bytes(&fake, outer + 16, hook, 16);
+        CU_ASSERT_EQUAL(mx_hook_padding(fake_at(&fake, outer), 512), 32);
+        CU_ASSERT_EQUAL(mx_hook_padding(fake_at(&fake, outer + 16), 512), 16);
+        CU_ASSERT_EQUAL(mx_hook_padding(fake_at(&fake, block.address), 48), 0);
+        CU_ASSERT_EQUAL(mx_hook_padding(fake_at(&fake, outer), 8), 0);
+        block.size += 16;
+        CU_ASSERT_TRUE(classify(&fake, (struct block){block.address - 16, block.size}, 16, &found));
+        CU_ASSERT_EQUAL(found.offset, 16);
+    }
+}
+
+static void test_static_objects_need_no_head(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct mx_classifier classifier = {0};
+        struct mx_found_object found;
+        mx_addr list = fake_list(&fake, &fake.none, 1);
+        fake_put_bytes(&fake, list - 16, "Classes having..", 16);
+        CU_ASSERT_PTR_NULL_FATAL(mx_classifier_open(&fake.types, &classifier));
+        CU_ASSERT_TRUE(mx_classify_static(&classifier, fake_at(&fake, list), 512, &found));
+        CU_ASSERT_EQUAL(found.offset, 0);
+        CU_ASSERT_FALSE(mx_classify_static(&classifier, fake_at(&fake, list + 8), 512, &found));
+        mx_classifier_close(&classifier);
+    }
+}
+
+static void test_refcounts_by_shape(void)
+{
+    struct mx_layout layout = {.header_shape = MX_HEADER_REFCOUNT};
+    bool immortal;
+    CU_ASSERT_EQUAL(mx_refcount(&layout, 3, &immortal), 3);
+    CU_ASSERT_FALSE(immortal);
+    mx_refcount(&layout, 999999992, &immortal);
+    CU_ASSERT_TRUE(immortal);
+    layout.header_shape = MX_HEADER_IMMORTAL_LOW;
+    mx_refcount(&layout, 0xffffffff, &immortal);
+    CU_ASSERT_TRUE(immortal);
+    CU_ASSERT_EQUAL(mx_refcount(&layout, 5, &immortal), 5);
+    CU_ASSERT_FALSE(immortal);
+    layout.header_shape = MX_HEADER_SPLIT_WORD;
+    CU_ASSERT_EQUAL(mx_refcount(&layout, 0x00007f12c0000000, &immortal), 0); /* a link of a free list */
+    CU_ASSERT_EQUAL(mx_refcount(&layout, 0x0005000000000002, &immortal), 2); /* flags are no count */
+    CU_ASSERT_FALSE(immortal);
+    mx_refcount(&layout, 0x00050000c0000000, &immortal);
+    CU_ASSERT_TRUE(immortal);
+}
+
+void suite_classify(CU_pSuite suite);
+void suite_classify(CU_pSuite suite)
+{
+    CU_ADD_TEST(suite, test_objects_are_found_behind_their_preheaders);
+    CU_ADD_TEST(suite, test_smallest_objects_are_found);
+    CU_ADD_TEST(suite, test_dead_objects_are_none);
+    CU_ADD_TEST(suite, test_what_does_not_fit_is_none);
+    CU_ADD_TEST(suite, test_text_before_a_stale_type_is_no_gc_head);
+    CU_ADD_TEST(suite, test_tracked_objects_have_links);
+    CU_ADD_TEST(suite, test_debug_hooks_are_stepped_over);
+    CU_ADD_TEST(suite, test_static_objects_need_no_head);
+    CU_ADD_TEST(suite, test_refcounts_by_shape);
+}
