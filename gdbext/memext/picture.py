@@ -86,7 +86,7 @@ def edges_of(tree, node, number):
             yield arrow(tree, "n%x" % node.addr, "n%x" % far, edge_attributes(tree, edges))
             continue
         name = "root%d_%d" % (number, index)
-        yield "  %s [label=%s, %s];\n" % (name, quoted([table.shorten(edges[0].name, 60)]), ROOT)
+        yield "  %s [label=%s, %s];\n" % (name, quoted([table.shorten(reftree.label(edges), 60)]), ROOT)
         yield arrow(tree, "n%x" % node.addr, name, "")
     if node.hidden:
         name = "more%d" % number

@@ -224,8 +224,11 @@ def steps_from(tree, addr, level):
 
 
 def label(edges):
-    """The name of parallel edges: `[0], [1], [2], … (1,000 in all)`."""
+    """The name of parallel edges: `[0], [1], [2], … (1,000 in all)`, or `thread 7: its C stack (2 times)`."""
     names = [edge.name for edge in edges]
+    unique = list(dict.fromkeys(names))
+    if len(unique) == 1 and len(names) > 1:
+        return "%s (%s times)" % (names[0], format(len(names), ",d"))
     if len(names) <= NAMES_SHOWN:
         return ", ".join(names)
     return "%s, … (%s in all)" % (", ".join(names[:NAMES_SHOWN]), format(len(names), ",d"))

@@ -109,6 +109,10 @@ class Text(unittest.TestCase):
         self.assertEqual(text(objects, 2, width=0)[1:],
                          ["└─ [0], [1], [2], … (1,000 in all) of list v1  refcount 1  0x1"])
 
+    def test_parallel_references_of_one_name_are_counted(self):
+        objects = {0: ("", [(1, "stack"), (1, "stack")]), 1: ("str", [])}
+        self.assertEqual(text(objects, 1)[1:], ["└─ stack (2 times)"])
+
     def test_weak_and_uncertain_references(self):
         objects = {1: ("weakref.ReferenceType", [(3, "wr_object")]), 2: ("lib.Opaque", [(3, "+0x18?")]),
                    3: ("app.Order", [])}
