@@ -12,6 +12,7 @@ from . import reftree, table
 INDENTED_AT_MOST = 40
 # Columns of a value: a tree is read for its shape.
 VALUE_WIDTH = 60
+VALUE_LEAST = 8
 INEXACT = "?: found by a conservative scan of a C type's memory; it may be no reference at all"
 
 
@@ -21,10 +22,10 @@ def refcount_text(row):
     return "  refcount %d" % row["refcount"]
 
 
-def node_text(node, again=False):
+def node_text(node, again=False, value_width=VALUE_WIDTH):
     """Type, value, refcount and address; of what is shown elsewhere, just enough to know it again."""
     row = node.row
-    value = table.clip(node.text, VALUE_WIDTH // 2 if again else VALUE_WIDTH)
+    value = table.clip(node.text, min(value_width, VALUE_WIDTH // 2 if again else VALUE_WIDTH))
     head = " ".join(part for part in (row["type"] or "?", value) if part)
     return "%s%s  %s" % (head, "" if again else refcount_text(row), row["addr"])
 
@@ -32,7 +33,16 @@ def node_text(node, again=False):
 STATES = {"": "", "above": "  (see above)", "below": "  (see below)", "cycle": "  (cycle)"}
 
 
-def step_text(tree, step):
+def fit(make, node, width):
+    """The line that `make` gives of a width for values; `node`'s value yields first, for a line's end tells more."""
+    text = make(VALUE_WIDTH)
+    excess = len(text) - width if width else 0
+    if excess > 0 and node:
+        text = make(max(VALUE_LEAST, min(len(node.text), VALUE_WIDTH) - excess))
+    return table.clip(text, width)
+
+
+def step_text(tree, step, value_width):
     if step.more:
         return "… %s more (-width 0 shows all)" % table.number(step.more)
     name, folded = reftree.label(step.edges), reftree.count(step.edges)
@@ -41,7 +51,7 @@ def step_text(tree, step):
         return times + name
     marks = reftree.marks(tree, step.edges)
     joint = " of " if tree.referrers else " = "
-    text = "%s%s%s%s" % (times, name, joint if name else "", node_text(step.node, step.state != ""))
+    text = "%s%s%s%s" % (times, name, joint if name else "", node_text(step.node, step.state != "", value_width))
     if folded > 1:
         text += "  (the first of them)"
     return text + ("  (%s)" % ", ".join(marks) if marks else "") + STATES[step.state]
@@ -56,11 +66,13 @@ def indentation(parents, last):
 
 def lines(tree, width=0):
     """The whole tree; `width` columns at most, 0 for as long as they are."""
-    yield table.clip(node_text(tree.nodes[tree.start]), width)
+    start = tree.nodes[tree.start]
+    yield fit(lambda value_width: node_text(start, False, value_width), start, width)
     lasts = []
     for step in reftree.walk(tree):
         del lasts[step.level - 1:]
-        yield table.clip(indentation(lasts, step.last) + step_text(tree, step), width)
+        head = indentation(lasts, step.last)
+        yield fit(lambda value_width: head + step_text(tree, step, value_width), step.node, width)
         lasts.append(step.last)
 
 

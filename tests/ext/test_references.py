@@ -144,6 +144,16 @@ class Text(unittest.TestCase):
         tree = load(CACHE, 4)
         self.assertLessEqual(max(map(len, treetext.lines(tree, 20))), 20)
 
+    def test_values_yield_to_what_stands_at_the_end(self):
+        ring = {1: ("a", [(2, ".b")]), 2: ("b", [(1, ".a")])}
+        tree = load(ring, 1, depth=0)
+        tree.nodes[1].text = tree.nodes[2].text = "v" * 500
+        for width in (50, 70, 90):
+            lines = list(treetext.lines(tree, width))
+            self.assertLessEqual(max(map(len, lines)), width)
+            self.assertRegex(lines[1], r"v…  refcount 2  0x2$")
+            self.assertRegex(lines[2], r"v…  0x1  \(cycle\)$")
+
 
 class Grouped(unittest.TestCase):
     objects = {0: ("", [(1, "module app")]), 1: ("app.Order", [])}

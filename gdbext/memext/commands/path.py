@@ -2,7 +2,7 @@
 """py-path: how an object is reached from a root."""
 import _memext
 
-from .. import objects, objref, reftree, table, treetext
+from .. import objects, objref, reftree, treetext
 from ..command import remember_object
 from ..options import Option, UsageError
 from ..references import References, describe, ending_of
@@ -76,5 +76,5 @@ def step_lines(tree, nodes, references, width):
     """One line a step: its name, and the object that it leads to."""
     steps = [(reftree.edge_of(reference), tree.nodes[node[0]]) for node, reference in zip(nodes, references)]
     column = min(40, max(len(edge.name) for edge, _ in steps))
-    return [table.clip("  %s  %s" % (edge.name.ljust(column), treetext.node_text(node)), width)
-            for edge, node in steps]
+    return [treetext.fit(lambda value_width: "  %s  %s" % (
+        edge.name.ljust(column), treetext.node_text(node, False, value_width)), node, width) for edge, node in steps]
