@@ -35,10 +35,11 @@ STATES = {"": "", "above": "  (see above)", "below": "  (see below)", "cycle": "
 
 def fit(make, node, width):
     """The line that `make` gives of a width for values; `node`'s value yields first, for a line's end tells more."""
-    text = make(VALUE_WIDTH)
-    excess = len(text) - width if width else 0
-    if excess > 0 and node:
-        text = make(max(VALUE_LEAST, min(len(node.text), VALUE_WIDTH) - excess))
+    room = min(len(node.text), VALUE_WIDTH) if node else 0
+    text = make(room)
+    while width and len(text) > width and room > VALUE_LEAST:
+        room = max(VALUE_LEAST, room - (len(text) - width))
+        text = make(room)
     return table.clip(text, width)
 
 
