@@ -130,7 +130,7 @@ def form(name):
 
 
 def group(tree, types, references):
-    """Edges: those of one type and form are one, which leads to the first of them."""
+    """Edges: those of one type and form are one, which leads to the first of them. Most certain, then largest first."""
     groups = {}
     for reference in references:
         edge = edge_of(reference)
@@ -141,7 +141,7 @@ def group(tree, types, references):
             groups[key].name = key[1]
         else:
             groups[key] = edge
-    return sorted(groups.values(), key=lambda edge: -edge.count)
+    return sorted(groups.values(), key=lambda edge: (not edge.exact, -edge.count))
 
 
 def load_grouped(graph, start, query, describe):
