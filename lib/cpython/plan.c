@@ -74,7 +74,8 @@ static bool is_listed(const char *names, const char *name)
 static size_t find_object(const struct planner *planner, const struct mx_type *type)
 {
     for (size_t i = 0; i < LINE_COUNT && !type->is_python_class; i++)
-        if (lines[i].names && value_of(planner->layout, &lines[i]) != MX_ABSENT && is_listed(lines[i].names, type->name))
+        if (lines[i].names && value_of(planner->layout, &lines[i]) != MX_ABSENT &&
+            is_listed(lines[i].names, type->name))
             return i;
     return LINE_COUNT;
 }
@@ -153,7 +154,8 @@ static void add_bases(struct planner *planner)
     const struct mx_types *types = planner->types;
     const struct mx_type *type = planner->type;
     for (unsigned i = 0; type && !is_object_type(type) && i < MX_MOST_BASES; i++) {
-        const struct mx_type *base = type->base_index < types->types.count ? &types->types.items[type->base_index] : NULL;
+        const struct mx_type *base =
+            type->base_index < types->types.count ? &types->types.items[type->base_index] : NULL;
         size_t object = find_object(planner, type);
         if (type->is_python_class)
             add_members(planner, type);

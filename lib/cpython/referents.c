@@ -170,7 +170,8 @@ static mx_addr find_lookdict(const struct mx_types *types)
     struct mx_dict_keys keys;
     for (size_t i = 0; layout->dict_shape == MX_DICT_SIZE_WORD && i < types->types.count; i++) {
         const struct mx_type *type = &types->types.items[i];
-        mx_addr dict = type->base ? 0 : mx_memory_pointer(runtime->memory, type->address + (mx_addr)layout->type.tp_subclasses);
+        mx_addr dict =
+            type->base ? 0 : mx_memory_pointer(runtime->memory, type->address + (mx_addr)layout->type.tp_subclasses);
         mx_addr table = dict ? mx_memory_pointer(runtime->memory, dict + (mx_addr)layout->dict.ma_keys) : 0;
         if (table && mx_dict_keys_read(runtime, table, &keys) && keys.entries)
             return keys.lookup;

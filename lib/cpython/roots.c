@@ -163,7 +163,19 @@ static void give_static_types(struct giving *giving)
     }
 }
 
-/* A stack is in use from the stack pointer up; further down are the remains of calls that have returned. */
+/*
+ * A stack is in use from the stack pointer up; further down are the remains of calls that have returned. It ends with
+ * its region, or where that goes on (neighbouring maps of a core are one) behind the thread's own block.
+ */
+static mx_addr stack_end(const struct mx_region *region, const struct mx_thread *thread)
+{
+    enum { THREAD_BLOCK = 4096, MOST_MAIN_STACK = 64 << 20 };
+    mx_addr end = region->end;
+    if (thread->fs_base >= thread->stack_pointer && end - thread->fs_base > THREAD_BLOCK && thread->fs_base < end)
+        return thread->fs_base + THREAD_BLOCK;
+    return end - thread->stack_pointer < MOST_MAIN_STACK ? end : thread->stack_pointer + MOST_MAIN_STACK;
+}
+
 static void give_stacks(struct giving *giving, const struct mx_threads *threads)
 {
     for (size_t i = 0; threads && i < threads->threads.count; i++) {
@@ -172,7 +184,7 @@ static void give_stacks(struct giving *giving, const struct mx_threads *threads)
             thread->stack_pointer ? mx_memory_region(giving->runtime->memory, thread->stack_pointer) : NULL;
         giving->detail = (uint64_t)(uint32_t)thread->tid;
         if (region)
-            give_words(giving, thread->stack_pointer, region->end, MX_ROOT_C_STACK);
+            give_words(giving, thread->stack_pointer, stack_end(region, thread), MX_ROOT_C_STACK);
     }
 }
 

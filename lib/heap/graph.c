@@ -87,23 +87,59 @@ static mx_addr find_block(void *context, mx_addr address, uint64_t *size, bool *
     return address - start < *size ? start : 0;
 }
 
+/*
+ * Decoders' addresses are gathered and turned into blocks some thousands at a time: the look-ups miss the cache, and
+ * do not wait for each other when nothing stands between them.
+ */
 struct emission {
     const struct mx_graph *graph;
     struct mx_edge_buffer *buffer;
+    uint32_t *ends;   /* of blocks that wait: edges found; of those before: edges in the buffer */
+    uint32_t pending; /* the first block that waits */
+    uint32_t current; /* the block that is being decoded */
 };
+
+enum { FOUND_TOGETHER = 8192, FOUND_AT_MOST = 1 << 20 };
+
+static void settle_edge(struct emission *emission, const struct mx_found_edge *found)
+{
+    struct mx_edge_buffer *buffer = emission->buffer;
+    struct mx_edge edge = {.target = found->target, .class = found->class, .exact = found->exact};
+    uint32_t target = mx_graph_target(emission->graph, &edge);
+    if (target == MX_NO_BLOCK) {
+        buffer->dangling += edge.exact && edge.class != MX_EDGE_BUFFER;
+        return;
+    }
+    buffer->inexact += !edge.exact;
+    buffer->targets.items[buffer->targets.count++] = target;
+    buffer->classes.items[buffer->classes.count++] = edge.exact ? edge.class : edge.class | MX_EDGE_INEXACT;
+}
+
+/* Settles what was found: for the blocks before `until`, and for the one that is being decoded. */
+static void settle(struct emission *emission, uint32_t until)
+{
+    struct mx_edge_buffer *buffer = emission->buffer;
+    size_t room = buffer->targets.count + buffer->found.count;
+    if (!mx_array_reserve(&buffer->targets, room) || !mx_array_reserve(&buffer->classes, room))
+        buffer->no_memory = true;
+    size_t count = buffer->no_memory ? 0 : buffer->found.count, at = 0;
+    for (; emission->pending < until; emission->pending++) {
+        for (; at < emission->ends[emission->pending] && at < count; at++)
+            settle_edge(emission, &buffer->found.items[at]);
+        emission->ends[emission->pending] = (uint32_t)buffer->targets.count;
+    }
+    for (; at < count; at++)
+        settle_edge(emission, &buffer->found.items[at]);
+    buffer->found.count = 0;
+}
 
 static bool emit(void *context, const struct mx_edge *edge)
 {
     struct emission *emission = context;
     struct mx_edge_buffer *buffer = emission->buffer;
-    uint32_t target = mx_graph_target(emission->graph, edge);
-    if (target == MX_NO_BLOCK) {
-        buffer->dangling += edge->exact && edge->class != MX_EDGE_BUFFER;
-        return true;
-    }
-    buffer->inexact += !edge->exact;
-    uint8_t class = edge->exact ? edge->class : edge->class | MX_EDGE_INEXACT;
-    if (!mx_array_push(&buffer->targets, target) || !mx_array_push(&buffer->classes, class))
+    if (buffer->found.count >= FOUND_AT_MOST)
+        settle(emission, emission->current);
+    if (!mx_array_push(&buffer->found, (struct mx_found_edge){edge->target, edge->class, edge->exact}))
         buffer->no_memory = true;
     return !buffer->no_memory;
 }
@@ -111,17 +147,22 @@ static bool emit(void *context, const struct mx_edge *edge)
 static void find_edges(void *context, uint32_t from, uint32_t until, struct mx_edge_buffer *buffer, uint32_t *ends)
 {
     const struct mx_graph *graph = context;
-    struct emission emission = {graph, buffer};
+    struct emission emission = {.graph = graph, .buffer = buffer, .ends = ends};
     const struct mx_span *span = mx_spans_of(&graph->heap->spans, from);
+    buffer->found.count = 0;
     for (uint32_t block = from; block < until; block++) {
         while (block - span->first >= span->count)
             span++;
         const struct mx_type *type;
         mx_addr object = object_in(graph, span, block, &type);
+        emission.current = block - from;
         if (object)
             mx_referents_each(&graph->referents, type, object, emit, &emission);
-        ends[block - from] = (uint32_t)buffer->targets.count;
+        ends[block - from] = (uint32_t)buffer->found.count;
+        if (buffer->found.count >= FOUND_TOGETHER)
+            settle(&emission, block - from + 1);
     }
+    settle(&emission, until - from);
 }
 
 static bool fetch_stretch(const struct mx_graph *graph, struct mx_work *work, mx_addr start, mx_addr end)

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Breadth-first search from the roots, in waves of falling quality: what a
- * better wave reached keeps its way.
+ * better wave reached keeps its way. Locals join modules after a few steps.
  */
 #include "heap/reach.h"
 
-enum { RANKS = 3 };
+/* A module, its dict, what is in it: known by these names even where a local holds them too. */
+enum { MODULE_LEVELS = 2 };
 
 unsigned mx_root_rank(const struct mx_root *root)
 {
     if (!root->exact)
-        return 2;
-    return root->kind == MX_ROOT_MODULE || root->kind == MX_ROOT_LOCAL ? 0 : 1;
+        return 3;
+    return root->kind == MX_ROOT_MODULE ? 0 : root->kind == MX_ROOT_LOCAL ? 1 : 2;
 }
 
 struct search {
@@ -59,15 +60,29 @@ static void expand(struct search *search, uint32_t block, bool with_inexact)
     }
 }
 
+/* Until the queue is empty or, when `levels` is not 0, so many steps away from what is in it now. */
+static void spread(struct search *search, bool with_inexact, unsigned levels)
+{
+    size_t level_end = search->tail;
+    while (search->head < search->tail && !search->found) {
+        expand(search, search->queue[search->head++], with_inexact);
+        if (search->head < level_end)
+            continue;
+        if (levels && !--levels)
+            return;
+        level_end = search->tail;
+    }
+}
+
 static void run_waves(struct search *search)
 {
-    for (unsigned rank = 0; rank < RANKS && !search->found; rank++) {
+    for (unsigned rank = 0; rank < MX_ROOT_RANKS && !search->found; rank++) {
+        bool is_last = rank == MX_ROOT_RANKS - 1;
         /* What was reached over exact edges has inexact ones that were left aside. */
-        if (rank == RANKS - 1 && search->graph->inexact)
+        if (is_last && search->graph->inexact)
             search->head = 0;
         start_from_roots(search, rank);
-        while (search->head < search->tail && !search->found)
-            expand(search, search->queue[search->head++], rank == RANKS - 1);
+        spread(search, is_last, rank ? 0 : MODULE_LEVELS);
     }
 }
 

@@ -6,7 +6,8 @@
  *   parents[block]   the block before it on the way; itself when a root holds it; MX_NO_BLOCK when nothing reaches it
  *
  * The way is the shortest among the best: roots that people know (modules, frames' locals) and exact edges go before
- * other roots, and these before words and edges that only look like references.
+ * other roots, and these before words and edges that only look like references. What a module holds directly is the
+ * module's, even where a local (of a debugger, of a test framework) holds it too.
  */
 #ifndef MX_HEAP_REACH_H
 #define MX_HEAP_REACH_H
@@ -28,7 +29,8 @@ struct mx_error *mx_graph_reach(const struct mx_graph *graph, const struct mx_re
 /* Fills graph->parents for all roots, once. */
 struct mx_error *mx_graph_parents(struct mx_graph *graph);
 
-/* How well a root explains: 0 = modules and locals, 1 = other exact ones, 2 = words that look like references. */
+/* How well a root explains: modules, locals, other exact ones, words that look like references. */
+enum { MX_ROOT_RANKS = 4 };
 unsigned mx_root_rank(const struct mx_root *root);
 
 #endif

@@ -115,6 +115,7 @@ static void run_builder(void *context, size_t task)
             mx_array_free(&buffer.classes);
         }
     }
+    mx_array_free(&buffer.found);
     mx_array_free(&buffer.targets);
     mx_array_free(&buffer.classes);
 }

@@ -75,7 +75,7 @@ static void add_candidate(struct search *search, struct candidate candidate)
 static void add_root_candidates(struct search *search)
 {
     size_t first, count = mx_graph_roots_of(search->graph, search->block, &first);
-    for (unsigned rank = 0; rank < 3; rank++)
+    for (unsigned rank = 0; rank < MX_ROOT_RANKS; rank++)
         for (size_t i = first; i < first + count; i++) {
             uint32_t index = search->graph->roots_by_block[i];
             const struct mx_root *root = &search->graph->roots.items[index].root;

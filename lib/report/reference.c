@@ -115,6 +115,7 @@ uint8_t mx_reference_kind_of(uint8_t class)
 struct parallel {
     const struct mx_graph *graph;
     uint32_t to;
+    mx_addr object; /* in `to`; 0 = it is a raw block, which may be pointed at anywhere */
     mx_parallel_visit visit;
     void *context;
 };
@@ -122,13 +123,15 @@ struct parallel {
 static bool visit_if_parallel(void *context, const struct mx_edge *edge)
 {
     struct parallel *parallel = context;
-    return mx_graph_target(parallel->graph, edge) != parallel->to || parallel->visit(parallel->context, edge);
+    bool may_lead_there = !parallel->object || parallel->object == edge->target;
+    return !may_lead_there || mx_graph_target(parallel->graph, edge) != parallel->to ||
+           parallel->visit(parallel->context, edge);
 }
 
 void mx_edges_between(const struct mx_graph *graph, uint32_t from, uint32_t to, mx_parallel_visit visit, void *context)
 {
-    struct parallel parallel = {graph, to, visit, context};
     const struct mx_type *type;
+    struct parallel parallel = {graph, to, mx_graph_object(graph, to, &type), visit, context};
     mx_addr object = mx_graph_object(graph, from, &type);
     if (object)
         mx_referents_each(&graph->referents, type, object, visit_if_parallel, &parallel);

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Answers questions about references, for the tests to compare with the truth.
+ * Uses only the public API, as any program would.
+ *
+ *     graph core PATH | graph live PID        (a process that the caller has stopped)
+ *
+ * One question a line on standard input; each answer ends with an empty line:
+ *
+ *     info                            KEY VALUE lines, times in microseconds
+ *     referrers ADDR [DEPTH WIDTH]    node ADDR DEPTH HIDDEN TYPE, reference FROM TO KIND EXACT NAME
+ *     referents ADDR [DEPTH WIDTH]    the same
+ *     path ADDR [NTH [FROM]]          the same, and: expression TEXT
+ *     resolve EXPRESSION              address ADDR
+ *     objects TYPE                    address ADDR (one line each)
+ *
+ * Any question may be answered by: error CODE TEXT. All fields are separated by tabs.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "memext.h"
+
+struct session {
+    struct mx_target *target;
+    struct mx_heap *heap;
+    struct mx_graph *graph;
+    uint64_t heap_us, graph_us;
+};
+
+static uint64_t now_us(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+static void print_info(const struct session *session)
+{
+    struct mx_graph_info info;
+    mx_graph_info(session->graph, &info);
+    printf("nodes\t%" PRIu64 "\nedges\t%" PRIu64 "\nroots\t%" PRIu64 "\ninexact\t%" PRIu64 "\ndangling\t%" PRIu64
+           "\nmemory\t%" PRIu64 "\nheap_us\t%" PRIu64 "\ngraph_us\t%" PRIu64 "\n",
+           info.nodes, info.edges, info.roots, info.inexact, info.dangling, info.memory, session->heap_us,
+           session->graph_us);
+}
+
+static void print_parts(const struct mx_node *nodes, size_t node_count, const struct mx_reference *references,
+                        size_t reference_count)
+{
+    for (size_t i = 0; i < node_count; i++)
+        printf("node\t0x%" PRIx64 "\t%u\t%" PRIu64 "\t%s\n", nodes[i].address, nodes[i].depth, nodes[i].hidden,
+               nodes[i].type);
+    for (size_t i = 0; i < reference_count; i++)
+        printf("reference\t0x%" PRIx64 "\t0x%" PRIx64 "\t%u\t%u\t%s\n", references[i].from, references[i].to,
+               references[i].kind, references[i].exact, references[i].name);
+}
+
+static struct mx_error *answer_tree(struct session *session, enum mx_direction direction, const char *arguments)
+{
+    struct mx_tree_query query = {.direction = direction, .depth = 1};
+    struct mx_tree *tree;
+    char *rest;
+    query.start = strtoull(arguments, &rest, 0);
+    sscanf(rest, "%u %u", &query.depth, &query.width);
+    query.stop_at_modules = query.depth > 1;
+    struct mx_error *error = mx_tree_open(session->graph, &query, &tree);
+    if (error)
+        return error;
+    size_t nodes, references;
+    const struct mx_node *node = mx_tree_nodes(tree, &nodes);
+    const struct mx_reference *reference = mx_tree_references(tree, &references);
+    print_parts(node, nodes, reference, references);
+    mx_tree_close(tree);
+    return NULL;
+}
+
+static struct mx_error *answer_path(struct session *session, const char *arguments)
+{
+    struct mx_path *path;
+    char *rest;
+    mx_addr object = strtoull(arguments, &rest, 0);
+    unsigned long nth = strtoul(rest, &rest, 0);
+    rest += strspn(rest, " ");
+    struct mx_error *error = mx_path_open(session->graph, object, (unsigned)nth, *rest ? rest : NULL, &path);
+    if (error)
+        return error;
+    size_t nodes, references;
+    const struct mx_node *node = mx_path_nodes(path, &nodes);
+    const struct mx_reference *reference = mx_path_references(path, &references);
+    print_parts(node, nodes, reference, references);
+    if (mx_path_expression(path))
+        printf("expression\t%s\n", mx_path_expression(path));
+    mx_path_close(path);
+    return NULL;
+}
+
+static struct mx_error *answer_objects(struct session *session, const char *type)
+{
+    struct mx_object_query query = {.type = type};
+    struct mx_objects *objects;
+    struct mx_error *error = mx_objects_find(session->target, session->heap, &query, NULL, &objects);
+    if (error)
+        return error;
+    size_t count;
+    uint64_t total, bytes;
+    const struct mx_object_ref *refs = mx_objects_refs(objects, &count, &total, &bytes);
+    for (size_t i = 0; i < count; i++)
+        printf("address\t0x%" PRIx64 "\n", refs[i].address);
+    mx_objects_close(objects);
+    return NULL;
+}
+
+static struct mx_error *answer_resolve(struct session *session, const char *expression)
+{
+    mx_addr address;
+    struct mx_error *error = mx_target_resolve(session->target, expression, &address);
+    if (!error)
+        printf("address\t0x%" PRIx64 "\n", address);
+    return error;
+}
+
+static struct mx_error *answer(struct session *session, const char *verb, const char *arguments)
+{
+    if (!strcmp(verb, "info"))
+        print_info(session);
+    if (!strcmp(verb, "referrers"))
+        return answer_tree(session, MX_REFERRERS, arguments);
+    if (!strcmp(verb, "referents"))
+        return answer_tree(session, MX_REFERENTS, arguments);
+    if (!strcmp(verb, "path"))
+        return answer_path(session, arguments);
+    if (!strcmp(verb, "resolve"))
+        return answer_resolve(session, arguments);
+    return !strcmp(verb, "objects") ? answer_objects(session, arguments) : NULL;
+}
+
+static void serve(struct session *session)
+{
+    char *line = NULL;
+    size_t room = 0;
+    while (getline(&line, &room, stdin) > 0) {
+        line[strcspn(line, "\n")] = '\0';
+        char *space = strchr(line, ' ');
+        if (space)
+            *space = '\0';
+        uint64_t start = now_us();
+        struct mx_error *error = answer(session, line, space ? space + 1 : "");
+        if (error)
+            printf("error\t%d\t%s\n", error->code, error->message);
+        mx_error_free(error);
+        printf("us\t%" PRIu64 "\n\n", now_us() - start);
+        fflush(stdout);
+    }
+    free(line);
+}
+
+static struct mx_error *open_session(struct session *session, const char *how, const char *what)
+{
+    struct mx_error *error = !strcmp(how, "core")
+                                 ? mx_target_open_core(what, NULL, &session->target)
+                                 : mx_target_open_process((int)strtol(what, NULL, 10), NULL, &session->target);
+    if (error)
+        return error;
+    uint64_t start = now_us();
+    error = mx_heap_open(session->target, NULL, &session->heap);
+    if (error)
+        return error;
+    uint64_t counted = now_us();
+    error = mx_graph_open(session->target, session->heap, NULL, &session->graph);
+    session->heap_us = counted - start;
+    session->graph_us = now_us() - counted;
+    return error;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3 || (strcmp(argv[1], "core") != 0 && strcmp(argv[1], "live") != 0)) {
+        fprintf(stderr, "usage: graph core PATH | graph live PID\n");
+        return 2;
+    }
+    struct session session = {0};
+    struct mx_error *error = open_session(&session, argv[1], argv[2]);
+    if (error)
+        fprintf(stderr, "%s\n", error->message);
+    else
+        serve(&session);
+    mx_graph_close(session.graph);
+    mx_heap_close(session.heap);
+    mx_target_close(session.target);
+    int status = error ? 1 : 0;
+    mx_error_free(error);
+    return status;
+}
