@@ -13,7 +13,7 @@ INDENTED_AT_MOST = 40
 # Columns of a value: a tree is read for its shape.
 VALUE_WIDTH = 60
 VALUE_LEAST = 8
-INEXACT = "?: found by a conservative scan of a C type's memory; it may be no reference at all"
+INEXACT = "?: found by a conservative scan of C data; it may be no reference at all"
 
 
 def refcount_text(row):
