@@ -68,7 +68,7 @@ class References(Command):
             return super().write(answer, path, as_json)
         if ending == "html":
             picture.write(path, "".join(page.page(answer.tree, answer.title, about(answer),
-                                                  treetext.footer(answer.tree) + self.notes(answer))))
+                                                  treetext.footer(answer.tree, answer.complete) + self.notes(answer))))
         else:
             self.draw(path, ending, "".join(picture.dot(answer.tree, answer.title)))
         return "wrote %s (%s, %s)" % (path, table.plural(len(answer.rows), "object"),
@@ -113,6 +113,7 @@ class TreeCommand(References):
         tree = load(graph, start, query, describe)
         answer = self.tree_answer(tree, self.title % (tree.nodes[start].row["type"], "0x%x" % start))
         if not arguments.json and ending_of(arguments.o or "") in ("", "txt"):
-            answer.lines = list(treetext.lines(tree, self.line_width(arguments))) + treetext.footer(tree)
+            answer.lines = list(treetext.lines(tree, self.line_width(arguments)))
+            answer.lines += treetext.footer(tree, answer.complete)
         remember_object(start)
         return answer

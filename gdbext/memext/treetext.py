@@ -13,6 +13,8 @@ INDENTED_AT_MOST = 40
 # Columns of a value: a tree is read for its shape.
 VALUE_WIDTH = 60
 VALUE_LEAST = 8
+UNREFERRED = "nothing refers to it: no object, no root; it is garbage, or held by C code alone"
+MISSING = "parts of the target are missing, and what holds it may be there"
 INEXACT = "?: found by a conservative scan of C data; it may be no reference at all"
 
 
@@ -77,12 +79,13 @@ def lines(tree, width=0):
         lasts.append(step.last)
 
 
-def footer(tree):
-    """What the signs mean that occurred, and what was asked in vain."""
+def footer(tree, complete=True):
+    """What the signs mean that occurred, and what was asked in vain; not `complete`: part of the heap is missing."""
     result = []
-    if not tree.edges:
-        result.append("nothing refers to it: no object, no root; it is garbage, or held by C code alone"
-                      if tree.referrers else "it refers to nothing")
+    if not tree.edges and not tree.referrers:
+        result.append("it refers to nothing")
+    elif not tree.edges:
+        result.append(UNREFERRED if complete else "nothing that could be read refers to it; " + MISSING)
     if any(not edge.exact for edge in tree.edges):
         result.append(INEXACT)
     return result

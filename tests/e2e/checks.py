@@ -112,6 +112,19 @@ def a_path_can_be_pasted_back(stage):
     return problems
 
 
+@check
+def references_in_cut_cores(stage):
+    """Each ends in an answer that says that it is incomplete, or in one sentence."""
+    problems = []
+    for percent in (10, 60, 95):
+        for command in ("py-backrefs dict#0", "py-refs dict#0", "py-path dict#0", "py-backrefs __main__.SHOP"):
+            lines = stage.gdb(["-c", stage.cut(percent)], command).splitlines()
+            last = lines[-1]
+            if "internal error" in last or not (last.startswith("incomplete: ") or last.startswith("memext: ")):
+                problems.append("%d %%: %s ends in %r" % (percent, command, last))
+    return problems
+
+
 STARTS = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF", "dot": b"digraph", "html": b"<!DOCTYPE html>",
           "json": b"{", "txt": b"__main__.Session"}
 

@@ -126,6 +126,8 @@ class Text(unittest.TestCase):
         self.assertEqual(text({1: ("int", [])}, 1)[1:], [
             "nothing refers to it: no object, no root; it is garbage, or held by C code alone"])
         self.assertEqual(text({1: ("int", [])}, 1, referrers=False)[1:], ["it refers to nothing"])
+        self.assertEqual(treetext.footer(load({1: ("int", [])}, 1), complete=False),
+                         ["nothing that could be read refers to it; " + treetext.MISSING])
 
     def test_a_chain_of_many_thousand_objects(self):
         chain = {addr: ("n", [(addr + 1, ".next")]) for addr in range(1, 3000)}

@@ -25,7 +25,13 @@ class Path(References):
         if not arguments.all:
             raise UsageError("-all takes the number of paths to show, 1 or more: there may be endlessly many")
         addr = objects.find(arguments.operands, self.progress)
-        paths = find_paths(SESSION.graph(self.progress), addr, arguments.all, getattr(arguments, "from"))
+        graph = SESSION.graph(self.progress)
+        try:
+            paths = find_paths(graph, addr, arguments.all, getattr(arguments, "from"))
+        except _memext.Error as error:
+            if error.code != "not-found" or self.new_answer().complete:
+                raise
+            raise UsageError("%s; %s" % (error, treetext.MISSING))
         tree = reftree.of_paths(paths, describe)
         answer = self.tree_answer(tree, "How %s at 0x%x is reached" % (tree.nodes[addr].row["type"], addr))
         answer.beside["expression"] = paths[0][2]
