@@ -11,6 +11,8 @@ from .picture import visible
 
 # Browsers flatten what is nested deeper than 512 elements, three a level: deeper levels stay at this indentation.
 NESTED_AT_MOST = 120
+# Characters of a value in its line.
+VALUE_WIDTH = 80
 # Levels that are open at first.
 OPEN = 2
 
@@ -90,14 +92,20 @@ def span(name, text):
     return '<span class="%s">%s</span>' % (name, escape(text)) if text else ""
 
 
+def value_html(text, width):
+    """A value, whole when the pointer rests on it."""
+    return escape(text) if len(text) <= width else '<span title="%s">%s</span>' % (
+        escape(text), escape(table.clip(text, width)))
+
+
 def node_html(node, extra="", again=False):
     row = node.row
     if again:
-        return " ".join((span("type", row["type"] or "?"), escape(table.clip(node.text, 30)), span("dim", row["addr"]),
+        return " ".join((span("type", row["type"] or "?"), value_html(node.text, VALUE_WIDTH // 2), span("dim", row["addr"]),
                          extra))
     kind = "type module" if node.is_module else "type"
     tail = treetext.refcount_text(row).strip()
-    return " ".join(part for part in (span(kind, row["type"] or "?"), escape(node.text), span("dim", tail),
+    return " ".join(part for part in (span(kind, row["type"] or "?"), value_html(node.text, VALUE_WIDTH), span("dim", tail),
                                       span("dim", row["addr"]), extra) if part)
 
 

@@ -87,7 +87,7 @@ def edges_of(tree, node, number):
             continue
         name = "root%d_%d" % (number, index)
         yield "  %s [label=%s, %s];\n" % (name, quoted([table.shorten(reftree.label(edges), 60)]), ROOT)
-        yield arrow(tree, "n%x" % node.addr, name, "")
+        yield arrow(tree, "n%x" % node.addr, name, "" if edges[0].exact else "style=dotted")
     if node.hidden:
         name = "more%d" % number
         yield "  %s [label=%s, %s];\n" % (name, quoted(["%s more" % table.number(node.hidden)]), MORE)
