@@ -101,12 +101,12 @@ def value_html(text, width):
 def node_html(node, extra="", again=False):
     row = node.row
     if again:
-        return " ".join((span("type", row["type"] or "?"), value_html(node.text, VALUE_WIDTH // 2), span("dim", row["addr"]),
-                         extra))
+        return " ".join((span("type", row["type"] or "?"), value_html(node.text, VALUE_WIDTH // 2),
+                         span("dim", row["addr"]), extra))
     kind = "type module" if node.is_module else "type"
     tail = treetext.refcount_text(row).strip()
-    return " ".join(part for part in (span(kind, row["type"] or "?"), value_html(node.text, VALUE_WIDTH), span("dim", tail),
-                                      span("dim", row["addr"]), extra) if part)
+    return " ".join(part for part in (span(kind, row["type"] or "?"), value_html(node.text, VALUE_WIDTH),
+                                      span("dim", tail), span("dim", row["addr"]), extra) if part)
 
 
 def step_html(tree, step):
