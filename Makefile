@@ -180,4 +180,4 @@ clean: ## remove everything that was built
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
--include $(LIB_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(GDBEXT_OBJECTS:.o=.d)
+-include $(MEASURE).d $(LIB_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(GDBEXT_OBJECTS:.o=.d)

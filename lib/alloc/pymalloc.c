@@ -12,6 +12,7 @@ enum {
     CLASS_STEP = 16,
     RECIPROCAL_BITS = 26,
     MOST_SAMPLES = 8,
+    MOST_TRIES = 8,
     MOST_MISFITS = 1,   /* classes of `usedpools` that may be half linked when the target was stopped */
     LEAST_EVIDENCE = 4, /* classes that must prove themselves */
     FIRST_ARENAS = 16,  /* INITIAL_ARENA_OBJECTS: the table starts with so many slots and doubles */
@@ -104,7 +105,8 @@ struct search {
     const struct mx_pymalloc_facts *facts;
     const struct mx_memory *memory;
     struct mx_arenas *arenas;
-    bool complete; /* a table of arenas was read, even if it was empty */
+    bool complete;  /* a table of arenas was read, even if it was empty */
+    unsigned tries; /* places that were taken for `usedpools` */
     struct sample samples[MOST_SAMPLES];
     size_t sample_count;
 };
@@ -277,9 +279,11 @@ static bool add_table_by_samples(struct search *search, uint32_t module)
     return true;
 }
 
-/* `usedpools` was found at `address`: go on to the arenas. */
+/* `usedpools` was found at `address`: go on to the arenas. In damaged data it is "found" many times. */
 static bool add_found(struct search *search, mx_addr address, uint32_t module)
 {
+    if (search->tries++ >= MOST_TRIES)
+        return true;
     if (search->facts->arenas_after_usedpools)
         return add_state(search, address);
     return add_table_by_samples(search, module);

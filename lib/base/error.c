@@ -31,6 +31,14 @@ static struct mx_error *error_with_text(enum mx_error_code code, char *text)
     return error;
 }
 
+/* Names from a damaged target may hold anything: a message stays one line that a terminal can show. */
+static void make_one_line(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
 static char *format_text(const char *format, va_list args)
 {
     va_list again;
@@ -40,8 +48,10 @@ static char *format_text(const char *format, va_list args)
     if (length < 0)
         return NULL;
     char *text = malloc((size_t)length + 1);
-    if (text)
-        vsnprintf(text, (size_t)length + 1, format, args);
+    if (!text)
+        return NULL;
+    vsnprintf(text, (size_t)length + 1, format, args);
+    make_one_line(text);
     return text;
 }
 

@@ -146,11 +146,11 @@ bool mx_lookup_length(const struct mx_referents *referents, mx_addr object, uint
 {
     struct item_search search = {.types = referents->types};
     const struct mx_type *type = mx_type_of(referents->types, object);
-    if (!type || (type->kind != MX_KIND_LIST && type->kind != MX_KIND_TUPLE && type->kind != MX_KIND_DEQUE))
+    if (!type || is_dict(type))
         return false;
     mx_referents_each(referents, type, object, count_items, &search);
     *ret = search.length;
-    return true;
+    return search.length || type->kind == MX_KIND_LIST || type->kind == MX_KIND_TUPLE || type->kind == MX_KIND_DEQUE;
 }
 
 mx_addr mx_lookup_item(const struct mx_referents *referents, mx_addr object, const struct mx_literal *key)

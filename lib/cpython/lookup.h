@@ -12,10 +12,10 @@
 /* The attribute of an object, or 0: its own (dict, slots, fields of its struct), then those of its type's bases. */
 mx_addr mx_lookup_attribute(const struct mx_referents *referents, mx_addr object, const char *name);
 
-/* The item of a dict under a key, or of a list, tuple or deque at an index, negative from the end; 0 = none. */
+/* The item of a dict under a key, or of a sequence at an index, negative from the end; 0 = none. */
 mx_addr mx_lookup_item(const struct mx_referents *referents, mx_addr object, const struct mx_literal *key);
 
-/* How many items a list, tuple or deque has; false for what is no sequence. */
+/* How many items a sequence has: anything whose references have indices; false for what is none. */
 bool mx_lookup_length(const struct mx_referents *referents, mx_addr object, uint64_t *ret);
 
 /* The dict of sys.modules of the main interpreter, 0 when it is not there. */

@@ -29,19 +29,24 @@ struct line {
     mx_decoder decode;
     size_t position; /* in struct mx_layout: the size of the object's struct, or the reference's offset */
     uint8_t class;
-    uint8_t since; /* enum mx_traverse_shape */
+    uint8_t since; /* enum mx_traverse_shape: OWNED before */
+    uint8_t until; /* enum mx_traverse_shape: from there on it is no reference */
 };
 
+enum { NEVER = 0xff };
 #define POSITION(group, member) offsetof(struct mx_layout, group.member)
 static const struct line lines[] = {
-#define MX_OBJECT(names, group, decoder) {names, NULL, decoder, POSITION(group, size), MX_NO_EDGE, 0},
-#define MX_REF(class, group, member, label) {NULL, label, NULL, POSITION(group, member), MX_EDGE_##class, 0},
+#define MX_OBJECT(names, group, decoder) {names, NULL, decoder, POSITION(group, size), MX_NO_EDGE, 0, NEVER},
+#define MX_REF(class, group, member, label) {NULL, label, NULL, POSITION(group, member), MX_EDGE_##class, 0, NEVER},
 #define MX_REF_SINCE(shape, group, member, label)                                                                      \
-    {NULL, label, NULL, POSITION(group, member), MX_EDGE_TRAVERSED, MX_TRAVERSE_##shape},
+    {NULL, label, NULL, POSITION(group, member), MX_EDGE_TRAVERSED, MX_TRAVERSE_##shape, NEVER},
+#define MX_REF_UNTIL(shape, group, member, label)                                                                      \
+    {NULL, label, NULL, POSITION(group, member), MX_EDGE_TRAVERSED, 0, MX_TRAVERSE_##shape},
 #include "cpython/referents.def"
 #undef MX_OBJECT
 #undef MX_REF
 #undef MX_REF_SINCE
+#undef MX_REF_UNTIL
 };
 
 enum { LINE_COUNT = sizeof(lines) / sizeof(lines[0]) };
@@ -104,7 +109,7 @@ static void add_object(struct planner *planner, size_t object)
     if (!planner->plan.decode)
         planner->plan.decode = lines[object].decode;
     for (size_t i = object + 1; i < LINE_COUNT && !lines[i].names; i++) {
-        uint8_t class = lines[i].class;
+        uint8_t class = planner->layout->traverse_shape < lines[i].until ? lines[i].class : (uint8_t)MX_NO_EDGE;
         if (class == MX_EDGE_TRAVERSED)
             class = planner->layout->traverse_shape >= lines[i].since ? planner->plan.traversed : MX_EDGE_OWNED;
         add_field(planner, value_of(planner->layout, &lines[i]), class, MX_NAME_FIELD, lines[i].label);

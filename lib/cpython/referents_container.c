@@ -96,14 +96,16 @@ void mx_refer_dict(struct mx_walk *walk)
     if (!table || !mx_dict_keys_read(walk->runtime, table, &keys))
         return;
     struct entries entries = {walk, MX_EDGE_OWNED, walk->plan->traversed};
+    mx_addr block = values ? mx_values_block(walk->runtime, values) : 0;
+    if (values && !block && layout->traverse_shape == MX_TRAVERSE_3_13)
+        entries.value_class = MX_EDGE_BORROWED; /* they are inside of the instance, which shows them */
     if (values && keys.refcount != 1)
         entries.key_class = MX_NO_EDGE;
     else if (shows_keys(walk, &keys))
         entries.key_class = walk->plan->traversed;
     mx_dict_each(walk->runtime, walk->object, walk_entry, &entries);
     mx_walk_field(walk, table, MX_EDGE_BUFFER, "<keys>");
-    if (values)
-        mx_walk_field(walk, mx_values_block(walk->runtime, values), MX_EDGE_BUFFER, "<values>");
+    mx_walk_field(walk, block, MX_EDGE_BUFFER, "<values>");
 }
 
 static bool walk_attribute(void *context, mx_addr key, mx_addr value)

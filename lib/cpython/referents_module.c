@@ -10,22 +10,36 @@ enum {
     HAMT_SLOTS = 32,
     TEE_VALUES = 57,
     EXPAT_HANDLERS = 64,
-    MODULE_DEF_SIZE = 56, /* CPython Include/moduleobject.h: PyModuleDef.m_size, .m_traverse */
+    MOST_NAME = 512,
+    /* CPython Include/moduleobject.h: PyModuleDef.m_name, .m_size, .m_traverse */
+    MODULE_DEF_NAME = 40,
+    MODULE_DEF_SIZE = 56,
     MODULE_DEF_TRAVERSE = 80,
 };
+
+/* m_traverse is written by hand, and some leave out what cannot be part of a cycle. */
+static enum mx_shown shown_by_module(const struct mx_walk *walk, mx_addr def)
+{
+    static const char *const sparing[] = {"array", "_csv", "_datetime", "_elementtree", "_signal", "_sqlite3", "_ssl"};
+    const char *name = mx_memory_text(walk->memory, mx_memory_pointer(walk->memory, def + MODULE_DEF_NAME), MOST_NAME);
+    if (!mx_memory_pointer(walk->memory, def + MODULE_DEF_TRAVERSE))
+        return MX_HIDDEN;
+    for (size_t i = 0; name && i < sizeof(sparing) / sizeof(sparing[0]); i++)
+        if (!strcmp(name, sparing[i]))
+            return MX_SHOWN_COLLECTED;
+    return MX_SHOWN;
+}
 
 /* What a module keeps in C, which only its own code can read. */
 void mx_refer_module(struct mx_walk *walk)
 {
     const struct mx_layout *layout = walk->layout;
     mx_addr state = mx_walk_word(walk, layout->module.md_state), def = mx_walk_word(walk, layout->module.md_def);
-    uint64_t size = def ? mx_memory_pointer(walk->memory, def + MODULE_DEF_SIZE) : 0;
-    if (!state)
+    if (!state || !def)
         return;
+    uint64_t size = mx_memory_pointer(walk->memory, def + MODULE_DEF_SIZE);
     mx_walk_field(walk, state, MX_EDGE_BUFFER, "<state>");
-    bool shows = def && mx_memory_pointer(walk->memory, def + MODULE_DEF_TRAVERSE);
-    mx_scan_buffer(walk, state, size <= MX_MOST_SCANNED ? size : 0,
-                   shows ? walk->plan->traversed : (uint8_t)MX_EDGE_OWNED);
+    mx_scan_buffer(walk, state, size <= MX_MOST_SCANNED ? size : 0, shown_by_module(walk, def));
 }
 
 /* The cache's dict holds as many links as there are in the ring, or the ring is broken. */
@@ -140,4 +154,58 @@ void mx_refer_expat_parser(struct mx_walk *walk)
 {
     mx_addr handlers = mx_walk_word(walk, walk->layout->expat_parser.handlers);
     mx_walk_field(walk, handlers, MX_EDGE_BUFFER, "<handlers>");
+}
+
+/* 3.8-3.10: the factory is the connection, which the cache must not keep alive. */
+void mx_refer_sqlite_cache(struct mx_walk *walk)
+{
+    const struct mx_layout *layout = walk->layout;
+    bool counts = mx_walk_u32(walk, layout->sqlite_cache.decref_factory);
+    mx_walk_field(walk, mx_walk_word(walk, layout->sqlite_cache.factory),
+                  counts ? walk->plan->traversed : (uint8_t)MX_EDGE_BORROWED, "<factory>");
+}
+
+/* C code's own structure; since 3.13 its owner can say how to traverse it. */
+void mx_refer_capsule(struct mx_walk *walk)
+{
+    mx_addr pointer = mx_walk_word(walk, walk->layout->capsule.pointer), start = 0;
+    const struct mx_referents *referents = walk->referents;
+    uint64_t size = 0;
+    bool is_raw = false;
+    if (pointer && referents->find_block)
+        start = referents->find_block(referents->context, pointer, &size, &is_raw);
+    if (!start || start != pointer || !is_raw)
+        return;
+    bool shows = mx_walk_word(walk, walk->layout->capsule.traverse_func);
+    mx_walk_field(walk, pointer, MX_EDGE_BUFFER, "<pointer>");
+    mx_scan_buffer(walk, start, size, shows ? MX_SHOWN_COLLECTED : MX_HIDDEN);
+}
+
+/* 3.8-3.12: ctypes' knowledge of a type is in its __dict__, which is a StgDict. */
+void mx_refer_ctypes_type(struct mx_walk *walk)
+{
+    const struct mx_layout *layout = walk->layout;
+    mx_addr dict = mx_walk_word(walk, layout->type.tp_dict);
+    const struct mx_type *type = dict ? mx_type_of(walk->referents->types, dict) : NULL;
+    mx_refer_type(walk);
+    if (type && type->basicsize >= layout->ctypes_type_dict.size)
+        mx_walk_field(walk, mx_memory_pointer(walk->memory, dict + (uint64_t)layout->ctypes_type_dict.proto),
+                      walk->plan->traversed, "<proto>");
+}
+
+/* 3.13+: it stands behind the type object, where a metatype's instances keep their data. */
+void mx_refer_ctypes_type_info(struct mx_walk *walk)
+{
+    const struct mx_layout *layout = walk->layout;
+    const int32_t fields[] = {layout->ctypes_type_info.proto,      layout->ctypes_type_info.argtypes,
+                              layout->ctypes_type_info.converters, layout->ctypes_type_info.restype,
+                              layout->ctypes_type_info.checker,    layout->ctypes_type_info.module};
+    static const char *const names[] = {"<proto>", "_argtypes_", "<converters>", "_restype_", "<checker>", "<module>"};
+    int32_t info = (layout->heap_type.size + 15) & ~15;
+    mx_refer_type(walk);
+    if (!mx_walk_u32(walk, info + layout->ctypes_type_info.initialized))
+        return;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        if (fields[i] != MX_ABSENT)
+            mx_walk_field(walk, mx_walk_word(walk, info + fields[i]), walk->plan->traversed, names[i]);
 }

@@ -29,14 +29,24 @@ static void walk_found(struct mx_walk *walk, mx_addr target, uint8_t class, uint
     mx_walk_edge(walk, &edge);
 }
 
-void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, uint8_t class)
+static bool is_collected(const struct mx_walk *walk, mx_addr object)
+{
+    const struct mx_type *type = mx_type_of(walk->referents->types, object);
+    return type && (type->flags & MX_TPFLAGS_HAVE_GC);
+}
+
+void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, enum mx_shown shown)
 {
     struct mx_words words = mx_words_of(walk, start, (size <= MX_MOST_SCANNED ? size : MX_MOST_SCANNED) / 8);
     mx_addr word;
     while (mx_words_next(&words, &word)) {
         struct found found = word & 7 ? (struct found){0} : find_block(walk, word);
         if (found.start == word && !found.is_raw)
-            walk_found(walk, word, class, 8 * words.index);
+            walk_found(walk, word,
+                       shown == MX_SHOWN || (shown == MX_SHOWN_COLLECTED && is_collected(walk, word))
+                           ? walk->plan->traversed
+                           : (uint8_t)MX_EDGE_OWNED,
+                       8 * words.index);
     }
 }
 
@@ -58,7 +68,7 @@ static void scan_word(struct mx_walk *walk, mx_addr word, uint64_t offset, uint6
     if (!found.is_raw || found.size > *budget)
         return;
     *budget -= found.size;
-    mx_scan_buffer(walk, found.start, found.size, walk->plan->traversed);
+    mx_scan_buffer(walk, found.start, found.size, MX_SHOWN);
 }
 
 void mx_scan_body(struct mx_walk *walk)

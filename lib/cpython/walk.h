@@ -128,7 +128,12 @@ static inline bool mx_words_next(struct mx_words *words, mx_addr *ret)
 /* Finds references in what no decoder knows. */
 void mx_scan_body(struct mx_walk *walk);
 /* The words of a raw block, named by their offsets in it, that are objects' exact starts. */
-void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, uint8_t class);
+enum mx_shown {
+    MX_SHOWN,           /* tp_traverse shows what is in the block */
+    MX_SHOWN_COLLECTED, /* of that, it shows what can be part of a cycle, and no str or int */
+    MX_HIDDEN,          /* it knows nothing of the block */
+};
+void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, enum mx_shown shown);
 
 /* Decoders, named in referents.def. */
 void mx_refer_str(struct mx_walk *walk);
@@ -139,6 +144,8 @@ void mx_refer_ordered_dict(struct mx_walk *walk);
 void mx_refer_set(struct mx_walk *walk);
 void mx_refer_deque(struct mx_walk *walk);
 void mx_refer_type(struct mx_walk *walk);
+void mx_refer_ctypes_type(struct mx_walk *walk);
+void mx_refer_ctypes_type_info(struct mx_walk *walk);
 void mx_refer_code(struct mx_walk *walk);
 void mx_refer_frame(struct mx_walk *walk);
 void mx_refer_generator(struct mx_walk *walk);
@@ -152,6 +159,8 @@ void mx_refer_simple_queue(struct mx_walk *walk);
 void mx_refer_element(struct mx_walk *walk);
 void mx_refer_date_time(struct mx_walk *walk);
 void mx_refer_day_time(struct mx_walk *walk);
+void mx_refer_sqlite_cache(struct mx_walk *walk);
+void mx_refer_capsule(struct mx_walk *walk);
 void mx_refer_expat_parser(struct mx_walk *walk);
 
 /* The attributes of an instance whose type keeps them at no fixed offset. */

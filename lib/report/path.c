@@ -283,6 +283,16 @@ static bool add_step(struct mx_path *path, size_t index)
                                                                           .name = name});
 }
 
+/* What a type calls its __dict__ is a proxy made when asked for: it stands for the dict only where it is looked into.
+ */
+static bool ends_in_proxy(const struct mx_path *path)
+{
+    const struct mx_type *type = NULL;
+    if (path->dict_at && path->blocks.count > 1)
+        mx_graph_object(path->graph, path->blocks.items[path->blocks.count - 2], &type);
+    return type && type->kind == MX_KIND_TYPE;
+}
+
 static struct mx_error *describe(struct mx_path *path, const struct mx_root *root)
 {
     char text[MX_REFERENCE_NAME];
@@ -301,6 +311,7 @@ static struct mx_error *describe(struct mx_path *path, const struct mx_root *roo
         else if (ok)
             ok = add_step(path, i);
     }
+    path->has_expression = path->has_expression && !ends_in_proxy(path);
     return ok ? NULL : mx_error_no_memory();
 }
 

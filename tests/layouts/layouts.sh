@@ -13,7 +13,7 @@ measure=$1 debug_folder=$2
 shift 2
 rows=lib/cpython/rows
 modules='_collections array _io _elementtree _struct _decimal itertools _queue _functools _operator _asyncio _sqlite3 _ssl _json
-_csv _datetime _abc _pickle _ctypes pyexpat _zoneinfo'
+    _csv _datetime _abc _pickle _ctypes pyexpat _zoneinfo'
 facts='
 import importlib, os, sys, sysconfig
 debug = hasattr(sys, "gettotalrefcount")
@@ -23,7 +23,10 @@ print(int(debug))
 shared = os.path.join(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME") or "")
 print(shared if sysconfig.get_config_var("Py_ENABLE_SHARED") else os.path.realpath(sys.executable))
 for name in sys.argv[1:]:
-    path = getattr(importlib.import_module(name), "__file__", None)
+    try:
+        path = getattr(importlib.import_module(name), "__file__", None)
+    except ImportError:  # of a later version
+        continue
     if path:
         print(path)
 '

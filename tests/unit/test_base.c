@@ -21,6 +21,9 @@ static void test_error_keeps_its_message(void)
     error = mx_error_os(2, "cannot open %s", "x");
     CU_ASSERT_STRING_EQUAL(error->message, "cannot open x: No such file or directory");
     mx_error_free(error);
+    error = mx_error_new(MX_ERROR_OS, "no file %s", "a\nb\033[2J");
+    CU_ASSERT_STRING_EQUAL(error->message, "no file a?b?[2J");
+    mx_error_free(error);
     mx_error_free(mx_error_no_memory());
     mx_error_free(NULL);
 }

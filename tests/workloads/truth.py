@@ -9,7 +9,7 @@ in, and can be stopped, dumped and looked at.
 
 Written to PATH:
 
-  PATH.json     python, pid, gc_counts, types, targets (see below)
+  PATH.json     python, pid, gc_counts, types, targets, measuring (see below)
   PATH.objects  one record an object of the closure: three 64-bit words
                 address, address of its type, sys.getsizeof()
   PATH.edges    for each object that gc.get_objects() lists, as 64-bit words: its address, how many objects
@@ -19,6 +19,7 @@ Written to PATH:
   gc_counts     {type address: n} over gc.get_objects()
   types         {type address: "module.QualName"}
   targets       {label: {addr, type, refcount, referrers}}
+  measuring     addresses of objects that are there for the measuring only and are left out of the referrers
 
 The closure: every object that gc.get_objects() lists, and all that is reached
 from them through gc.get_referents() and through what tp_traverse does not
@@ -170,8 +171,7 @@ def measure(path, objects, targets, outermost, full):
         gc_counts[id(t)] = gc_counts.get(id(t), 0) + 1
     if full:
         closure = Closure((id(objects),))
-        work = closure.add(objects)
-        closure.follow(work)
+        closure.follow(closure.add(objects))     # not kept: it would be a referrer of everything
         closure.follow(closure.add(held_by_frames(outermost)))
         known.update(closure.types)
         with open(path + ".objects", "wb") as f:
@@ -180,7 +180,7 @@ def measure(path, objects, targets, outermost, full):
     data = {"python": sys.version.split()[0], "pid": os.getppid(), "gc_objects": len(objects),
             "gc_counts": {hex(t): n for t, n in gc_counts.items()},
             "types": {hex(t): type_name(known[t]) for t in known},
-            "targets": describe_targets(targets, skip)}
+            "targets": describe_targets(targets, skip), "measuring": sorted(map(hex, skip))}
     with open(path + ".json", "w") as f:
         json.dump(data, f)
 
