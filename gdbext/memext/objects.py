@@ -66,8 +66,10 @@ def nth(name, n, progress):
     """The address of the N-th object of a type."""
     full = typenames.require_one(name, SESSION.names(progress))
     target, heap = SESSION.target(), SESSION.heap()
-    _, total, _ = target.objects(heap, full, limit=1, progress=progress)
-    found, _, _ = target.objects(heap, full, limit=1, skip=objref.nth_index(name, n, total), progress=progress)
+    found, total, _ = target.objects(heap, full, limit=1, skip=max(n, 0), progress=progress)
+    index = objref.nth_index(name, n, total)
+    if n < 0:
+        found, _, _ = target.objects(heap, full, limit=1, skip=index, progress=progress)
     return found[0][0]
 
 
