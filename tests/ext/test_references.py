@@ -327,5 +327,10 @@ class Page(unittest.TestCase):
         for name in NASTY:
             self.assertIn(picture.visible(name), shown)
 
+    def test_siblings_stand_beside_what_is_unfolded(self):
+        objects = {1: ("a", [(2, ".x"), (3, ".y")]), 2: ("b", [(4, ".z")]), 3: ("c", []), 4: ("d", [])}
+        text = "".join(page.page(load(objects, 1, referrers=False), "t", "a", []))
+        self.assertIn('</ul></details></li>\n<li class="leaf" id="n3">', text)
+
     def test_nothing_comes_from_elsewhere(self):
         self.assertNotRegex("".join(page.page(load(CACHE, 4), "t", "a", [])), r"https?:|//\w|@import|url\(")
