@@ -4,24 +4,14 @@
  * GDB, of commands, or of how answers are printed; binding.c makes each call interruptible.
  *
  *     Target  --heap()-->  Heap  --histogram()-->  Histogram
+ *     Target, Heap  --graph()-->  Graph (graph.c)
  *
- * A Heap may outlive its Target, a Histogram its Heap.
+ * A Heap may outlive its Target, a Histogram its Heap; a Graph keeps both open.
  */
-#include "binding.h"
+#include "graph.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Both are for Py_BuildValue, which converts nothing by itself. */
-static PyObject *boolean(bool value)
-{
-    return PyBool_FromLong(value);
-}
-
-static unsigned long long number(uint64_t value)
-{
-    return value;
-}
 
 static void close_target(void *pointer)
 {
@@ -184,8 +174,6 @@ static PyObject *heap_histogram(PyObject *self, PyObject *args, PyObject *keywor
         return NULL;
     return mx_handle_new(mx_binding_state()->histogram_type, histogram, close_histogram);
 }
-
-#define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
 
 static PyMethodDef heap_methods[] = {
     {"info", heap_info, METH_NOARGS, "A dict of mx_heap_info's members."},
@@ -359,6 +347,22 @@ static PyObject *target_show(PyObject *self, PyObject *args, PyObject *keywords)
     return result;
 }
 
+static PyObject *target_resolve(PyObject *self, PyObject *args)
+{
+    const char *expression;
+    if (!PyArg_ParseTuple(args, "s", &expression))
+        return NULL;
+    struct mx_target *target = mx_use(self);
+    if (!target)
+        return NULL;
+    mx_addr address;
+    struct mx_call call;
+    mx_call_begin(&call, Py_None);
+    if (!mx_call_end(&call, mx_target_resolve(target, expression, &address)))
+        return NULL;
+    return PyLong_FromUnsignedLongLong(address);
+}
+
 static PyMethodDef target_methods[] = {
     {"info", target_info, METH_NOARGS, "A dict of mx_target_info's members."},
     {"interpreters", target_interpreters, METH_NOARGS, "[{id, address, threads}]"},
@@ -370,6 +374,9 @@ static PyMethodDef target_methods[] = {
     {"object", target_object, METH_VARARGS, "object(addr): a dict of mx_object_info's members"},
     {"show", WITH_KEYWORDS(target_show), METH_VARARGS | METH_KEYWORDS,
      "show(addr, depth=0, items=0, characters=0, one_line=False, attributes=False): str; 0 = no limit"},
+    {"resolve", target_resolve, METH_VARARGS, "resolve(path): the address of the object under a path of names"},
+    {"graph", WITH_KEYWORDS(mx_target_graph), METH_VARARGS | METH_KEYWORDS,
+     "graph(heap, progress=None): the references of a Heap of this Target; a Graph"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };
@@ -456,7 +463,8 @@ static bool fill_module(PyObject *module)
     state->target_type = add_type(module, "_memext.Target", "Target", target_methods);
     state->heap_type = add_type(module, "_memext.Heap", "Heap", heap_methods);
     state->histogram_type = add_type(module, "_memext.Histogram", "Histogram", histogram_methods);
-    return state->target_type && state->heap_type && state->histogram_type &&
+    state->graph_type = add_type(module, "_memext.Graph", "Graph", mx_graph_methods);
+    return state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
            PyModule_AddStringConstant(module, "version", MX_VERSION) == 0;
 }
 

@@ -160,11 +160,27 @@ PyObject *mx_handle_new(PyObject *type, void *pointer, void (*close)(void *point
     return (PyObject *)handle;
 }
 
+void mx_handle_need(PyObject *self, PyObject *first, PyObject *second)
+{
+    struct mx_handle *handle = (struct mx_handle *)self;
+    handle->needs[0] = first;
+    handle->needs[1] = second;
+    for (int i = 0; i < 2; i++) {
+        Py_INCREF(handle->needs[i]);
+        ((struct mx_handle *)handle->needs[i])->users++;
+    }
+}
+
 static void drop_pointer(struct mx_handle *handle)
 {
     if (handle->pointer)
         handle->close(handle->pointer);
     handle->pointer = NULL;
+    for (int i = 0; i < 2; i++) {
+        if (handle->needs[i])
+            ((struct mx_handle *)handle->needs[i])->users--;
+        Py_CLEAR(handle->needs[i]);
+    }
 }
 
 void mx_handle_dealloc(PyObject *self)
@@ -192,6 +208,8 @@ PyObject *mx_handle_close(PyObject *self, PyObject *Py_UNUSED(ignored))
     if (((struct mx_handle *)self)->pointer) {
         if (!mx_use(self))
             return NULL;
+        if (((struct mx_handle *)self)->users)
+            return mx_raise("argument", "a Graph still reads from this handle: close that first");
         drop_pointer((struct mx_handle *)self);
     }
     Py_INCREF(Py_None);

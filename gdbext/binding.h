@@ -22,13 +22,26 @@
 
 struct mx_binding_state {
     PyObject *error;
-    PyObject *target_type, *heap_type, *histogram_type;
+    PyObject *target_type, *heap_type, *histogram_type, *graph_type;
     unsigned busy; /* calls into the library under way: their progress callables must not touch a handle */
 };
 
 extern struct PyModuleDef mx_binding_module;
 
 struct mx_binding_state *mx_binding_state(void);
+
+/* Both are for Py_BuildValue, which converts nothing by itself. */
+static inline PyObject *boolean(bool value)
+{
+    return PyBool_FromLong(value);
+}
+
+static inline unsigned long long number(uint64_t value)
+{
+    return value;
+}
+
+#define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function))
 
 /* None for NULL. Bytes that are no UTF-8 are escaped: names in a damaged target can hold anything. */
 PyObject *mx_text(const char *string);
@@ -60,11 +73,18 @@ bool mx_call_end(struct mx_call *call, struct mx_error *error);
 struct mx_handle {
     PyObject_HEAD void *pointer;
     void (*close)(void *pointer);
+    PyObject *needs[2]; /* handles that this one reads from: they stay open as long as it is */
+    unsigned users;     /* open handles that need this one */
 };
 
 /* Takes over `pointer`, also when it fails. */
 PyObject *mx_handle_new(PyObject *type, void *pointer, void (*close)(void *pointer));
 void mx_handle_dealloc(PyObject *self);
+
+/* Keeps both open until `self` is closed. */
+void mx_handle_need(PyObject *self, PyObject *first, PyObject *second);
+
+/* Raises when another handle needs this one. */
 PyObject *mx_handle_close(PyObject *self, PyObject *ignored);
 
 /* The pointer; NULL with an exception set when it is closed, or in use further up the stack. */

@@ -2,7 +2,7 @@
 """An answer as JSON or text, on its way to the screen or a file, and back from a file.
 
 The JSON of every command is one object: schema, target, complete, warnings,
-rows, total. Sizes are integers in bytes, addresses strings "0x…".
+rows, total; py-refs and its like add edges. Sizes are integers in bytes, addresses strings "0x…".
 """
 import json
 
@@ -17,7 +17,7 @@ def address(value):
 
 
 class Answer:
-    """What a command found: rows and total for programs, lines for people."""
+    """What a command found: rows and total for programs, what stands `beside` them in JSON, lines for people."""
 
     def __init__(self, command, target, complete, warnings):
         self.command = command
@@ -25,6 +25,7 @@ class Answer:
         self.complete = complete
         self.warnings = warnings
         self.rows = []
+        self.beside = {}
         self.total = {}
         self.lines = []
 
@@ -33,8 +34,9 @@ class Answer:
         head = {"schema": "memext/%s/1" % self.command, "target": self.target, "complete": self.complete,
                 "warnings": self.warnings}
         fields = ["%s: %s" % (json.dumps(key), json.dumps(value)) for key, value in head.items()]
-        rows = ",\n  ".join(json.dumps(row) for row in self.rows)
-        fields.append('"rows": [%s]' % ("\n  %s\n" % rows if rows else ""))
+        fields.append('"rows": ' + json_list(self.rows))
+        fields += ["%s: %s" % (json.dumps(key), json_list(value) if isinstance(value, list) else json.dumps(value))
+                   for key, value in self.beside.items()]
         fields.append('"total": %s' % json.dumps(self.total))
         return "{%s}\n" % ",\n".join(fields)
 
@@ -47,6 +49,12 @@ class Answer:
         except OSError as error:
             raise UsageError("cannot write %s: %s" % (path, error.strerror))
         return "wrote %s (%d row%s)" % (path, len(self.rows), "" if len(self.rows) == 1 else "s")
+
+
+def json_list(rows):
+    """One line a row."""
+    text = ",\n  ".join(json.dumps(row) for row in rows)
+    return "[%s]" % ("\n  %s\n" % text if text else "")
 
 
 def read_counts(path, tracked):

@@ -28,12 +28,22 @@ def files():
     return sorted(name for name in os.listdir(".") if os.path.isfile(name))
 
 
+# How memext's own signs look where the host's character set lacks them.
+PLAIN = str.maketrans({"…": "...", "├": "|", "└": "`", "│": "|", "─": "-", "×": "x", "→": "->"})
+
+
+def plain(text):
+    return text.translate(PLAIN).encode("ascii", "backslashreplace").decode()
+
+
 def emit(text):
-    """Writes to GDB's output, whatever its character set can hold."""
+    """Writes to GDB's output, as far as the host's character set can hold it; GDB itself would write UTF-8 anyhow."""
+    if "utf" not in gdb.execute("show host-charset", to_string=True).lower():
+        text = plain(text)
     try:
         gdb.write(text)
     except UnicodeEncodeError:
-        gdb.write(text.replace("…", "...").encode("ascii", "backslashreplace").decode())
+        gdb.write(plain(text))
 
 
 class Progress:
@@ -53,6 +63,7 @@ class Progress:
         if self.shown:
             gdb.write("\r%s\r" % (" " * self.shown), gdb.STDERR)
             gdb.flush(gdb.STDERR)
+        self.shown = 0
 
 
 def new_progress(from_tty):
@@ -82,12 +93,13 @@ class Command(gdb.Command):
     name = summary = operand = details = ""
     examples = ()
     options = ()
+    output = OUTPUT
     raw = False  # the operand is an expression, kept as typed
     counting = True  # what the target lacks makes the answer wrong
     kind = gdb.COMMAND_DATA
 
     def __init__(self):
-        self.options = tuple(self.options) + (JSON, OUTPUT)
+        self.options = tuple(self.options) + (JSON, self.output)
         self.__doc__ = self.help_text()
         self.progress = None
         super().__init__(self.name, self.kind)
@@ -113,11 +125,11 @@ class Command(gdb.Command):
             raise explain(error) from None
         finally:
             self.clear_progress()
+            self.progress = None
 
     def clear_progress(self):
         if self.progress:
             self.progress.clear()
-        self.progress = None
 
     def complete(self, text, word):
         if word is None:
@@ -147,11 +159,15 @@ class Command(gdb.Command):
     def deliver(self, answer, arguments):
         as_json = arguments.json or (arguments.o or "").endswith(".json")
         if arguments.o:
-            emit(answer.write(os.path.expanduser(arguments.o), as_json) + "\n")
+            emit(self.write(answer, os.path.expanduser(arguments.o), as_json) + "\n")
         elif as_json:
             emit(answer.json())
         else:
             emit("".join(line + "\n" for line in answer.lines + self.notes(answer)))
+
+    def write(self, answer, path, as_json):
+        """Writes the file; the sentence that says so."""
+        return answer.write(path, as_json)
 
     def notes(self, answer):
         """What is wrong with the numbers: always that they are incomplete, each other warning once a target."""

@@ -12,26 +12,64 @@ from .session import SESSION
 CELL = {"depth": 2, "items": 3, "characters": 40, "one_line": True, "attributes": True}
 
 
-def evaluate(text):
+def gdb_address(text):
     """The address that an expression of GDB gives: a pointer or number, or where a struct lies."""
+    value = gdb.parse_and_eval(text)
+    if value.type.strip_typedefs().code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
+        value = value.address
+    return objref.to_address(int(value) & (2 ** 64 - 1))
+
+
+def evaluate(text):
+    """The address of what GDB or Python knows under this expression; GDB is asked first.
+
+    A name may stand for something else in C: `time` is a module and a function.
+    """
     try:
-        value = gdb.parse_and_eval(text)
-        if value.type.strip_typedefs().code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
-            value = value.address
-        return objref.to_address(int(value) & (2 ** 64 - 1))
+        addr = gdb_address(text)
     except (gdb.error, TypeError, ValueError, OverflowError) as error:
         if objref.is_name_path(text):
-            raise UsageError("GDB finds nothing under `%s', and paths of Python names are not understood yet: "
-                             "give an address, a $variable or TYPE#N" % text)
+            return resolve(text)
         raise UsageError("`%s' is no object: %s" % (text, error))
+    if is_object(addr) or not objref.is_name_path(text):
+        return addr
+    try:
+        return SESSION.target().resolve(text)
+    except _memext.Error:
+        # What the address is, the command will say.
+        return addr
+
+
+def is_object(addr):
+    try:
+        return bool(SESSION.target().object(addr))
+    except _memext.Error:
+        return False
+
+
+def resolve(text):
+    """The address of what Python has under a path of names that GDB does not know."""
+    try:
+        return SESSION.target().resolve(text)
+    except _memext.Error as error:
+        if not text.isidentifier():
+            raise
+        raise UsageError("%s, and GDB knows no symbol of that name" % error)
+
+
+def candidates():
+    """Completions of OBJ."""
+    return [name + "#" for name in SESSION.known_names()]
 
 
 def nth(name, n, progress):
     """The address of the N-th object of a type."""
     full = typenames.require_one(name, SESSION.names(progress))
     target, heap = SESSION.target(), SESSION.heap()
-    _, total, _ = target.objects(heap, full, limit=1, progress=progress)
-    found, _, _ = target.objects(heap, full, limit=1, skip=objref.nth_index(name, n, total), progress=progress)
+    found, total, _ = target.objects(heap, full, limit=1, skip=max(n, 0), progress=progress)
+    index = objref.nth_index(name, n, total)
+    if n < 0:
+        found, _, _ = target.objects(heap, full, limit=1, skip=index, progress=progress)
     return found[0][0]
 
 

@@ -9,15 +9,17 @@ import re
 from .options import UsageError
 
 HELP = ("OBJ is an address, an expression or $variable of GDB ($py is the object that\n"
-        "memext printed last), or TYPE#N: the N-th object of a type in address order,\n"
-        "from 0, or from the end: Order#-1 is the last.")
+        "memext printed last), a path of names from a module (app.CACHE[\"k\"][3].parent,\n"
+        "__main__.x), or TYPE#N: the N-th object of a type in address order, from 0, or from\n"
+        "the end: Order#-1 is the last.")
 
 
 def parse(text):
     """("address", int), ("nth", type, n) or ("expression", text)."""
     text = text.strip()
     if not text:
-        raise UsageError("which object? give an address, a GDB expression, or TYPE#N such as dict#0")
+        raise UsageError("which object? give an address, a path of names such as app.CACHE, a GDB expression, "
+                         "or TYPE#N such as dict#0")
     if re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20}", text):
         return "address", to_address(int(text, 0 if text[1:2] in "xX" and len(text) > 1 else 10))
     nth = re.fullmatch(r"[\"']?([^#\"']+)#([+-]?[0-9]{1,18})[\"']?", text)
@@ -34,7 +36,7 @@ def to_address(value):
 
 def is_name_path(text):
     """Whether `text` could be a path of Python names: `app.CACHE["k"][3].parent`."""
-    return re.match(r"[A-Za-z_]\w*\s*([.\[]|$)", text) is not None
+    return re.match(r"[^\W\d]\w*\s*([.\[]|$)", text) is not None
 
 
 def nth_index(name, n, total):

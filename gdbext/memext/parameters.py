@@ -67,8 +67,9 @@ def register(paths_changed):
     SetPrefix()
     ShowPrefix()
     add_number("limit", 20, "the number of rows that listings print", "-limit N overrides it.")
-    add_number("width", 10, "the number of items shown of a container", "-width N overrides it.")
-    add_number("depth", 3, "the depth to which containers are shown", "-depth N overrides it.")
+    add_number("width", 10, "the number of items shown of a container, and of references of an object",
+               "-width N overrides it.")
+    add_number("depth", 3, "the depth to which containers and references are shown", "-depth N overrides it.")
     PARAMETERS["units"] = Parameter("units", gdb.PARAM_ENUM, "human", "the unit of sizes",
                                     "human: KiB, MiB, GiB; bytes: exact. JSON always has bytes.",
                                     sequence=["human", "bytes"])
@@ -85,6 +86,11 @@ def number(name):
     """The value of a number, 0 for all."""
     value = PARAMETERS[name].value
     return value if value and value > 0 else 0
+
+
+def given(value, name):
+    """The value of an option, or of the setting that stands in for it."""
+    return number(name) if value is None else value
 
 
 def flag(name):

@@ -116,7 +116,7 @@ class Session:
     def __init__(self):
         self.marks = Marks()
         self.exited = set()
-        self._place = self._target = self._info = self._heap = self._names = None
+        self._place = self._target = self._info = self._heap = self._names = self._graph = None
         self._said = set()
 
     def target(self, progress=None, may_run=False):
@@ -141,6 +141,13 @@ class Session:
             self._heap = target.heap(progress=progress)
         return self._heap
 
+    def graph(self, progress=None):
+        """The Graph of this stop, built on first need."""
+        heap = self.heap(progress)
+        if not self._graph:
+            self._graph = self._target.graph(heap, progress=progress)
+        return self._graph
+
     def stop(self, name, progress=None):
         """This stop, to be remembered."""
         heap = self.heap(progress)
@@ -153,6 +160,10 @@ class Session:
     def heap_info(self):
         """Of the heap, None when it was not counted at this stop."""
         return self._heap.info() if self._heap else None
+
+    def graph_info(self):
+        """Of the graph, None when nobody asked for references at this stop."""
+        return self._graph.info() if self._graph else None
 
     def names(self, progress=None):
         """{type name: count} of this stop."""
@@ -178,9 +189,11 @@ class Session:
 
     def drop(self, *_event):
         """Forgets the target. Its Heap lives on where a mark holds it."""
+        if self._graph:
+            self._graph.close()
         if self._target:
             self._target.close()
-        self._place = self._target = self._info = self._heap = self._names = None
+        self._place = self._target = self._info = self._heap = self._names = self._graph = None
 
     def note_exit(self, event):
         """GDB says so of a core, too, when it closes it."""

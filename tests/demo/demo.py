@@ -57,7 +57,7 @@ def on_the_live_process(python):
     ])
 
 
-def on_the_core(python, folder):
+def on_the_core(python, folder, pictures):
     with harness.Workload([python, LEAK, "5"], folder) as work:
         refusal = harness.kernel_cores()
         if refusal:
@@ -72,13 +72,19 @@ def on_the_core(python, folder):
         ("Only the program's own classes.", "py-count '__main__.*'"),
         ("The first sessions in memory, with their sizes and values.", "py-objects Session -limit 3"),
         ("What a session weighs.", "py-sizeof $py"),
+        ("Why is it still there? The way to it, as Python: the session cache.", "py-path $py"),
+        ("Who refers to it?", "py-backrefs $py -depth 2"),
+        ("The same as a picture, and as a page that unfolds in a browser.",
+         "py-backrefs $py -o %s.svg" % os.path.join(pictures, "demo")),
+        (None, "py-backrefs $py -o %s.html" % os.path.join(pictures, "demo")),
     ])
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
-    os.environ["MEMEXT_LIBRARY"] = os.path.join(os.path.abspath(parser.parse_args().build), "gdbext")
+    pictures = parser.parse_args().build
+    os.environ["MEMEXT_LIBRARY"] = os.path.join(os.path.abspath(pictures), "gdbext")
     usable = [one for one in interpreters.find() if not one.refused]
     usable.sort(key=lambda one: not one.name.startswith("debian"))
     if not usable:
@@ -89,7 +95,7 @@ def main():
     good = on_the_live_process(python)
     explain("2. And after it died? The shop aborts, the core stays: no process, no restart, the same questions.")
     with harness.Folder() as folder:
-        good = on_the_core(python, folder) and good
+        good = on_the_core(python, folder, pictures) and good
     explain("That was it. README.md has more; `make check` runs the tests.")
     return 0 if good else 1
 

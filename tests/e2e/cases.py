@@ -151,6 +151,32 @@ def in_the_middle_of_malloc(stage):
                      "py-count '__main__.*'", "kill")
 
 
+# ---- references ----
+
+@case
+def references(stage):
+    return stage.gdb(["-c", stage.core()], "py-backrefs Session#7", "py-backrefs Session#7 -depth 1",
+                     "py-backrefs __main__.Basket -depth 1 -width 2", "py-backrefs __main__.Session -depth 1 -group",
+                     "py-refs __main__.CACHE -depth 1 -width 3", "py-refs __main__.SHOP.tags -depth 1",
+                     "print $py != 0", "with memext width 1 -- py-refs __main__.SHOP.prices -depth 1")
+
+
+@case
+def paths(stage):
+    return stage.gdb(["-c", stage.core()], "py-path __main__.CACHE['session-7'].basket", "py-path $py -from __main__",
+                     "py-path $py -from 'module __main__' -all 1", "py-path $py -from nowhere",
+                     "py-show __main__.CACHE['session-7'].basket", 'py-show __main__.CACHE["session-7"].user',
+                     "py-sizeof sys.modules['__main__'].SHOP.tags[1]")
+
+
+@case
+def references_asked_wrongly(stage):
+    return stage.gdb(["-c", stage.core()], "py-backrefs", "py-refs 0x10", "py-path 0x10", "py-backrefs __main__.CACH",
+                     "py-backrefs __main__.CACHE['session-x']", "py-refs nosuchmodule.x", "py-refs Session#999999",
+                     "py-refs __main__.SHOP -o picture.jpg", "py-refs __main__.SHOP -o /nonexistent/picture.dot",
+                     "py-path __main__.SHOP -all 0", "py-refs __main__.SHOP -nosuch", "py-show __main__.SHOP.name[")
+
+
 # ---- asking ----
 
 @case
@@ -170,7 +196,8 @@ def completion(stage):
 @case
 def helps(stage):
     return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
-                     "help py-show", "help py-sizeof", "help py-info")
+                     "help py-show", "help py-sizeof", "help py-info",
+                     "help py-refs", "help py-backrefs", "help py-path")
 
 
 @case

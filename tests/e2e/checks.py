@@ -1,10 +1,13 @@
 """What is checked otherwise than by a whole expected output: JSON, files, exit status. Each returns problems."""
 import json
 import os
+import shutil
 
 import debugger
+from stage import Skip
 
 CHECKS = {}
+NODE = {"addr": str, "type": str, "size": int, "refcount": (int, type(None)), "value": str, "depth": int}
 ROW_KEYS = {
     "py-count": {"type": str, "type_addr": (str, type(None)), "count": int, "bytes": int},
     "py-growth": {"type": str, "type_addr": (str, type(None)), "count": int, "bytes": int, "count_delta": int,
@@ -12,7 +15,10 @@ ROW_KEYS = {
     "py-objects": {"addr": str, "type": str, "size": int, "refcount": int, "value": str},
     "py-sizeof": {"addr": str, "type": str, "size": int},
     "py-show": {"addr": str, "type": str, "size": int, "value": str},
+    "py-refs": NODE, "py-backrefs": NODE, "py-path": NODE,
 }
+EDGE = {"from": (str, type(None)), "to": str, "name": str, "kind": str, "exact": bool}
+KINDS = ("traversed", "owned", "borrowed", "buffer", "root")
 TOP_KEYS = {"schema": str, "target": dict, "complete": bool, "warnings": list, "rows": list, "total": dict}
 
 
@@ -54,6 +60,102 @@ def json_forms(stage):
             + form(stage, "py-objects -json Session -limit 5", 5) + form(stage, "py-show -json Session#0", 1)
             + form(stage, "py-sizeof -json Session#0", 1)
             + form(stage, "py-growth -json -limit 3 -since %s" % stage.core(), 3, ["-c", stage.later_core()]))
+
+
+def edges_wrong(stage, command):
+    """Every edge is between rows that are there, or comes from a root."""
+    answer = json_of(stage, command)
+    known = {row["addr"] for row in answer["rows"]}
+    problems = [] if answer["edges"] else ["%s: no edges" % command]
+    problems += keys_wrong(command, answer, {"total": dict, "edges": list})
+    for edge in answer["edges"]:
+        problems += keys_wrong(command, edge, EDGE)
+        if edge["kind"] not in KINDS or (edge["kind"] == "root") != (edge["from"] is None):
+            problems.append("%s: an edge of kind %r from %r" % (command, edge["kind"], edge["from"]))
+        if edge["to"] not in known or edge["from"] not in known | {None}:
+            problems.append("%s: an edge to nowhere: %r" % (command, edge))
+    return problems
+
+
+@check
+def json_of_references(stage):
+    problems = form(stage, "py-refs -json __main__.CACHE -depth 1 -width 5", 6)
+    for command in ("py-refs -json __main__.SHOP", "py-backrefs -json Session#7", "py-backrefs -json -all Session#7",
+                    "py-backrefs -json -group __main__.Session", "py-path -json __main__.SHOP -all 3"):
+        problems += edges_wrong(stage, command)
+    answer = json_of(stage, "py-path -json __main__.CACHE['session-7'].basket")
+    if answer.get("expression") != "sys.modules['__main__'].CACHE['session-7'].basket":
+        problems.append("py-path: the expression is %r" % answer.get("expression"))
+    return problems
+
+
+@check
+def groups_count_all_referrers(stage):
+    answer = json_of(stage, "py-backrefs -json -group -depth 1 __main__.Session")
+    counts = [edge.get("count") for edge in answer["edges"] if edge["name"] == "__class__"]
+    return [] if counts == [2000] else ["2,000 sessions refer to their class, -group counts %r" % counts]
+
+
+@check
+def a_path_can_be_pasted_back(stage):
+    """Whatever py-path prints as an expression means the same object as OBJ."""
+    wanted = ["Session#0", "Session#-1", "Basket#11", "__main__.SHOP.prices", "__main__.SHOP.motto", "function#40"]
+    problems = []
+    for obj in wanted:
+        answer = json_of(stage, "py-path -json %s" % obj)
+        if not answer["expression"]:
+            problems.append("%s: no expression" % obj)
+            continue
+        back = json_of(stage, "py-show -json %s" % answer["expression"])
+        if back["rows"][0]["addr"] != answer["paths"][0]["nodes"][-1]:
+            problems.append("%s: %s is %s" % (obj, answer["expression"], back["rows"][0]["addr"]))
+    return problems
+
+
+@check
+def references_in_cut_cores(stage):
+    """Each ends in an answer that says that it is incomplete, or in one sentence."""
+    problems = []
+    for percent in (10, 60, 95):
+        for command in ("py-backrefs dict#0", "py-refs dict#0", "py-path dict#0", "py-backrefs __main__.SHOP"):
+            lines = stage.gdb(["-c", stage.cut(percent)], command).splitlines()
+            said = [line for line in lines if line.startswith(("incomplete: ", "memext: "))]
+            if len(said) != 1 or "internal error" in said[0]:
+                problems.append("%d %%: %s says %r" % (percent, command, lines[-2:]))
+    return problems
+
+
+STARTS = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF", "dot": b"digraph", "html": b"<!DOCTYPE html>",
+          "json": b"{", "txt": b"__main__.Session"}
+
+
+@check
+def pictures_and_pages(stage):
+    """One line says where each was written."""
+    if not shutil.which("dot"):
+        raise Skip("Graphviz is not installed")
+    problems = []
+    for ending, start in STARTS.items():
+        path = stage.path("session." + ending)
+        lines = stage.gdb(["-c", stage.core()], "py-backrefs Session#7 -o " + path).splitlines()
+        with open(path, "rb") as f:
+            text = f.read()
+        if not text.startswith(start):
+            problems.append("%s begins with %r" % (path, text[:20]))
+        if len(lines) != 2 or not lines[1].startswith("wrote " + path):
+            problems.append("-o %s prints %r" % (path, lines))
+    return problems
+
+
+@check
+def without_graphviz(stage):
+    """The error names the package, and what was to be drawn is kept."""
+    path = stage.path("undrawn.svg")
+    text = stage.gdb(["-c", stage.core()], "python import os; os.environ['PATH'] = '/nonexistent'",
+                     "py-backrefs Session#7 -o " + path)
+    problems = [] if "apt install graphviz" in text else ["the package is not named: " + text]
+    with open(stage.path("undrawn.dot")) as f:
+        return problems + ([] if f.read().startswith("digraph") else ["the .dot was not kept"])
 
 
 @check

@@ -68,6 +68,18 @@ def big_process(stage):
                        seconds=300)
 
 
+def cancel(terminal, command, took):
+    """Ctrl-C in the middle of a command that takes `took` seconds."""
+    terminal.send(command.encode() + b"\n")
+    time.sleep(min(0.2, took / 3))
+    terminal.send(b"\x03")
+    text, waited = terminal.read_until(PROMPT, 60)
+    problems = [] if b"Quit" in text else ["Ctrl-C did not end %s (%.2f s): %r" % (command, took, text)]
+    if waited > CANCEL_WITHIN:
+        problems.append("the prompt came %.2f s after Ctrl-C in %s" % (waited, command))
+    return problems
+
+
 @check
 def progress_and_cancelling(stage):
     problems = []
@@ -79,17 +91,17 @@ def progress_and_cancelling(stage):
         text, again = terminal.ask("py-growth")           # this stop is counted: nothing to wait for
         terminal.ask("set memext progress off")
         terminal.ask("stepi")                             # another stop
-        terminal.send(b"py-count -limit 1\n")
-        time.sleep(min(0.2, took / 3))
-        terminal.send(b"\x03")
-        text, waited = terminal.read_until(PROMPT, 60)
-        if b"Quit" not in text:
-            problems.append("Ctrl-C did not end py-count (which takes %.2f s): %r" % (took, text))
-        if waited > CANCEL_WITHIN:
-            problems.append("the prompt came %.2f s after Ctrl-C" % waited)
+        problems += cancel(terminal, "py-count -limit 1", took)
         text, _ = terminal.ask("py-count Order")
         if b"mixed.Order" not in text and b"__main__.Order" not in text:
             problems.append("after Ctrl-C py-count says %r" % text)
+        problems += cancel(terminal, "py-backrefs Order#0", took)
+        text, took = terminal.ask("py-backrefs Order#0")
+        if b" of " not in text:
+            problems.append("after Ctrl-C py-backrefs says %r" % text)
+        text, again = terminal.ask("py-backrefs Order#1")
+        if again > took / 2:
+            problems.append("py-backrefs took %.2f s, and a second one at the same stop %.2f s" % (took, again))
     finally:
         terminal.close()
     return problems

@@ -9,7 +9,8 @@ from ..session import SESSION
 class Info(Command):
     name = "py-info"
     summary = "Show which Python this is, its allocator and threads, and how complete the core is."
-    details = "Rows are Python threads. Figures of the heap appear once it was counted at this stop."
+    details = ("Rows are Python threads. Figures of the heap and of references appear once they were\n"
+               "counted at this stop.")
     examples = ("py-info", "py-info -json")
 
     def run(self, arguments):
@@ -17,8 +18,9 @@ class Info(Command):
         answer = self.new_answer()
         answer.rows = [thread_row(thread) for thread in target.threads()]
         answer.total = {"threads": len(answer.rows), "interpreters": len(target.interpreters()),
-                        "heap": heap_figures()}
-        answer.lines = table.fields(lines_of_target(answer.target) + lines_of_heap(answer.total["heap"]))
+                        "heap": heap_figures(), "references": SESSION.graph_info()}
+        answer.lines = table.fields(lines_of_target(answer.target) + lines_of_heap(answer.total["heap"])
+                                    + lines_of_graph(answer.total["references"]))
         answer.lines += [""] + list(thread_table(answer.rows).lines()) if len(answer.rows) > 1 else []
         return answer
 
@@ -101,3 +103,12 @@ def lines_of_heap(heap):
         ("malloc", "%s, %s" % (table.plural(heap["chunks"], "used chunk"), parameters.size(heap["chunk_bytes"]))),
         ("memext itself", "%s for this stop" % parameters.size(heap["memory"])),
     ]
+
+
+def lines_of_graph(graph):
+    if not graph:
+        return []
+    share = 100 * graph["inexact"] / graph["edges"] if graph["edges"] else 0
+    return [("references", "%s, %s; %.2g %% found by conservative scans, %s to what is not there; %s" % (
+        table.number(graph["edges"]), table.plural(graph["roots"], "root"), share, table.number(graph["dangling"]),
+        parameters.size(graph["memory"])))]

@@ -11,7 +11,7 @@ class Show(Command):
     summary = "Show the value of an object as repr() would, and the attributes of an instance."
     operand = "OBJ"
     details = objref.HELP
-    examples = ("py-show app.Order#-1", "py-show 0x7f1a2b3c4d50 -depth 5 -width 0")
+    examples = ("py-show app.Order#-1", "py-show 0x7f1a2b3c4d50 -depth 5 -width 0", "py-show app.CACHE['k'][3].parent")
     options = (Option("depth", "number", "of containers inside containers, 0 for all (default: show memext depth)"),
                Option("width", "number", "items of each container, 0 for all (default: show memext width)"),
                Option("characters", "number", "of each str and bytes, 0 for all (default: 200)", 200))
@@ -19,14 +19,15 @@ class Show(Command):
     counting = False
 
     def candidates(self):
-        return [name + "#" for name in SESSION.known_names()]
+        return objects.candidates()
 
     def run(self, arguments):
         addr = objects.find(arguments.operands, self.progress)
         target = SESSION.target()
         info = target.object(addr)
-        value = target.show(addr, depth=setting(arguments.depth, "depth"), items=setting(arguments.width, "width"),
-                            characters=arguments.characters, attributes=True)
+        value = target.show(addr, depth=parameters.given(arguments.depth, "depth"),
+                            items=parameters.given(arguments.width, "width"), characters=arguments.characters,
+                            attributes=True)
         answer = self.new_answer()
         answer.rows = [dict(objects.row(target, addr, value), owned=None, retained=None)]
         answer.total = {"count": 1, "bytes": info["size"]}
@@ -35,7 +36,3 @@ class Show(Command):
                                                      objects.refcount_text(answer.rows[0])), value]
         remember_object(addr)
         return answer
-
-
-def setting(value, name):
-    return parameters.number(name) if value is None else value

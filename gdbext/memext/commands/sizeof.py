@@ -15,7 +15,7 @@ class Sizeof(Command):
     counting = False
 
     def candidates(self):
-        return [name + "#" for name in SESSION.known_names()]
+        return objects.candidates()
 
     def run(self, arguments):
         addr = objects.find(arguments.operands, self.progress)
