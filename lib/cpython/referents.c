@@ -129,14 +129,15 @@ static struct mx_walk start_walk(const struct mx_referents *referents, const str
 }
 
 /* A type that was met after the plans were made gets one for this object only. */
-static void walk_unplanned(struct mx_walk *walk)
+static void walk_unplanned(const struct mx_walk *unplanned)
 {
-    struct mx_plans plans = {.lookdict = walk->plans ? walk->plans->lookdict : 0};
+    struct mx_plans plans = {.lookdict = unplanned->plans ? unplanned->plans->lookdict : 0};
     struct mx_plan plan;
-    if (mx_plan_make(walk->referents->types, walk->type, &plans, &plan)) {
-        walk->plans = &plans;
-        walk->plan = &plan;
-        walk_object(walk);
+    struct mx_walk walk = *unplanned;
+    if (mx_plan_make(walk.referents->types, walk.type, &plans, &plan)) {
+        walk.plans = &plans;
+        walk.plan = &plan;
+        walk_object(&walk);
     }
     mx_array_free(&plans.fields);
 }

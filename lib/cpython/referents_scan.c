@@ -59,8 +59,10 @@ void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, enum mx_
     struct mx_words words = mx_words_of(walk, start, (size <= MX_MOST_SCANNED ? size : MX_MOST_SCANNED) / 8);
     mx_addr word;
     while (mx_words_next(&words, &word)) {
-        struct found found = word & 7 ? (struct found){0} : find_block(walk, word);
-        if (!found.start || found.start != word || found.is_raw)
+        if (!word || word & 7)
+            continue;
+        struct found found = find_block(walk, word);
+        if (found.start != word || found.is_raw)
             continue;
         uint8_t class = is_shown(walk, word, shown) ? walk->plan->traversed : (uint8_t)MX_EDGE_OWNED;
         walk_found(walk, word, class, 8 * words.index);

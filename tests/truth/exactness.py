@@ -130,7 +130,8 @@ def percent(part, whole):
 
 def page(build):
     """The generated part: a line a stop, and a line for each type that is not exact in some of them."""
-    total = ["| interpreter | program | objects | exact | lack an edge | types | found by scanning |", "|---|---|--:|--:|--:|--:|--:|"]
+    total = ["| interpreter | program | objects | exact | lack an edge | types | found by scanning |",
+             "|---|---|--:|--:|--:|--:|--:|"]
     types = ["| type | interpreter, program | objects | inexact | of these, lack an edge |", "|---|---|--:|--:|--:|"]
     for interpreter in interpreters.find():
         for arguments in CASES if not interpreter.refused else ():
@@ -139,7 +140,8 @@ def page(build):
             total.append("| %s | %d | %s | %s | %d | %d |" % (where, a.objects, percent(a.exact, a.objects),
                                                               percent(a.missing, a.objects) if a.missing else "0",
                                                               len(seen.by_type), a.scanned))
-            types += ["| %s | %s | %d | %d | %d |" % (name, where.replace(" |", ","), t.objects, t.objects - t.exact, t.missing)
+            types += ["| %s | %s | %d | %d | %d |" % (name, where.replace(" |", ","), t.objects, t.objects - t.exact,
+                                                      t.missing)
                       for name, t in seen.rows() if t.exact < t.objects]
     return total, types
 

@@ -133,8 +133,10 @@ def containers():
 def views_and_iterators():
     import collections
     d, o, s, q = {"a": [1], "b": [2]}, collections.OrderedDict(a=[1], b=[2]), {1, 2, 3}, collections.deque([1, 2, 3])
-    iterators = [iter(x) for x in ([1, 2], (1, 2), "ab", "\u6f22\u5b57", b"ab", bytearray(b"ab"), d, d.values(), d.items(), o,
-                                   o.values(), o.items(), s, frozenset(s), q, range(3), range(1 << 70), memoryview(b"ab"))]
+    iterators = [iter(x) for x in ([1, 2], (1, 2), "ab", "\u6f22\u5b57", b"ab", bytearray(b"ab"), d, d.values(),
+                                   d.items(), o,
+                                   o.values(), o.items(), s, frozenset(s), q, range(3), range(1 << 70),
+                                   memoryview(b"ab"))]
     iterators += [reversed(x) for x in ([1, 2], (1, 2), d, d.values(), d.items(), o, o.items(), q, range(3), "ab")
                   if hasattr(x, "__reversed__") or not isinstance(x, dict)]
 
@@ -172,7 +174,8 @@ def iterator_tools():
             t.compress([[1], [2]], [1, 1]), t.zip_longest([[1]], [[2], [3]], fillvalue=[]), t.count(1 << 70)]
     made += [getattr(t, name)(*args) for name, args in (("pairwise", ([[1], [2], [3]],)), ("batched", ([1, 2, 3], 2)))
              if hasattr(t, name)]
-    started = [t.chain([[1]], [[2]]), t.cycle([[1], [2]]), t.product([[1], [2]], [[3]]), t.permutations([[1], [2], [3]], 2),
+    started = [t.chain([[1]], [[2]]), t.cycle([[1], [2]]), t.product([[1], [2]], [[3]]), t.permutations([[1], [2],
+            [3]], 2),
                t.combinations([[1], [2], [3]], 2), t.accumulate([[1], [2]]), t.zip_longest([[1]], [[2], [3]]),
                t.islice(iter([[1], [2], [3]]), 3), t.combinations_with_replacement([[1], [2]], 2)]
     started += [t.accumulate([1, 2], initial=5)] + ([t.pairwise([[1], [2], [3]])] if hasattr(t, "pairwise") else [])
@@ -338,14 +341,17 @@ def exceptions():
         except MyError as error:
             raise KeyError([1]) from error
     made = [catch(fail, 5, [1]), catch(chained), catch(lambda: {}[[1][0]]), catch(open, "/nonexistent/file"),
-            catch(__import__, "no_such_module"), catch(compile, "a b", "file", "exec"), catch(lambda: b"\xff".decode("ascii")),
+            catch(__import__, "no_such_module"), catch(compile, "a b", "file", "exec"),
+            catch(lambda: b"\xff".decode("ascii")),
             catch(lambda: "\xff".encode("ascii")), catch(lambda: undefined_name), catch(lambda: [].nothing),
             catch(sys.exit, [1]), catch(next, iter(())), StopIteration([1]), StopAsyncIteration(), KeyboardInterrupt(),
-            UnicodeTranslateError("a", 0, 1, "b"), OSError(1, "text", [1], None, [2]), MemoryError(), RecursionError("x")]
+            UnicodeTranslateError("a", 0, 1, "b"), OSError(1, "text", [1], None, [2]), MemoryError(),
+            RecursionError("x")]
     noted = ValueError("noted")
     if hasattr(noted, "add_note"):
         noted.add_note("a note")
-        made.append(eval("ExceptionGroup('g', [noted, ExceptionGroup('h', [KeyError(1)])])", {"noted": noted, "ExceptionGroup":
+        made.append(eval("ExceptionGroup('g', [noted, ExceptionGroup('h', [KeyError(1)])])", {"noted": noted,
+                "ExceptionGroup":
                                                                                   ExceptionGroup}))
     made[0].__cause__ = noted
     tracebacks = [error.__traceback__ for error in made]
@@ -360,9 +366,12 @@ def modules():
     import types
     module = types.ModuleType("made", "text")
     module.x = [1]
-    names = ("_struct", "_json", "_csv", "_datetime", "_random", "_bisect", "_heapq", "_elementtree", "_asyncio", "zlib", "_sqlite3",
-             "_lzma", "_bz2", "_hashlib", "_ssl", "_queue", "_pickle", "_ctypes", "_decimal", "_zoneinfo", "select", "_lsprof",
-             "unicodedata", "_multiprocessing", "_posixsubprocess", "mmap", "fcntl", "resource", "array", "pyexpat", "math")
+    names = ("_struct", "_json", "_csv", "_datetime", "_random", "_bisect", "_heapq", "_elementtree", "_asyncio",
+             "zlib", "_sqlite3",
+             "_lzma", "_bz2", "_hashlib", "_ssl", "_queue", "_pickle", "_ctypes", "_decimal", "_zoneinfo", "select",
+             "_lsprof",
+             "unicodedata", "_multiprocessing", "_posixsubprocess", "mmap", "fcntl", "resource", "array", "pyexpat",
+             "math")
     found = []
     for name in names:
         try:
@@ -379,7 +388,8 @@ def typing_things():
     if sys.version_info >= (3, 9):
         made += [list[int], dict[str, list[int]], list[made[1]], list[made[1]].__parameters__]
     if sys.version_info >= (3, 10):
-        made += [int | str, list[int] | None, typing.ParamSpec("P"), typing.ParamSpec("P").args, typing.ParamSpec("P").kwargs]
+        made += [int | str, list[int] | None, typing.ParamSpec("P"), typing.ParamSpec("P").args,
+                 typing.ParamSpec("P").kwargs]
     if sys.version_info >= (3, 11):
         made += [typing.TypeVarTuple("Ts"), iter(list[int])]
     if sys.version_info >= (3, 12):
@@ -424,8 +434,10 @@ def buffers():
         extra = [pickle.PickleBuffer(data)]
     return (data, view, view[1:50:2], view.cast("B"), released, memoryview(array.array("d", [1, 2])), target, ref,
             weakref.ref(target), weakref.proxy(target), weakref.WeakSet([target]),
-            weakref.WeakKeyDictionary({target: [1]}), weakref.WeakMethod(target.__init__), weakref.finalize(target, len, [1]),
-            array.array("i", range(100)), iter(array.array("i", [1])), mmap.mmap(-1, 4096), extra, bytes(10), bytearray())
+            weakref.WeakKeyDictionary({target: [1]}), weakref.WeakMethod(target.__init__), weakref.finalize(target,
+                    len, [1]),
+            array.array("i", range(100)), iter(array.array("i", [1])), mmap.mmap(-1, 4096), extra, bytes(10),
+            bytearray())
 
 
 @part
@@ -446,7 +458,8 @@ def files():
     attributes(text, mode="r")
     import codecs
     return (raw, text, reading, stringio, bytesio, bytesio.getbuffer(), written, io.BufferedRWPair(r, w), r, w,
-            io.IncrementalNewlineDecoder(None, True), codecs.open(__file__, encoding="utf-8"), io.BufferedRandom(io.BytesIO()),
+            io.IncrementalNewlineDecoder(None, True), codecs.open(__file__, encoding="utf-8"),
+            io.BufferedRandom(io.BytesIO()),
             io.TextIOWrapper(io.BytesIO(b"a\r\nb"), newline=None, errors="strict"))
 
 
@@ -532,7 +545,8 @@ def documents():
     walk = tree.iter()
     next(walk)
     next(walk)
-    return tree, builder, parser, raw, pulling, walk, tree.iter("n"), tree.itertext(), et.Element("e", {"k": "v"}), et.Element("x")
+    return tree, builder, parser, raw, pulling, walk, tree.iter("n"), tree.itertext(), et.Element("e", {"k": "v"}),
+    et.Element("x")
 
 
 @part
@@ -548,7 +562,8 @@ def databases():
     connection.set_trace_callback(len)
     connection.set_progress_handler(len, 1000)
     other = sqlite3.connect(":memory:", isolation_level=None)
-    return connection, cursor, rows, other, connection.cursor(), connection("select 1") if callable(connection) else None
+    return connection, cursor, rows, other, connection.cursor(),
+    connection("select 1") if callable(connection) else None
 
 
 @part
@@ -561,7 +576,8 @@ def secured():
     server.sni_callback = lambda *args: None
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     wrapped = context.wrap_bio(incoming, outgoing, server_hostname="example.org")
-    return context, server, incoming, outgoing, wrapped, hashlib.sha256(b"x"), hashlib.md5(b"x"), hmac.new(b"k", b"m", "sha256")
+    return context, server, incoming, outgoing, wrapped, hashlib.sha256(b"x"), hashlib.md5(b"x"), hmac.new(b"k", b"m",
+            "sha256")
 
 
 @part
@@ -612,9 +628,12 @@ def numbers():
     import uuid
     context = decimal.Context(prec=5)
     zone = datetime.timezone(datetime.timedelta(hours=1), "zone")
-    made = [context, context.flags, context.traps, decimal.localcontext(context), decimal.Decimal("1.5"), fractions.Fraction(1, 3),
-            random.Random(1), uuid.uuid4(), datetime.datetime.now(zone), datetime.datetime.now(), datetime.time(1, tzinfo=zone),
-            datetime.time(1), zone, datetime.timedelta(1), slice([1], 2, None), range(1 << 70), range(3), 1 << 300, 1.5, 1j]
+    made = [context, context.flags, context.traps, decimal.localcontext(context), decimal.Decimal("1.5"),
+            fractions.Fraction(1, 3),
+            random.Random(1), uuid.uuid4(), datetime.datetime.now(zone), datetime.datetime.now(), datetime.time(1,
+                    tzinfo=zone),
+            datetime.time(1), zone, datetime.timedelta(1), slice([1], 2, None), range(1 << 70), range(3), 1 << 300,
+            1.5, 1j]
     try:
         import zoneinfo
         made.append(zoneinfo.ZoneInfo("Europe/Berlin"))
@@ -640,8 +659,10 @@ def foreign():
     libc.strlen.argtypes = [ctypes.c_char_p]
     libc.strlen.errcheck = lambda *args: args[0]
     text = ctypes.c_char_p(b"text")
-    return (Point, Either, point, Either(), array, array[1], ctypes.pointer(point), ctypes.POINTER(Point), ctypes.byref(point), callback,
-            libc, libc.strlen, text, ctypes.c_int(5), ctypes.create_string_buffer(10), ctypes.cast(text, ctypes.c_void_p), Point.x)
+    return (Point, Either, point, Either(), array, array[1], ctypes.pointer(point), ctypes.POINTER(Point),
+            ctypes.byref(point), callback,
+            libc, libc.strlen, text, ctypes.c_int(5), ctypes.create_string_buffer(10), ctypes.cast(text,
+                    ctypes.c_void_p), Point.x)
 
 
 @part
@@ -655,8 +676,10 @@ def system():
     poll = select.poll()
     entries = list(os.scandir(os.path.dirname(os.path.abspath(__file__))))
     entries[0].stat()
-    return (os.stat("/"), time.localtime(), os.times(), sys.version_info, sys.flags, sys.hash_info, os.uname(), os.terminal_size((1, 2)),
-            pair, poll, select.epoll(), entries, os.scandir("/"), signal.getsignal(signal.SIGINT), sys.thread_info, sys.float_info,
+    return (os.stat("/"), time.localtime(), os.times(), sys.version_info, sys.flags, sys.hash_info, os.uname(),
+            os.terminal_size((1, 2)),
+            pair, poll, select.epoll(), entries, os.scandir("/"), signal.getsignal(signal.SIGINT), sys.thread_info,
+            sys.float_info,
             time.get_clock_info("time"), sys.implementation)
 
 
@@ -688,7 +711,8 @@ def classes():
             pass
     Abstract.register(Plain)
     isinstance(Plain(1), Abstract)
-    return Colour, Bits, Bits.A | Bits.B, Number, Data([1]), Data, Abstract, type("Dynamic", (Plain,), {"__slots__": ("q",)})
+    return Colour, Bits, Bits.A | Bits.B, Number, Data([1]), Data, Abstract, type("Dynamic", (Plain,),
+            {"__slots__": ("q",)})
 
 
 def park(event):
