@@ -122,6 +122,11 @@ class Text(unittest.TestCase):
         self.assertEqual(text(objects, 3, borrowed=True, **fake)[1],
                          "├─ wr_object of weakref.ReferenceType v1  refcount 1  0x1  (weak)")
 
+    def test_uncertain_references_have_one_question_mark(self):
+        names = [reftree.Edge(1, 2, "traversed", exact, name).name for exact, name in
+                 ((False, "x"), (False, "+0x18?"), (True, "x"))]
+        self.assertEqual(names, ["x?", "+0x18?", "x"])
+
     def test_nothing(self):
         self.assertEqual(text({1: ("int", [])}, 1)[1:], [
             "nothing refers to it: no object, no root; it is garbage, or held by C code alone"])
