@@ -14,7 +14,7 @@ enum {
     DEQUE_BLOCK_ITEMS = 64,
     DEQUE_BLOCK_DATA = 8,
     DEQUE_BLOCK_RIGHT = 520,
-    SET_ENTRY_SIZE = 16,
+    LEAST_KEYS = 8, /* places of a table that was allocated; that of empty dicts is static, and all of them share it */
 };
 
 /* Copies of the text in other forms, and the text itself where it is not in the object's own block. */
@@ -104,6 +104,8 @@ void mx_refer_dict(struct mx_walk *walk)
     else if (shows_keys(walk, &keys))
         entries.key_class = walk->plan->traversed;
     mx_dict_each(walk->runtime, walk->object, walk_entry, &entries);
+    if (keys.size < LEAST_KEYS)
+        return;
     mx_walk_field(walk, table, MX_EDGE_BUFFER, "<keys>");
     mx_walk_field(walk, block, MX_EDGE_BUFFER, "<values>");
 }
