@@ -135,6 +135,7 @@ static bool read_structure(const struct mx_types *types, mx_addr address, struct
 bool mx_frame_read(const struct mx_types *types, mx_addr address, struct mx_frame *ret)
 {
     bool is_object = types->runtime->layout.frame_shape == MX_FRAME_OBJECTS;
+    *ret = (struct mx_frame){0};
     if (!address || !(is_object ? read_object : read_structure)(types, address, ret))
         return false;
     return ret->local_count < MOST_SLOTS && ret->stack_count < MOST_SLOTS;

@@ -106,6 +106,13 @@ static void add_field(struct planner *planner, int64_t offset, uint8_t class, en
         planner->plan.extent = (uint32_t)offset + 8;
 }
 
+/* CPython 3.8, 3.9: the table of lines is of another form, and its attribute has another name. */
+static const char *label_of(const struct planner *planner, const struct line *line)
+{
+    bool is_old = planner->layout->frame.f_stacktop != MX_ABSENT;
+    return is_old && line->position == POSITION(code, co_linetable) ? "co_lnotab" : line->label;
+}
+
 static void add_object(struct planner *planner, size_t object)
 {
     if (!planner->plan.decode)
@@ -118,7 +125,7 @@ static void add_object(struct planner *planner, size_t object)
         uint8_t class = planner->layout->traverse_shape < lines[i].until ? lines[i].class : (uint8_t)MX_NO_EDGE;
         if (class == MX_EDGE_TRAVERSED)
             class = planner->layout->traverse_shape >= lines[i].since ? planner->plan.traversed : MX_EDGE_OWNED;
-        add_field(planner, value_of(planner->layout, &lines[i]), class, MX_NAME_FIELD, lines[i].label);
+        add_field(planner, value_of(planner->layout, &lines[i]), class, MX_NAME_FIELD, label_of(planner, &lines[i]));
     }
 }
 

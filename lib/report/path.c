@@ -268,12 +268,20 @@ static bool weigh_edge(void *context, const struct mx_edge *edge)
     return quality < BEST;
 }
 
+/* A function's annotations are a tuple until they are asked for, and a new dict from then on. */
+static bool is_made_anew(const struct mx_path *path, size_t index, const char *text)
+{
+    const struct mx_type *type;
+    mx_graph_object(path->graph, path->blocks.items[index], &type);
+    return type && type->kind == MX_KIND_TUPLE && !strcmp(text, ".__annotations__");
+}
+
 static bool add_step(struct mx_path *path, size_t index)
 {
     struct step step = {.path = path, .quality = -1};
     mx_edges_between(path->graph, path->blocks.items[index - 1], path->blocks.items[index], weigh_edge, &step);
     const char *name = step.quality < 0 ? "?" : mx_edge_label(path->graph, &step.edge, &path->names);
-    path->has_expression = path->has_expression && step.text[0];
+    path->has_expression = path->has_expression && step.text[0] && !is_made_anew(path, index, step.text);
     if (path->has_expression && !append_step(path, index, step.text))
         return false;
     return name && mx_array_push(&path->references, (struct mx_reference){.from = path->nodes.items[index - 1].address,
