@@ -75,6 +75,7 @@ class Stop:
                 self.truth = compare.Truth(os.path.join(folder, "truth"))
                 if not last and self.is_off_by_one(work):
                     return False
+                self.check("live", "born before the fork", self.truth.drop_unborn(work.pid))
                 self.look(work)
         return True
 
