@@ -76,8 +76,6 @@ static bool plausible_refcount(const struct mx_classifier *classifier, uint64_t 
     case MX_HEADER_REFCOUNT:
         if (word == 0 || word >> 32)
             return false;
-        if (mx_is_static_refcount(word))
-            return true;
         return !is_mapped_pointer(classifier, word);
     case MX_HEADER_IMMORTAL_LOW:
         return word != 0 && !(word >> 32) && ((word & 0x80000000) || !is_mapped_pointer(classifier, word));
@@ -135,17 +133,22 @@ static bool type_object_fits(const struct mx_classifier *classifier, const uint8
     return (flags & MX_TPFLAGS_READY) && !(flags & MX_TPFLAGS_HEAPTYPE) == !has_head;
 }
 
-static bool is_object(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, uint64_t room,
-                      size_t available, bool has_head)
+static bool has_object_body(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object,
+                            uint64_t room, size_t available, bool has_head)
 {
     const struct mx_type *type = &classifier->types->types.items[index];
     if (room < classifier->least.items[index] || available < 16)
         return false;
-    if (!plausible_refcount(classifier, mx_load_u64(object + classifier->layout->object.ob_refcnt)))
-        return false;
     if (type->kind == MX_KIND_TYPE)
         return type_object_fits(classifier, object, available, has_head);
     return items_fit(classifier, type, object, room) && table_is_mapped(classifier, type, object, available);
+}
+
+static bool is_object(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, uint64_t room,
+                      size_t available, bool has_head)
+{
+    return plausible_refcount(classifier, mx_load_u64(object + classifier->layout->object.ob_refcnt)) &&
+           has_object_body(classifier, index, object, room, available, has_head);
 }
 
 /*
@@ -189,13 +192,25 @@ bool mx_classify_block(const struct mx_classifier *classifier, const uint8_t *by
     return false;
 }
 
+/* A large count that happens to be a mapped address is believed of a static object if it is near where they begin. */
+static bool has_static_refcount(const struct mx_classifier *classifier, const uint8_t *object)
+{
+    return classifier->layout->header_shape == MX_HEADER_REFCOUNT &&
+           mx_is_static_refcount(mx_load_u64(object + classifier->layout->object.ob_refcnt));
+}
+
 bool mx_classify_static(const struct mx_classifier *classifier, const uint8_t *bytes, size_t available,
                         struct mx_found_object *ret)
 {
     uint64_t word = mx_load_u64(bytes + classifier->layout->object.ob_type);
     for (uint32_t i = 0; i < MX_PREHEADERS; i++) {
         uint32_t index = mx_map_get(&classifier->by_preheader[i], word);
-        if (index == MX_MAP_NONE || !is_object(classifier, index, bytes, available, available, false))
+        if (index == MX_MAP_NONE)
+            continue;
+        bool is_one = has_static_refcount(classifier, bytes)
+                          ? has_object_body(classifier, index, bytes, available, available, false)
+                          : is_object(classifier, index, bytes, available, available, false);
+        if (!is_one)
             continue;
         *ret = (struct mx_found_object){.type = index, .offset = 0, .tracked = false};
         return true;

@@ -22,7 +22,7 @@ bool mx_header_read(const struct mx_types *types, const struct mx_type *type, mx
 
 static inline bool mx_is_static_refcount(uint64_t word)
 {
-    const int64_t drift = 1 << 26;
+    const int64_t drift = 1 << 20;
     return (int64_t)word > MX_STATIC_REFCOUNT - drift && (int64_t)word < MX_STATIC_REFCOUNT + drift;
 }
 

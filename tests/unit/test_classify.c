@@ -184,6 +184,31 @@ static void test_static_objects_need_no_head(void)
     }
 }
 
+/* A non-PIE process may have its heap where 3.11's static counts lie: an array of pointers is no static object there.
+ */
+static void test_static_counts_are_of_static_objects(void)
+{
+    static const uint8_t heap[4096];
+    const uint64_t count = 0x3b9aca00; /* aligned, mapped, and 999999999 + 1 */
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        if (fake.runtime.layout.header_shape != MX_HEADER_REFCOUNT)
+            continue;
+        struct mx_region region = {.start = 0x3b9ac000, .end = 0x3b9ad000, .bytes = heap, .module = MX_NO_MODULE};
+        CU_ASSERT_PTR_NULL_FATAL(mx_memory_add(fake.memory, region));
+        CU_ASSERT_PTR_NULL_FATAL(mx_memory_seal(fake.memory));
+        mx_addr text = fake_str(&fake, "x");
+        put_refcount(&fake, text, count);
+        CU_ASSERT_FALSE(is_object(&fake, block_of(&fake, text, 56)));
+        struct mx_classifier classifier = {0};
+        struct mx_found_object found;
+        CU_ASSERT_PTR_NULL_FATAL(mx_classifier_open(&fake.types, &classifier));
+        CU_ASSERT_TRUE(mx_classify_static(&classifier, fake_at(&fake, text), 56, &found));
+        mx_classifier_close(&classifier);
+    }
+}
+
 static void test_refcounts_by_shape(void)
 {
     struct mx_layout layout = {.header_shape = MX_HEADER_REFCOUNT};
@@ -216,5 +241,6 @@ void suite_classify(CU_pSuite suite)
     CU_ADD_TEST(suite, test_tracked_objects_have_links);
     CU_ADD_TEST(suite, test_debug_hooks_are_stepped_over);
     CU_ADD_TEST(suite, test_static_objects_need_no_head);
+    CU_ADD_TEST(suite, test_static_counts_are_of_static_objects);
     CU_ADD_TEST(suite, test_refcounts_by_shape);
 }
