@@ -62,7 +62,7 @@ class Stop:
     def run(self):
         """The child prints its statistics a few bytecodes after the fork, when now and then it holds one tuple or list
         more or less than the parent. Such a stop is taken anew; an error of memext's would be there each time."""
-        for last in (False, False, True):
+        for last in (False, False, False, False, True):
             if self.run_once(last):
                 break
 
