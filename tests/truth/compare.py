@@ -46,7 +46,8 @@ class Truth:
                     unborn.append(address)
         for address in unborn:
             del self.objects[address]
-        return ["%d objects are not in the process that was measured" % len(unborn)] if len(unborn) > MOST_UNBORN else []
+        few = len(unborn) <= MOST_UNBORN
+        return [] if few else ["%d objects are not in the process that was measured" % len(unborn)]
 
 
 class Census:
