@@ -20,14 +20,16 @@ def ending_of(path):
     return os.path.splitext(path)[1][1:].lower()
 
 
-def describe(found):
-    """The reftree.Node of a node of _memext.Graph."""
-    addr, type_name, size, _depth, hidden, _repeated, is_module = found
-    if type_name == "raw block":
-        row = {"addr": "0x%x" % addr, "type": type_name, "size": size, "refcount": None, "value": ""}
-    else:
-        row = objects.row(SESSION.target(), addr)
-    return reftree.Node(addr, row, short_value(row), is_module, hidden)
+def describer(target):
+    """A function that makes the reftree.Node of a node of _memext.Graph."""
+    def describe(found):
+        addr, type_name, size, _depth, hidden, _repeated, is_module = found
+        if type_name == "raw block":
+            row = {"addr": "0x%x" % addr, "type": type_name, "size": size, "refcount": None, "value": ""}
+        else:
+            row = objects.row(target, addr)
+        return reftree.Node(addr, row, short_value(row), is_module, hidden)
+    return describe
 
 
 def short_value(row):
@@ -110,7 +112,7 @@ class TreeCommand(References):
         query = reftree.Query(self.referrers, parameters.given(arguments.depth, "depth"),
                               parameters.given(arguments.width, "width"), arguments.all)
         load = reftree.load_grouped if arguments.group else reftree.load
-        tree = load(graph, start, query, describe)
+        tree = load(graph, start, query, describer(SESSION.target()))
         answer = self.tree_answer(tree, self.title % (tree.nodes[start].row["type"], "0x%x" % start))
         if not arguments.json and ending_of(arguments.o or "") in ("", "txt"):
             answer.lines = list(treetext.lines(tree, self.line_width(arguments)))

@@ -83,6 +83,28 @@ bool mx_words_refill(struct mx_words *words)
     return true;
 }
 
+static size_t find_word(const uint8_t *bytes, size_t count, uint64_t word)
+{
+    size_t i = 0;
+    while (i < count && mx_load_u64(bytes + 8 * i) != word)
+        i++;
+    return i;
+}
+
+bool mx_words_next_wanted(struct mx_words *words, mx_addr *ret)
+{
+    mx_addr wanted = words->walk->wanted;
+    while (wanted && (words->ready || mx_words_refill(words))) {
+        size_t passed = find_word(words->bytes, words->ready, wanted);
+        words->bytes += 8 * passed;
+        words->ready -= passed;
+        words->next += passed;
+        if (words->ready)
+            break;
+    }
+    return mx_words_next(words, ret);
+}
+
 static void walk_fields(struct mx_walk *walk)
 {
     const struct mx_plan_field *field = walk->plans->fields.items + walk->plan->first;
@@ -142,7 +164,7 @@ static void walk_unplanned(const struct mx_walk *unplanned)
     mx_array_free(&plans.fields);
 }
 
-void mx_referents_each(const struct mx_referents *referents, const struct mx_type *type, mx_addr object,
+void mx_referents_find(const struct mx_referents *referents, const struct mx_type *type, mx_addr object, mx_addr wanted,
                        mx_edge_visit visit, void *context)
 {
     const struct mx_plans *plans = referents->plans;
@@ -151,6 +173,7 @@ void mx_referents_each(const struct mx_referents *referents, const struct mx_typ
     if (planned && plans->plans.items[index].is_empty)
         return;
     struct mx_walk walk = start_walk(referents, type, object);
+    walk.wanted = wanted;
     walk.visit = visit;
     walk.context = context;
     if (planned) {
@@ -159,6 +182,12 @@ void mx_referents_each(const struct mx_referents *referents, const struct mx_typ
     } else {
         walk_unplanned(&walk);
     }
+}
+
+void mx_referents_each(const struct mx_referents *referents, const struct mx_type *type, mx_addr object,
+                       mx_edge_visit visit, void *context)
+{
+    mx_referents_find(referents, type, object, 0, visit, context);
 }
 
 static bool make_plans(const struct mx_types *types, struct mx_plans *plans)

@@ -69,6 +69,10 @@ void mx_referents_close(struct mx_referents *referents);
 void mx_referents_each(const struct mx_referents *referents, const struct mx_type *type, mx_addr object,
                        mx_edge_visit visit, void *context);
 
+/* Of these edges those whose target is `wanted`: what a large container holds besides is passed over quickly. */
+void mx_referents_find(const struct mx_referents *referents, const struct mx_type *type, mx_addr object, mx_addr wanted,
+                       mx_edge_visit visit, void *context);
+
 enum mx_edge_style {
     MX_EDGE_LABEL,      /* for trees and pictures: "['k']", ".parent", "__dict__", "local x", "+0x18?" */
     MX_EDGE_EXPRESSION, /* to be appended to an expression: "['k']", ".parent"; empty when there is none in Python */

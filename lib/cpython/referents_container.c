@@ -43,7 +43,7 @@ static void walk_items(struct mx_walk *walk, mx_addr first, uint64_t count)
 {
     struct mx_words words = mx_words_of(walk, first, count);
     mx_addr item;
-    while (mx_words_next(&words, &item))
+    while (mx_words_next_wanted(&words, &item))
         mx_walk_index(walk, item, words.index);
 }
 
@@ -74,6 +74,8 @@ struct entries {
 static bool walk_entry(void *context, mx_addr key, mx_addr value)
 {
     struct entries *entries = context;
+    if (!mx_walk_wants(entries->walk, key) && !mx_walk_wants(entries->walk, value))
+        return true;
     if (entries->key_class != MX_NO_EDGE)
         mx_walk_named(entries->walk, key, entries->key_class, MX_NAME_KEY_ITSELF, key);
     mx_walk_named(entries->walk, value, entries->value_class, MX_NAME_KEY, key);

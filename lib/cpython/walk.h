@@ -64,6 +64,7 @@ struct mx_walk {
     const struct mx_plan *plan;
     mx_addr object;
     const uint8_t *bytes; /* the first plan->extent bytes of the object; NULL when not all of them are there */
+    mx_addr wanted;       /* the only target that the visitor asks for; 0: all */
     mx_edge_visit visit;
     void *context;
     bool stopped; /* the visitor has had enough */
@@ -84,9 +85,15 @@ uint32_t mx_walk_u32(const struct mx_walk *walk, int32_t offset);
 /* ob_size, bounded. */
 uint64_t mx_walk_items(const struct mx_walk *walk);
 
+/* Whether the visitor asks for edges to `target`. */
+static inline bool mx_walk_wants(const struct mx_walk *walk, mx_addr target)
+{
+    return target && (!walk->wanted || walk->wanted == target);
+}
+
 static inline void mx_walk_edge(struct mx_walk *walk, const struct mx_edge *edge)
 {
-    if (edge->target && !walk->stopped && !walk->visit(walk->context, edge))
+    if (mx_walk_wants(walk, edge->target) && !walk->stopped && !walk->visit(walk->context, edge))
         walk->stopped = true;
 }
 
@@ -124,6 +131,9 @@ static inline bool mx_words_next(struct mx_words *words, mx_addr *ret)
     words->index = words->next++;
     return true;
 }
+
+/* The next word that the visitor asks for; others are not returned. */
+bool mx_words_next_wanted(struct mx_words *words, mx_addr *ret);
 
 /* How many entries a dict has had room for: no list that it indexes is longer. */
 uint64_t mx_dict_room(const struct mx_walk *walk, mx_addr dict);

@@ -115,7 +115,6 @@ uint8_t mx_reference_kind_of(uint8_t class)
 struct parallel {
     const struct mx_graph *graph;
     uint32_t to;
-    mx_addr object; /* in `to`; 0 = it is a raw block, which may be pointed at anywhere */
     mx_parallel_visit visit;
     void *context;
 };
@@ -123,18 +122,17 @@ struct parallel {
 static bool visit_if_parallel(void *context, const struct mx_edge *edge)
 {
     struct parallel *parallel = context;
-    bool may_lead_there = !parallel->object || parallel->object == edge->target;
-    return !may_lead_there || mx_graph_target(parallel->graph, edge) != parallel->to ||
-           parallel->visit(parallel->context, edge);
+    return mx_graph_target(parallel->graph, edge) != parallel->to || parallel->visit(parallel->context, edge);
 }
 
 void mx_edges_between(const struct mx_graph *graph, uint32_t from, uint32_t to, mx_parallel_visit visit, void *context)
 {
     const struct mx_type *type;
-    struct parallel parallel = {graph, to, mx_graph_object(graph, to, &type), visit, context};
+    struct parallel parallel = {graph, to, visit, context};
+    mx_addr wanted = mx_graph_object(graph, to, &type); /* 0: a raw block, which may be pointed at anywhere */
     mx_addr object = mx_graph_object(graph, from, &type);
     if (object)
-        mx_referents_each(&graph->referents, type, object, visit_if_parallel, &parallel);
+        mx_referents_find(&graph->referents, type, object, wanted, visit_if_parallel, &parallel);
 }
 
 const char *mx_edge_label(const struct mx_graph *graph, const struct mx_edge *edge, struct mx_strtab *names)

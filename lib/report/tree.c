@@ -19,16 +19,26 @@ struct mx_tree {
 /* The better ones are shown when there is not room for all. */
 enum rank { RANK_MODULE, RANK_TRAVERSED, RANK_OWNED, RANK_INEXACT, RANK_BORROWED, RANKS, NOT_WANTED = RANKS };
 
-static enum rank rank_of(const struct mx_tree *tree, uint32_t block, uint8_t class)
+static bool is_wanted(const struct mx_tree *tree, uint8_t class)
 {
     switch (class & MX_EDGE_CLASS) {
     case MX_EDGE_BORROWED:
-        return tree->query.borrowed ? RANK_BORROWED : NOT_WANTED;
+        return tree->query.borrowed;
     case MX_EDGE_BUFFER:
-        return tree->query.buffers ? RANK_OWNED : NOT_WANTED;
+        return tree->query.buffers;
     default:
-        break;
+        return true;
     }
+}
+
+static enum rank rank_of(const struct mx_tree *tree, uint32_t block, uint8_t class)
+{
+    if (!is_wanted(tree, class))
+        return NOT_WANTED;
+    if ((class & MX_EDGE_CLASS) == MX_EDGE_BORROWED)
+        return RANK_BORROWED;
+    if ((class & MX_EDGE_CLASS) == MX_EDGE_BUFFER)
+        return RANK_OWNED;
     if (class & MX_EDGE_INEXACT)
         return RANK_INEXACT;
     const struct mx_heap *heap = tree->graph->heap;
@@ -155,12 +165,17 @@ static void list_roots(struct listing *listing, bool exact)
     }
 }
 
+static void count_wanted(struct listing *listing, const struct mx_rows *rows)
+{
+    for (uint32_t i = rows->first[listing->block]; i < rows->first[listing->block + 1]; i++)
+        listing->total += is_wanted(listing->tree, rows->classes[i]);
+}
+
 static void list_referrers(struct listing *listing)
 {
     const struct mx_rows *rows = &listing->tree->graph->reverse;
     list_roots(listing, true);
-    for (uint32_t i = rows->first[listing->block]; i < rows->first[listing->block + 1]; i++)
-        listing->total += rank_of(listing->tree, rows->targets[i], rows->classes[i]) != NOT_WANTED;
+    count_wanted(listing, rows);
     for (enum rank rank = 0; rank < RANKS; rank++)
         list_rank(listing, rank);
     list_roots(listing, false);
@@ -170,7 +185,7 @@ static bool list_referent(void *context, const struct mx_edge *edge)
 {
     struct listing *listing = context;
     uint32_t target = mx_graph_target(listing->tree->graph, edge);
-    if (target == MX_NO_BLOCK || rank_of(listing->tree, target, edge->class) == NOT_WANTED)
+    if (target == MX_NO_BLOCK || !is_wanted(listing->tree, edge->class))
         return true;
     listing->shown++;
     if (!add_reference(listing->tree, listing->block, target, edge, listing->depth))
@@ -183,8 +198,7 @@ static void list_referents(struct listing *listing)
     const struct mx_graph *graph = listing->tree->graph;
     const struct mx_type *type;
     mx_addr object = mx_graph_object(graph, listing->block, &type);
-    for (uint32_t i = graph->forward.first[listing->block]; i < graph->forward.first[listing->block + 1]; i++)
-        listing->total += rank_of(listing->tree, graph->forward.targets[i], graph->forward.classes[i]) != NOT_WANTED;
+    count_wanted(listing, &graph->forward);
     if (object)
         mx_referents_each(&graph->referents, type, object, list_referent, listing);
 }

@@ -25,7 +25,7 @@
 
 #include "memext.h"
 
-enum { SECONDS_EACH = 10, OBJECTS_SHOWN = 3, TYPES_SHOWN = 40 };
+enum { SECONDS_EACH = 10, OBJECTS_SHOWN = 3, TYPES_SHOWN = 40, PATHS_EACH = 2 };
 /* A child's exit status; any other is a sanitizer's. */
 enum { ANSWERED = 40, REFUSED = 41 };
 
@@ -199,12 +199,88 @@ static void list_types(struct mx_target *target, const struct mx_heap *heap, enu
 }
 
 /* An error must be one whole sentence: that is all a user sees. */
-static int refuse(struct mx_error *error)
+static void check_error(struct mx_error *error)
 {
-    if (!error->message || !*error->message || strchr(error->message, '\n'))
+    if (error && (!error->message || !*error->message || strchr(error->message, '\n')))
         abort();
     mx_error_free(error);
+}
+
+static int refuse(struct mx_error *error)
+{
+    check_error(error);
     return REFUSED;
+}
+
+static void draw_tree(struct mx_graph *graph, mx_addr object, enum mx_direction direction)
+{
+    const struct mx_tree_query query = {
+        .start = object, .direction = direction, .depth = 3, .width = 10, .borrowed = true, .buffers = true};
+    struct mx_tree *tree;
+    struct mx_error *error = mx_tree_open(graph, &query, &tree);
+    if (!error)
+        mx_tree_close(tree);
+    check_error(error);
+}
+
+static void follow_references(struct mx_graph *graph, mx_addr object)
+{
+    draw_tree(graph, object, MX_REFERENTS);
+    draw_tree(graph, object, MX_REFERRERS);
+    for (unsigned nth = 0; nth < PATHS_EACH; nth++) {
+        struct mx_path *path;
+        struct mx_error *error = mx_path_open(graph, object, nth, NULL, &path);
+        if (!error)
+            mx_path_close(path);
+        check_error(error);
+    }
+}
+
+static void follow_types(struct mx_target *target, const struct mx_heap *heap, struct mx_graph *graph)
+{
+    static const char *const types[] = {"module", "dict",     "list", "tuple", "type",           "str",
+                                        "code",   "function", "set",  "frame", "__main__.Order", "generator"};
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
+        const struct mx_object_query query = {.type = types[i], .order = MX_ORDER_SIZE, .limit = 1};
+        struct mx_objects *objects;
+        struct mx_error *error = mx_objects_find(target, heap, &query, NULL, &objects);
+        check_error(error);
+        if (error)
+            continue;
+        size_t count;
+        uint64_t total, bytes;
+        const struct mx_object_ref *refs = mx_objects_refs(objects, &count, &total, &bytes);
+        for (size_t at = 0; at < count; at++) {
+            follow_references(graph, refs[at].address);
+            follow_references(graph, refs[at].address + 8);
+        }
+        mx_objects_close(objects);
+    }
+}
+
+static void resolve_names(struct mx_target *target, struct mx_graph *graph)
+{
+    static const char *const paths[] = {"__main__.ORDERS[1]", "sys.modules['app'].x", "__main__.__dict__",
+                                        "sys.modules['__main__'].OREDRS", "type.__mro__[-1]"};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
+        mx_addr found;
+        struct mx_error *error = mx_target_resolve(target, paths[i], &found);
+        if (!error)
+            follow_references(graph, found);
+        check_error(error);
+    }
+}
+
+static void follow_graph(struct mx_target *target, const struct mx_heap *heap)
+{
+    struct mx_graph *graph;
+    struct mx_error *error = mx_graph_open(target, heap, NULL, &graph);
+    check_error(error);
+    if (error)
+        return;
+    follow_types(target, heap, graph);
+    resolve_names(target, graph);
+    mx_graph_close(graph);
 }
 
 static int examine(const char *path)
@@ -221,6 +297,7 @@ static int examine(const char *path)
     }
     list_types(target, heap, MX_COUNT_ALL);
     list_types(target, heap, MX_COUNT_TRACKED);
+    follow_graph(target, heap);
     mx_heap_close(heap);
     mx_target_close(target);
     return ANSWERED;

@@ -5,6 +5,8 @@
   referrers   of the workloads' targets: as gc.get_referrers() says
   paths       of 200 random objects: walked with eval() in the process they lead to the object, and given back to
               memext as a name path they do too
+
+Each process is looked at live and through a gcore core.
 """
 import argparse
 import array
@@ -152,6 +154,18 @@ def nth_paths(graph, truth):
     return problems
 
 
+def look(results, prefix, graph, truth, objects):
+    """Checks one form of the stop; returns the paths found in it."""
+    results.check(prefix + "/referrers", referrers(graph, truth))
+    results.check(prefix + "/next paths", nth_paths(graph, truth))
+    paths = expressions(graph, objects)
+    results.check(prefix + "/paths found",
+                  [] if len(paths) == PATHS else ["only %d paths of random objects" % len(paths)])
+    results.check(prefix + "/resolved", resolved(graph, paths))
+    results.check(prefix + "/ends well", ["exit status %d" % code for code in [graph.close()] if code])
+    return paths
+
+
 def run(results, build, interpreter, arguments):
     prefix = "truth/%s/references/%s" % (interpreter.name, arguments[0][:-3])
     with harness.Folder() as folder:
@@ -162,17 +176,15 @@ def run(results, build, interpreter, arguments):
             work.stop()
             with open(prefix_of_truth + ".json") as f:
                 truth = json.load(f)
-            graph = Graph(build, "live", work.pid)
-            results.check(prefix + "/referrers", referrers(graph, truth))
-            results.check(prefix + "/next paths", nth_paths(graph, truth))
-            paths = expressions(graph, random_objects(prefix_of_truth + ".objects"))
-            results.check(prefix + "/paths found",
-                          [] if len(paths) == PATHS else ["only %d paths of random objects" % len(paths)])
-            results.check(prefix + "/resolved", resolved(graph, paths))
-            results.check(prefix + "/ends well", ["exit status %d" % code for code in [graph.close()] if code])
+            objects = random_objects(prefix_of_truth + ".objects")
+            paths = look(results, prefix + "/live", Graph(build, "live", work.pid), truth, objects)
+            core = work.gcore(os.path.join(folder, "gcore"))
+            of_core = look(results, prefix + "/gcore", Graph(build, "core", core), truth, objects)
+            results.check(prefix + "/gcore/same paths as live",
+                          ["%s is %#x, but live %s is %#x" % (two + one) for one, two in zip(paths, of_core) if one != two])
             work.resume()
             work.release()
-            results.check(prefix + "/evaluated", evaluated(work, folder, paths))
+            results.check(prefix + "/live/evaluated", evaluated(work, folder, paths))
 
 
 def main():

@@ -100,6 +100,62 @@ static void test_lists_and_tuples_refer_to_their_items(void)
     }
 }
 
+enum { MANY = 10000 }; /* more than are looked at in one piece */
+
+/* The same edges, found the slow way. */
+struct twin {
+    mx_addr wanted;
+    struct seen seen;
+};
+
+static bool remember_wanted(void *context, const struct mx_edge *edge)
+{
+    struct twin *twin = context;
+    return edge->target != twin->wanted || remember(&twin->seen, edge);
+}
+
+static void expect_found(struct fake *fake, mx_addr object, mx_addr wanted, size_t stop_at, size_t count)
+{
+    struct mx_referents referents;
+    struct seen seen = {.stop_at = stop_at};
+    struct twin twin = {wanted, {.stop_at = stop_at}};
+    const struct mx_type *type = mx_type_of(&fake->types, object);
+    CU_ASSERT_PTR_NULL_FATAL(mx_referents_open(&fake->types, &referents));
+    mx_referents_find(&referents, type, object, wanted, remember, &seen);
+    mx_referents_each(&referents, type, object, remember_wanted, &twin);
+    CU_ASSERT_EQUAL(seen.count, count);
+    CU_ASSERT_EQUAL_FATAL(seen.count, twin.seen.count);
+    for (size_t i = 0; i < seen.count; i++) {
+        CU_ASSERT_EQUAL(seen.edges[i].target, wanted);
+        CU_ASSERT_EQUAL(seen.edges[i].naming, twin.seen.edges[i].naming);
+        CU_ASSERT_EQUAL(seen.edges[i].detail.index, twin.seen.edges[i].detail.index);
+        CU_ASSERT_EQUAL(seen.edges[i].detail.object, twin.seen.edges[i].detail.object);
+    }
+    mx_referents_close(&referents);
+}
+
+static void test_one_of_many_items_is_found_as_a_walk_over_all_finds_it(void)
+{
+    static mx_addr items[MANY];
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        mx_addr common = fake_int(&fake, 1), rare = fake_int(&fake, 2), absent = fake_int(&fake, 3);
+        for (size_t i = 0; i < MANY; i++)
+            items[i] = i % 7 ? common : 0;
+        items[0] = items[1] = items[4095] = items[4096] = items[MANY - 1] = rare;
+        mx_addr list = fake_list(&fake, items, MANY), tuple = fake_tuple(&fake, items, MANY);
+        expect_found(&fake, list, rare, 0, 5);
+        expect_found(&fake, list, rare, 4, 4);
+        expect_found(&fake, list, absent, 0, 0);
+        expect_found(&fake, tuple, rare, 0, 5);
+        mx_addr dict =
+            fake_dict(&fake, FAKE_KEYS_GENERAL, (mx_addr[]){rare, common, absent}, (mx_addr[]){common, rare, rare}, 3);
+        expect_found(&fake, dict, rare, 0, 3);
+        expect_found(&fake, dict, absent, 0, 1);
+    }
+}
+
 static void test_a_list_that_claims_too_much_ends(void)
 {
     struct fake fake;
@@ -378,6 +434,7 @@ void suite_referents(CU_pSuite suite);
 void suite_referents(CU_pSuite suite)
 {
     CU_ADD_TEST(suite, test_lists_and_tuples_refer_to_their_items);
+    CU_ADD_TEST(suite, test_one_of_many_items_is_found_as_a_walk_over_all_finds_it);
     CU_ADD_TEST(suite, test_a_list_that_claims_too_much_ends);
     CU_ADD_TEST(suite, test_dicts_show_values_and_keys_by_their_tables);
     CU_ADD_TEST(suite, test_a_key_without_a_literal_has_no_expression);

@@ -5,7 +5,7 @@ import _memext
 from .. import objects, objref, reftree, treetext
 from ..command import remember_object
 from ..options import Option, UsageError
-from ..references import References, describe, ending_of
+from ..references import References, describer, ending_of
 from ..session import SESSION
 
 
@@ -32,7 +32,7 @@ class Path(References):
             if error.code != "not-found" or self.new_answer().complete:
                 raise
             raise UsageError("%s; %s" % (error, treetext.MISSING))
-        tree = reftree.of_paths(paths, describe)
+        tree = reftree.of_paths(paths, describer(SESSION.target()))
         answer = self.tree_answer(tree, "How %s at 0x%x is reached" % (tree.nodes[addr].row["type"], addr))
         answer.beside["expression"] = paths[0][2]
         answer.beside["paths"] = [{"expression": expression, "nodes": ["0x%x" % node[0] for node in nodes]}
