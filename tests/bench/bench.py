@@ -33,9 +33,13 @@ with contextlib.redirect_stdout(io.StringIO()):
     start = time.perf_counter()
     objgraph.show_growth()
     took = time.perf_counter() - start
+    order = ORDERS[len(ORDERS) // 3]
+    start = time.perf_counter()
+    objgraph.show_backrefs([order], max_depth=3, output=io.StringIO())
+    backrefs = time.perf_counter() - start
 import gc
 with open(%r, "w") as f:
-    json.dump({"seconds": took, "tracked": len(gc.get_objects())}, f)
+    json.dump({"seconds": took, "tracked": len(gc.get_objects()), "backrefs": backrefs}, f)
 """
 
 LIVE = """
@@ -47,7 +51,9 @@ def timed(command):
 first = timed("py-growth")
 gdb.execute("tbreak select", to_string=True)
 gdb.execute("continue", to_string=True)
-json.dump({"first": first, "second": timed("py-growth")}, open(%r, "w"))
+second = timed("py-growth")
+backrefs = timed("py-backrefs %s -depth 3")
+json.dump({"first": first, "second": second, "backrefs": backrefs}, open(%r, "w"))
 """
 
 
@@ -55,7 +61,9 @@ FOOT = """\
 The heaps are those of `tests/workloads/mixed.py`. *Library alone* is `build/release/census`: open the core, count every
 object, no GDB. *Peak memory* is the anonymous memory of GDB with memext minus that of GDB alone; the core itself is
 mapped and not counted. The *pause* is one `py-growth` at its second stop; objgraph counts GC-tracked objects only, and
-inside the process."""
+inside the process. The *graph* is `build/release/graph`: forward and reverse rows and roots, from a counted heap; a
+*next* py-backrefs is one at a stop whose graph is there. A *first* py-backrefs on a live process copies its heap and
+builds the graph."""
 
 
 class Peak:
@@ -112,6 +120,20 @@ def census(build, how, what):
     return min(runs, key=lambda run: run["open_us"] + run["heap_us"])
 
 
+def graph(build, path, questions):
+    """The best of three runs of the graph tool: its info, and the microseconds of each question."""
+    runs = []
+    for _ in range(ROUNDS):
+        asked = "".join(question + "\n" for question in ["info"] + questions)
+        out = subprocess.run([os.path.join(build, "graph"), "core", path], input=asked, stdout=subprocess.PIPE,
+                             check=True, universal_newlines=True, errors="replace").stdout
+        answers = [dict(line.split("\t", 1) for line in answer.splitlines() if line.count("\t") == 1)
+                   for answer in out.split("\n\n") if answer.strip()]
+        runs.append((answers[0], [int(answer["us"]) for answer in answers[1:]]))
+    best_info = min((info for info, _ in runs), key=lambda info: int(info["graph_us"]))
+    return best_info, [min(times) for times in zip(*(times for _, times in runs))]
+
+
 class Bench:
     def __init__(self, build, folder):
         self.build, self.folder = build, folder
@@ -129,6 +151,7 @@ class Bench:
 
     def core(self, megabytes):
         with self.workload(megabytes) as work:
+            self.targets = work.info["targets"]
             work.stop()
             path = os.path.join(self.folder, "core.%d" % megabytes)
             return work.gcore(path) if harness.kernel_cores() else work.abort(path)
@@ -137,18 +160,38 @@ class Bench:
         return ["gdb", "-nx", "-q", "-batch", "-iex", "set debuginfod enabled off"] + list(more)
 
     def cores(self, sizes):
-        costs = {}
+        costs, edge_costs = {}, {}
         for size in sizes:
             path = self.core(size)
             run = census(self.build, "core", path)
             costs[size] = run["heap_us"] * 1000 / (run["pool_used_blocks"] + run["chunks"])
+            questions = ["referrers %s 3 10" % self.targets[name] for name in ("order", "order", "hub")]
+            info, times = graph(self.build, path, questions)
+            edge_costs[size] = int(info["graph_us"]) * 1000 / int(info["edges"])
             if size == max(sizes):
                 self.one_core(path, size, run)
+                self.one_graph(path, size, info, times)
             os.unlink(path)
-        small = costs[min(sizes)]
-        for size in sizes:
-            self.add("cost per block, %d MB" % size, "%.1f ns" % costs[size], "%d MB: %.1f ns" % (min(sizes), small),
+        self.flat("cost per block", costs)
+        self.flat("cost per edge", edge_costs)
+
+    def flat(self, what, costs):
+        small = costs[min(costs)]
+        for size in sorted(costs):
+            self.add("%s, %d MB" % (what, size), "%.1f ns" % costs[size], "%d MB: %.1f ns" % (min(costs), small),
                      costs[size] / small, 1.5)
+
+    def one_graph(self, path, size, info, times):
+        cat = best(["sh", "-c", "exec cat %s >/dev/null" % path])[0]
+        took, nodes, edges = int(info["graph_us"]) / 1e6, int(info["nodes"]), int(info["edges"])
+        name = "%d MB core (%s references)" % (size, format(edges, ","))
+        self.add("%s: graph in both directions" % name, "%.2f s" % took, "cat: %.2f s" % cat, took / cat, 8)
+        allowed = 40 * nodes + 12 * edges
+        self.add("%s: memory of the graph" % name, "%d MB" % (int(info["memory"]) // MB),
+                 "40 B a node, 12 B an edge: %d MB" % (allowed // MB), int(info["memory"]) / allowed, 1)
+        for label, took_us in (("an order", times[1]), ("1,000 referrers", times[2])):
+            self.add("%s: next py-backrefs, %s" % (name, label), "%.1f ms" % (took_us / 1000), "50 ms",
+                     took_us / 50000, 1)
 
     def one_core(self, path, size, run):
         env = debugger.environment(self.build)
@@ -172,12 +215,13 @@ class Bench:
             result = os.path.join(self.folder, "live.json")
             script = os.path.join(self.folder, "live.py")
             with open(script, "w") as f:
-                f.write(LIVE % result)
+                f.write(LIVE % (work.info["targets"]["order"], result))
             # Debian's GDB keeps its -x scripts' errors to itself in batch mode: the result file tells.
             subprocess.run(self.gdb("-p", str(work.pid), "-x", debugger.MEMEXT, "-x", script), stdin=subprocess.DEVNULL,
                            stdout=subprocess.DEVNULL, env=debugger.environment(self.build), check=True)
             with open(result) as f:
-                pause = json.load(f)["second"]
+                outside = json.load(f)
+                pause = outside["second"]
             grown = resident(work.pid) - before
             probe = os.path.join(self.folder, "probe.py")
             with open(probe, "w") as f:
@@ -188,6 +232,8 @@ class Bench:
         name = "live, %s GC objects" % format(inside["tracked"], ",")
         self.add("%s: pause for py-growth (all objects)" % name, "%.2f s" % pause,
                  "objgraph.show_growth(): %.2f s" % inside["seconds"], pause / inside["seconds"], 0.3)
+        self.add("%s: first py-backrefs, depth 3" % name, "%.2f s" % outside["backrefs"],
+                 "objgraph.show_backrefs(): %.2f s" % inside["backrefs"], outside["backrefs"] / inside["backrefs"], 1)
         self.add("%s: memory added to the process" % name, "%d KB" % (grown // 1024), "")
 
 

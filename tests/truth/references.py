@@ -181,7 +181,8 @@ def run(results, build, interpreter, arguments):
             core = work.gcore(os.path.join(folder, "gcore"))
             of_core = look(results, prefix + "/gcore", Graph(build, "core", core), truth, objects)
             results.check(prefix + "/gcore/same paths as live",
-                          ["%s is %#x, but live %s is %#x" % (two + one) for one, two in zip(paths, of_core) if one != two])
+                          ["%s is %#x, but live %s is %#x" % (two + one)
+                           for one, two in zip(paths, of_core) if one != two])
             work.resume()
             work.release()
             results.check(prefix + "/live/evaluated", evaluated(work, folder, paths))
