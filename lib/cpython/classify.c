@@ -199,13 +199,19 @@ static bool has_static_refcount(const struct mx_classifier *classifier, const ui
            mx_is_static_refcount(mx_load_u64(object + classifier->layout->object.ob_refcnt));
 }
 
+/* C data that is laid out by the compiler cannot be of a type that did not exist then. */
+static bool is_made_at_run_time(const struct mx_classifier *classifier, uint32_t index)
+{
+    return classifier->types->types.items[index].flags & MX_TPFLAGS_HEAPTYPE;
+}
+
 bool mx_classify_static(const struct mx_classifier *classifier, const uint8_t *bytes, size_t available,
                         struct mx_found_object *ret)
 {
     uint64_t word = mx_load_u64(bytes + classifier->layout->object.ob_type);
     for (uint32_t i = 0; i < MX_PREHEADERS; i++) {
         uint32_t index = mx_map_get(&classifier->by_preheader[i], word);
-        if (index == MX_MAP_NONE)
+        if (index == MX_MAP_NONE || is_made_at_run_time(classifier, index))
             continue;
         bool is_one = has_static_refcount(classifier, bytes)
                           ? has_object_body(classifier, index, bytes, available, available, false)

@@ -209,6 +209,28 @@ static void test_static_counts_are_of_static_objects(void)
     }
 }
 
+/* Words that look like an instance of a class, in data that is older than the class. */
+static void test_static_data_holds_no_instances_of_heap_types(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        for (int made_at_run_time = 0; made_at_run_time < 2; made_at_run_time++) {
+            mx_addr type = fake_type(&fake, &(struct fake_type){.name = "thing",
+                                                                .basicsize = 32,
+                                                                .kind = MX_KIND_OTHER,
+                                                                .flags = made_at_run_time ? MX_TPFLAGS_HEAPTYPE : 0});
+            mx_addr object = fake_object(&fake, type, 32);
+            struct mx_classifier classifier;
+            struct mx_found_object found;
+            CU_ASSERT_PTR_NULL_FATAL(mx_classifier_open(&fake.types, &classifier));
+            CU_ASSERT_EQUAL(mx_classify_static(&classifier, fake_at(&fake, object), 32, &found), !made_at_run_time);
+            CU_ASSERT_TRUE(mx_classify_block(&classifier, fake_at(&fake, object), 32, 32, 0, &found));
+            mx_classifier_close(&classifier);
+        }
+    }
+}
+
 static void test_refcounts_by_shape(void)
 {
     struct mx_layout layout = {.header_shape = MX_HEADER_REFCOUNT};
@@ -242,5 +264,6 @@ void suite_classify(CU_pSuite suite)
     CU_ADD_TEST(suite, test_debug_hooks_are_stepped_over);
     CU_ADD_TEST(suite, test_static_objects_need_no_head);
     CU_ADD_TEST(suite, test_static_counts_are_of_static_objects);
+    CU_ADD_TEST(suite, test_static_data_holds_no_instances_of_heap_types);
     CU_ADD_TEST(suite, test_refcounts_by_shape);
 }
