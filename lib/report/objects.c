@@ -7,6 +7,7 @@
 #include "cpython/size.h"
 #include "heap/heap.h"
 #include "report/object.h"
+#include "report/retained.h"
 
 struct mx_objects {
     MX_ARRAY(struct mx_object_ref) refs; /* all that fit the query; `shown` of them are handed out */
@@ -18,6 +19,7 @@ struct search {
     struct mx_target *target;
     const struct mx_heap *heap;
     const struct mx_heap *since;
+    const struct mx_retained *retained;
     bool *wanted; /* by type index of `heap` */
     struct mx_objects *objects;
     struct mx_work work;
@@ -47,13 +49,14 @@ static bool was_there(const struct search *search, mx_addr object, uint32_t type
     return old_object == object && !strcmp(since->types.items[old_type].name, search->heap->types.items[type].name);
 }
 
-static bool take_object(struct search *search, mx_addr object, uint32_t type)
+static bool take_object(struct search *search, uint32_t block, mx_addr object, uint32_t type)
 {
     if (search->since && was_there(search, object, type))
         return true;
     uint64_t size = mx_object_shallow_size(search->target, object);
     search->objects->total_bytes += size;
-    return mx_array_push(&search->objects->refs, (struct mx_object_ref){object, size});
+    return mx_array_push(&search->objects->refs,
+                         (struct mx_object_ref){object, size, mx_retained_block(search->retained, block)});
 }
 
 static bool search_span(struct search *search, const struct mx_span *span)
@@ -62,7 +65,7 @@ static bool search_span(struct search *search, const struct mx_span *span)
         uint32_t type = mx_heap_type_of(search->heap, block);
         if (type == MX_MAP_NONE || !search->wanted[type])
             continue;
-        if (!take_object(search, mx_heap_object(search->heap, span, block, type), type))
+        if (!take_object(search, block, mx_heap_object(search->heap, span, block, type), type))
             return false;
     }
     return true;
@@ -89,11 +92,20 @@ static int compare_sizes(const void *a, const void *b)
     return left->address < right->address ? -1 : left->address > right->address;
 }
 
+static int compare_retained(const void *a, const void *b)
+{
+    const struct mx_object_ref *left = a, *right = b;
+    if (left->retained != right->retained)
+        return left->retained < right->retained ? 1 : -1;
+    return left->address < right->address ? -1 : left->address > right->address;
+}
+
 static void order_and_limit(struct mx_objects *objects, const struct mx_object_query *query)
 {
     size_t count = objects->refs.count;
-    if (query->order == MX_ORDER_SIZE && count)
-        qsort(objects->refs.items, count, sizeof(struct mx_object_ref), compare_sizes);
+    if (query->order != MX_ORDER_ADDRESS && count)
+        qsort(objects->refs.items, count, sizeof(struct mx_object_ref),
+              query->order == MX_ORDER_SIZE ? compare_sizes : compare_retained);
     objects->skip = query->skip < count ? query->skip : count;
     objects->shown = count - objects->skip;
     if (query->limit && objects->shown > query->limit)
@@ -103,6 +115,8 @@ static void order_and_limit(struct mx_objects *objects, const struct mx_object_q
 static struct mx_error *find(struct search *search, const struct mx_object_query *query,
                              const struct mx_progress *progress)
 {
+    if (query->order == MX_ORDER_RETAINED && !query->retained)
+        return mx_error_new(MX_ERROR_ARGUMENT, "open the retained sizes first to order by them");
     search->wanted = mx_calloc(search->heap->types.count, sizeof(*search->wanted));
     if (!search->wanted)
         return mx_error_no_memory();
@@ -117,7 +131,7 @@ struct mx_error *mx_objects_find(struct mx_target *target, const struct mx_heap 
                                  const struct mx_object_query *query, const struct mx_progress *progress,
                                  struct mx_objects **ret)
 {
-    struct search search = {.target = target, .heap = heap, .since = query->since};
+    struct search search = {.target = target, .heap = heap, .since = query->since, .retained = query->retained};
     search.objects = mx_calloc(1, sizeof(*search.objects));
     if (!search.objects)
         return mx_error_no_memory();

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Retained sizes of one heap: roots and weights for heap/dominators.h, and what
+ * a single object retains.
+ */
+#include "report/retained.h"
+
+#include <string.h>
+
+#include "report/object.h"
+#include "report/reference.h"
+
+static uint64_t block_weight(const struct mx_graph *graph, const struct mx_span *span, uint32_t block)
+{
+    if (span->kind == MX_SPAN_STATIC)
+        return mx_object_shallow_size(graph->target, mx_block_address(&graph->heap->spans, span, block));
+    return mx_block_size(&graph->heap->spans, span, block);
+}
+
+static void weigh(void *context, uint64_t *weights)
+{
+    struct mx_retained *retained = context;
+    const struct mx_graph *graph = retained->graph;
+    const struct mx_spans *spans = &graph->heap->spans;
+    for (size_t i = 0; i < spans->spans.count; i++) {
+        const struct mx_span *span = &spans->spans.items[i];
+        for (uint32_t block = span->first; block < span->first + span->count; block++) {
+            if (graph->heap->kinds[block] == MX_BLOCK_FREE)
+                continue;
+            weights[block] = block_weight(graph, span, block);
+            retained->static_bytes += span->kind == MX_SPAN_STATIC ? weights[block] : 0;
+        }
+    }
+}
+
+static struct mx_error *list_roots(const struct mx_graph *graph, uint32_t **ret, size_t *count)
+{
+    uint32_t *roots = mx_calloc(graph->roots.count + 1, sizeof(*roots));
+    if (!roots)
+        return mx_error_no_memory();
+    *count = 0;
+    for (size_t i = 0; i < graph->roots.count; i++)
+        if (graph->roots.items[i].root.kind != MX_ROOT_CACHE)
+            roots[(*count)++] = graph->roots.items[i].block;
+    *ret = roots;
+    return NULL;
+}
+
+static struct mx_error *build(struct mx_retained *retained, const struct mx_progress *progress)
+{
+    struct mx_graph *graph = retained->graph;
+    const struct mx_heap_info *info = &graph->heap->info;
+    struct mx_work work;
+    struct mx_dominators_plan plan = {.forward = &graph->forward,
+                                      .reverse = &graph->reverse,
+                                      .kinds = graph->heap->kinds,
+                                      .weigh = weigh,
+                                      .context = retained,
+                                      .work = &work};
+    uint32_t *roots = NULL;
+    MX_TRY(list_roots(graph, &roots, &plan.root_count));
+    plan.roots = roots;
+    mx_work_begin(&work, progress, "adding up what objects hold", 3 * (info->objects + info->raw_blocks));
+    struct mx_error *error = mx_dominators_build(&plan, &retained->dominators);
+    free(roots);
+    return error;
+}
+
+struct mx_error *mx_retained_open(struct mx_graph *graph, const struct mx_progress *progress, struct mx_retained **ret)
+{
+    struct mx_retained *retained = mx_calloc(1, sizeof(*retained));
+    if (!retained)
+        return mx_error_no_memory();
+    retained->graph = graph;
+    struct mx_error *error = build(retained, progress);
+    if (error) {
+        mx_retained_close(retained);
+        return error;
+    }
+    *ret = retained;
+    return NULL;
+}
+
+void mx_retained_close(struct mx_retained *retained)
+{
+    if (!retained)
+        return;
+    mx_dominators_deinit(&retained->dominators);
+    free(retained);
+}
+
+void mx_retained_info(const struct mx_retained *retained, struct mx_retained_info *ret)
+{
+    const struct mx_dominators *dominators = &retained->dominators;
+    *ret = (struct mx_retained_info){
+        .total = dominators->retained[mx_dominators_root(dominators)],
+        .static_bytes = retained->static_bytes,
+        .unreachable = dominators->retained[mx_dominators_unreachable(dominators)],
+        .blocks = dominators->reachable + dominators->unreachable,
+        .unreachable_blocks = dominators->unreachable,
+        .inexact = retained->graph->inexact,
+        .memory = ((uint64_t)dominators->blocks + 2) * (sizeof(uint32_t) + sizeof(uint64_t)),
+    };
+}
+
+static int compare_blocks(const void *a, const void *b)
+{
+    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+/* Several references may lead into one buffer. */
+static uint64_t add_buffers(const struct mx_graph *graph, uint32_t *buffers, size_t count)
+{
+    uint64_t bytes = 0;
+    if (count)
+        qsort(buffers, count, sizeof(*buffers), compare_blocks);
+    for (size_t i = 0; i < count; i++)
+        if (!i || buffers[i] != buffers[i - 1])
+            bytes += block_weight(graph, mx_spans_of(&graph->heap->spans, buffers[i]), buffers[i]);
+    return bytes;
+}
+
+static struct mx_error *owned_bytes(const struct mx_graph *graph, uint32_t block, uint64_t *ret)
+{
+    const struct mx_rows *rows = &graph->forward;
+    MX_ARRAY(uint32_t) buffers = {0};
+    bool ok = true;
+    for (uint32_t i = rows->first[block]; ok && i < rows->first[block + 1]; i++)
+        if ((rows->classes[i] & MX_EDGE_CLASS) == MX_EDGE_BUFFER)
+            ok = mx_array_push(&buffers, rows->targets[i]);
+    if (ok)
+        *ret = add_buffers(graph, buffers.items, buffers.count);
+    mx_array_free(&buffers);
+    return ok ? NULL : mx_error_no_memory();
+}
+
+struct mx_error *mx_retained_of(const struct mx_retained *retained, mx_addr address, struct mx_retained_size *ret)
+{
+    const struct mx_graph *graph = retained->graph;
+    struct mx_retained_size size;
+    uint32_t block;
+    MX_TRY(mx_place_find(graph, address, true, &block));
+    MX_TRY(owned_bytes(graph, block, &size.owned));
+    size.block = block_weight(graph, mx_spans_of(&graph->heap->spans, block), block);
+    size.retained = mx_retained_block(retained, block);
+    *ret = size;
+    return NULL;
+}
