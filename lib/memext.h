@@ -379,7 +379,8 @@ MX_API struct mx_error *mx_target_resolve(struct mx_target *target, const char *
  *   - Counted references and buffers count, also uncertain ones; weak and borrowed references do not. A word on a C
  *     stack or in C data that looks like a reference is a root: it can make a holder retain less than it does.
  *   - Bytes are those of the allocator's blocks, its rounding included (a str of 50 bytes is 64 in a pool), so that
- *     they add up to the heap's used bytes exactly; static objects, which are in no block, weigh their shallow size.
+ *     they add up exactly to the used bytes of pools and chunks (with debug hooks: without what these put before a
+ *     chunk's data); static objects, which are in no block, weigh their shallow size.
  *   - What no root leads to (cyclic garbage that was not collected yet, C data that no object is known to own) hangs
  *     on a root of its own, "unreachable".
  *
