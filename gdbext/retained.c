@@ -38,10 +38,11 @@ static PyObject *retained_info(PyObject *self, PyObject *Py_UNUSED(ignored))
         return NULL;
     struct mx_retained_info info;
     mx_retained_info(retained, &info);
-    return Py_BuildValue("{sK sK sK sK sK sK sK}", "total", number(info.total), "static_bytes",
-                         number(info.static_bytes), "unreachable", number(info.unreachable), "blocks",
-                         number(info.blocks), "unreachable_blocks", number(info.unreachable_blocks), "inexact",
-                         number(info.inexact), "memory", number(info.memory));
+    return Py_BuildValue("{sK sK sK sK sK sK sK sK}", "total", number(info.total), "static_bytes",
+                         number(info.static_bytes), "unreachable", number(info.unreachable), "unowned",
+                         number(info.unowned), "blocks", number(info.blocks), "unreachable_blocks",
+                         number(info.unreachable_blocks), "inexact", number(info.inexact), "memory",
+                         number(info.memory));
 }
 
 static PyObject *retained_of(PyObject *self, PyObject *args)

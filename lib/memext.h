@@ -398,6 +398,7 @@ struct mx_retained_info {
     uint64_t total;        /* bytes of all used blocks and static objects */
     uint64_t static_bytes; /* of these, of static objects */
     uint64_t unreachable;  /* of the total, bytes that no root leads to */
+    uint64_t unowned;      /* of these, of raw blocks that no object refers to: C data */
     uint64_t blocks, unreachable_blocks;
     uint64_t inexact; /* uncertain references that were followed */
     uint64_t memory;  /* bytes that this handle occupies in memext itself */

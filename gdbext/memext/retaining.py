@@ -50,10 +50,10 @@ def more_line(total, shown, noun):
 def total_line(info, size):
     """What the heap holds in all, from mx_retained_info."""
     line = "total: %s in %s" % (size(info["total"]), table.plural(info["blocks"], "block"))
-    if not info["unreachable_blocks"]:
-        return line
-    return "%s; %s of it (%s) unreachable: garbage, or C data of unknown owners" % (
-        line, size(info["unreachable"]), percent(info["unreachable"] / info["total"]))
+    for value, text in ((info["unreachable"] - info["unowned"], "unreachable: garbage"),
+                        (info["unowned"], "C data of unknown owners")):
+        line += "; %s (%s) %s" % (size(value), percent(value / info["total"]), text) if value else ""
+    return line
 
 
 def sizeof_line(sizes, total, size):

@@ -51,6 +51,17 @@ static struct mx_error *list_roots(const struct mx_graph *graph, uint32_t **ret,
     return NULL;
 }
 
+static uint64_t unowned_bytes(const struct mx_retained *retained)
+{
+    const struct mx_dominators *dominators = &retained->dominators;
+    uint64_t bytes = 0;
+    for (uint32_t block = 0; block < dominators->blocks; block++)
+        if (dominators->idoms[block] == mx_dominators_unreachable(dominators) &&
+            retained->graph->heap->kinds[block] == MX_BLOCK_RAW)
+            bytes += dominators->retained[block];
+    return bytes;
+}
+
 static struct mx_error *build(struct mx_retained *retained, const struct mx_progress *progress)
 {
     struct mx_graph *graph = retained->graph;
@@ -68,6 +79,8 @@ static struct mx_error *build(struct mx_retained *retained, const struct mx_prog
     mx_work_begin(&work, progress, "adding up what objects hold", 3 * (info->objects + info->raw_blocks));
     struct mx_error *error = mx_dominators_build(&plan, &retained->dominators);
     free(roots);
+    if (!error)
+        retained->unowned = unowned_bytes(retained);
     return error;
 }
 
@@ -101,6 +114,7 @@ void mx_retained_info(const struct mx_retained *retained, struct mx_retained_inf
         .total = dominators->retained[mx_dominators_root(dominators)],
         .static_bytes = retained->static_bytes,
         .unreachable = dominators->retained[mx_dominators_unreachable(dominators)],
+        .unowned = retained->unowned,
         .blocks = dominators->reachable + dominators->unreachable,
         .unreachable_blocks = dominators->unreachable,
         .inexact = retained->graph->inexact,

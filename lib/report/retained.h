@@ -10,7 +10,7 @@
 struct mx_retained {
     struct mx_graph *graph;
     struct mx_dominators dominators;
-    uint64_t static_bytes;
+    uint64_t static_bytes, unowned;
 };
 
 /* 0 where there are no retained sizes. */

@@ -355,13 +355,22 @@ static struct mx_error *add_roots(struct origins *origins)
     return NULL;
 }
 
+/* Garbage, and C data apart from it: nothing is known to be wrong with that. */
 static bool add_unreachable(struct mx_retained_table *table)
 {
-    static const char name[] = "unreachable";
+    const struct mx_graph *graph = table->retained->graph;
     const struct mx_dominators *dominators = &table->retained->dominators;
-    struct mx_retained_row row = {.name = name, .count = dominators->unreachable};
-    row.size = row.retained = dominators->retained[mx_dominators_unreachable(dominators)];
-    return !row.count || mx_array_push(&table->rows, row);
+    struct mx_retained_row garbage = {.name = "unreachable"}, unowned = {.name = "C data of unknown owners"};
+    for (uint32_t block = 0; block < dominators->blocks; block++) {
+        if (dominators->idoms[block] != mx_dominators_unreachable(dominators))
+            continue;
+        struct mx_retained_row *row = graph->heap->kinds[block] == MX_BLOCK_RAW ? &unowned : &garbage;
+        row->retained += dominators->retained[block];
+        row->size += mx_node_describe(graph, block).size;
+        row->count++;
+    }
+    return (!garbage.count || mx_array_push(&table->rows, garbage)) &&
+           (!unowned.count || mx_array_push(&table->rows, unowned));
 }
 
 static struct mx_error *by_root(struct mx_retained_table *table, const struct mx_retained_query *query)

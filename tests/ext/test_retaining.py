@@ -4,7 +4,7 @@ import unittest
 
 from memext import retaining, table
 
-INFO = {"total": 2048000, "static_bytes": 1000, "unreachable": 1024, "blocks": 2000, "unreachable_blocks": 3}
+INFO = {"total": 2048000, "static_bytes": 1000, "unreachable": 1124, "unowned": 100, "blocks": 2000, "unreachable_blocks": 3}
 
 
 def row(**changes):
@@ -39,9 +39,9 @@ class Texts(unittest.TestCase):
                          ["retained   share  size  objects  root", "2.00 KiB  0.10 %  10 B    1,234  module app"])
 
     def test_totals(self):
-        self.assertEqual(retaining.total_line(INFO, table.size), "total: 1.95 MiB in 2,000 blocks; 1.00 KiB of it "
-                         "(0.05 %) unreachable: garbage, or C data of unknown owners")
-        self.assertEqual(retaining.total_line(dict(INFO, unreachable=0, unreachable_blocks=0), table.size),
+        self.assertEqual(retaining.total_line(INFO, table.size), "total: 1.95 MiB in 2,000 blocks; 1.00 KiB "
+                         "(0.05 %) unreachable: garbage; 100 B (0.00 %) C data of unknown owners")
+        self.assertEqual(retaining.total_line(dict(INFO, unreachable=0, unowned=0), table.size),
                          "total: 1.95 MiB in 2,000 blocks")
 
     def test_more(self):

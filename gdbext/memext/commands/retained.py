@@ -38,7 +38,7 @@ class Retained(Command):
         answer = self.new_answer()
         info = retained.info()
         answer.total = {"by": arguments.by, "rows": total, "retained": info["total"],
-                        "unreachable": info["unreachable"], "blocks": info["blocks"]}
+                        "unreachable": info["unreachable"], "unowned": info["unowned"], "blocks": info["blocks"]}
         if arguments.by == "object":
             self.fill_objects(answer, found, within)
         else:
