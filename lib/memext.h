@@ -381,6 +381,7 @@ MX_API struct mx_error *mx_target_resolve(struct mx_target *target, const char *
  *   - Bytes are those of the allocator's blocks, its rounding included (a str of 50 bytes is 64 in a pool), so that
  *     they add up exactly to the used bytes of pools and chunks (with debug hooks: without what these put before a
  *     chunk's data); static objects, which are in no block, weigh their shallow size.
+ *   - Static objects are never freed: each is a root of its own, and nobody retains it.
  *   - What no root leads to (cyclic garbage that was not collected yet, C data that no object is known to own) hangs
  *     on a root of its own, "unreachable".
  *

@@ -38,17 +38,30 @@ static void weigh(void *context, uint64_t *weights)
     }
 }
 
-static struct mx_error *list_roots(const struct mx_graph *graph, uint32_t **ret, size_t *count)
+struct root_list {
+    MX_ARRAY(uint32_t) blocks;
+};
+
+/* Static objects are never freed, whoever refers to them. */
+static bool add_static(const struct mx_graph *graph, struct root_list *list)
 {
-    uint32_t *roots = mx_calloc(graph->roots.count + 1, sizeof(*roots));
-    if (!roots)
-        return mx_error_no_memory();
-    *count = 0;
-    for (size_t i = 0; i < graph->roots.count; i++)
+    const struct mx_spans *spans = &graph->heap->spans;
+    bool ok = true;
+    for (size_t i = 0; i < spans->spans.count; i++) {
+        const struct mx_span *span = &spans->spans.items[i];
+        for (uint32_t block = span->first; block < span->first + span->count && span->kind == MX_SPAN_STATIC; block++)
+            ok = ok && (graph->heap->kinds[block] == MX_BLOCK_FREE || mx_array_push(&list->blocks, block));
+    }
+    return ok;
+}
+
+static bool list_roots(const struct mx_graph *graph, struct root_list *list)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < graph->roots.count; i++)
         if (graph->roots.items[i].root.kind != MX_ROOT_CACHE)
-            roots[(*count)++] = graph->roots.items[i].block;
-    *ret = roots;
-    return NULL;
+            ok = mx_array_push(&list->blocks, graph->roots.items[i].block);
+    return ok && add_static(graph, list);
 }
 
 static uint64_t unowned_bytes(const struct mx_retained *retained)
@@ -73,12 +86,13 @@ static struct mx_error *build(struct mx_retained *retained, const struct mx_prog
                                       .weigh = weigh,
                                       .context = retained,
                                       .work = &work};
-    uint32_t *roots = NULL;
-    MX_TRY(list_roots(graph, &roots, &plan.root_count));
-    plan.roots = roots;
+    struct root_list roots = {0};
+    bool listed = list_roots(graph, &roots);
+    plan.roots = roots.blocks.items;
+    plan.root_count = roots.blocks.count;
     mx_work_begin(&work, progress, "adding up what objects hold", 3 * (info->objects + info->raw_blocks));
-    struct mx_error *error = mx_dominators_build(&plan, &retained->dominators);
-    free(roots);
+    struct mx_error *error = listed ? mx_dominators_build(&plan, &retained->dominators) : mx_error_no_memory();
+    mx_array_free(&roots.blocks);
     if (!error)
         retained->unowned = unowned_bytes(retained);
     return error;

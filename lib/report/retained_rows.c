@@ -302,10 +302,12 @@ static const struct mx_root *best_root(const struct mx_graph *graph, uint32_t bl
     return best;
 }
 
+static const char static_objects[] = "static objects";
+
 /* The words of one library's or thread's data are one root here, and so are all static types. */
 static uint32_t row_of_root(struct origins *origins, uint32_t origin)
 {
-    static const char static_types[] = "static types", unknown[] = "buffers of unknown owners";
+    static const char unknown[] = "buffers of unknown owners";
     struct mx_retained_table *table = origins->table;
     const struct mx_graph *graph = table->retained->graph;
     char name[MX_REFERENCE_NAME];
@@ -313,25 +315,40 @@ static uint32_t row_of_root(struct origins *origins, uint32_t origin)
     if (!root)
         return row_of(table, &origins->by_name, unknown, strlen(unknown));
     if (root->kind == MX_ROOT_STATIC_TYPE)
-        return row_of(table, &origins->by_name, static_types, strlen(static_types));
+        return row_of(table, &origins->by_name, static_objects, strlen(static_objects));
     if (!mx_root_name(&graph->target->types, root, MX_EDGE_LABEL, name, sizeof(name)))
         name[0] = '\0';
     char *offset = strstr(name, "+0x");
     return row_of(table, &origins->by_name, name, offset ? (size_t)(offset - name) : strlen(name));
 }
 
+/* The row of what a block hangs on; MX_MAP_NONE when there is no memory. */
+static uint32_t row_above(struct origins *origins, uint32_t block, uint32_t *origin)
+{
+    struct mx_retained_table *table = origins->table;
+    const struct mx_graph *graph = table->retained->graph;
+    *origin = MX_NO_BLOCK;
+    if (mx_spans_of(&graph->heap->spans, block)->kind == MX_SPAN_STATIC)
+        return row_of(table, &origins->by_name, static_objects, strlen(static_objects));
+    uint32_t holder = holder_of(graph, block);
+    if (holder != MX_NO_BLOCK)
+        *origin = origin_of(origins, holder);
+    uint64_t key = (uint64_t)*origin + 1;
+    uint32_t row = mx_map_get(&origins->by_block, key);
+    if (row == MX_MAP_NONE) {
+        row = row_of_root(origins, *origin);
+        if (row == MX_MAP_NONE || !mx_map_set(&origins->by_block, key, row))
+            return MX_MAP_NONE;
+    }
+    return row;
+}
+
 static bool add_to_root(struct origins *origins, uint32_t block)
 {
     const struct mx_graph *graph = origins->table->retained->graph;
-    uint32_t holder = holder_of(graph, block);
-    uint32_t origin = holder == MX_NO_BLOCK ? MX_NO_BLOCK : origin_of(origins, holder);
-    uint64_t key = (uint64_t)origin + 1;
-    uint32_t row_index = mx_map_get(&origins->by_block, key);
-    if (row_index == MX_MAP_NONE) {
-        row_index = row_of_root(origins, origin);
-        if (row_index == MX_MAP_NONE || !mx_map_set(&origins->by_block, key, row_index))
-            return false;
-    }
+    uint32_t origin, row_index = row_above(origins, block, &origin);
+    if (row_index == MX_MAP_NONE)
+        return false;
     struct mx_retained_row *row = &origins->table->rows.items[row_index];
     struct mx_node node = mx_node_describe(graph, block);
     row->retained += mx_retained_block(origins->table->retained, block);
