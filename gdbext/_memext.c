@@ -9,6 +9,7 @@
  * A Heap may outlive its Target, a Histogram its Heap; a Graph keeps both open.
  */
 #include "graph.h"
+#include "retained.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -254,16 +255,19 @@ static PyObject *objects_result(const struct mx_objects *objects)
     const struct mx_object_ref *refs = mx_objects_refs(objects, &count, &total, &total_bytes);
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list && i < count; i++)
-        mx_append(&list, Py_BuildValue("(KK)", number(refs[i].address), number(refs[i].size)));
+        mx_append(&list,
+                  Py_BuildValue("(KKK)", number(refs[i].address), number(refs[i].size), number(refs[i].retained)));
     return list ? Py_BuildValue("(NKK)", list, number(total), number(total_bytes)) : NULL;
 }
 
 static bool parse_order(const char *name, enum mx_object_order *ret)
 {
-    *ret = strcmp(name, "size") == 0 ? MX_ORDER_SIZE : MX_ORDER_ADDRESS;
-    if (*ret == MX_ORDER_SIZE || strcmp(name, "address") == 0)
+    *ret = strcmp(name, "size") == 0       ? MX_ORDER_SIZE
+           : strcmp(name, "retained") == 0 ? MX_ORDER_RETAINED
+                                           : MX_ORDER_ADDRESS;
+    if (*ret != MX_ORDER_ADDRESS || strcmp(name, "address") == 0)
         return true;
-    PyErr_SetString(PyExc_ValueError, "order is 'address' or 'size'");
+    PyErr_SetString(PyExc_ValueError, "order is 'address', 'size' or 'retained'");
     return false;
 }
 
@@ -282,16 +286,18 @@ static PyObject *find_objects(struct mx_target *target, const struct mx_heap *he
 
 static PyObject *target_objects(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"heap", "type", "since", "order", "limit", "skip", "progress", NULL};
-    PyObject *heap_object, *since_object = Py_None, *progress = Py_None;
+    static const char *const names[] = {"heap", "type",     "since",    "order", "limit",
+                                        "skip", "retained", "progress", NULL};
+    PyObject *heap_object, *since_object = Py_None, *retained_object = Py_None, *progress = Py_None;
     const char *order = "address";
     Py_ssize_t limit = 0, skip = 0;
     struct mx_object_query query = {0};
-    void *heap, *since;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "Os|OsnnO", (char **)names, &heap_object, &query.type,
-                                     &since_object, &order, &limit, &skip, &progress) ||
+    void *heap, *since, *retained;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "Os|OsnnOO", (char **)names, &heap_object, &query.type,
+                                     &since_object, &order, &limit, &skip, &retained_object, &progress) ||
         !mx_use_argument(heap_object, mx_binding_state()->heap_type, false, &heap) ||
         !mx_use_argument(since_object, mx_binding_state()->heap_type, true, &since) ||
+        !mx_use_argument(retained_object, mx_binding_state()->retained_type, true, &retained) ||
         !parse_order(order, &query.order))
         return NULL;
     if (limit < 0 || skip < 0) {
@@ -299,6 +305,7 @@ static PyObject *target_objects(PyObject *self, PyObject *args, PyObject *keywor
         return NULL;
     }
     query.since = since;
+    query.retained = retained;
     query.limit = (size_t)limit;
     query.skip = (size_t)skip;
     struct mx_target *target = mx_use(self);
@@ -369,8 +376,8 @@ static PyMethodDef target_methods[] = {
     {"threads", target_threads, METH_NOARGS, "[{address, interpreter, thread_id, native_id}]"},
     {"heap", WITH_KEYWORDS(target_heap), METH_VARARGS | METH_KEYWORDS, "heap(progress=None): counts it; a Heap"},
     {"objects", WITH_KEYWORDS(target_objects), METH_VARARGS | METH_KEYWORDS,
-     "objects(heap, type, since=None, order='address', limit=0, skip=0, progress=None):\n"
-     "([(addr, size)], total, total_bytes)"},
+     "objects(heap, type, since=None, order='address', limit=0, skip=0, retained=None, progress=None):\n"
+     "([(addr, size, retained)], total, total_bytes)"},
     {"object", target_object, METH_VARARGS, "object(addr): a dict of mx_object_info's members"},
     {"show", WITH_KEYWORDS(target_show), METH_VARARGS | METH_KEYWORDS,
      "show(addr, depth=0, items=0, characters=0, one_line=False, attributes=False): str; 0 = no limit"},
@@ -464,8 +471,9 @@ static bool fill_module(PyObject *module)
     state->heap_type = add_type(module, "_memext.Heap", "Heap", heap_methods);
     state->histogram_type = add_type(module, "_memext.Histogram", "Histogram", histogram_methods);
     state->graph_type = add_type(module, "_memext.Graph", "Graph", mx_graph_methods);
+    state->retained_type = add_type(module, "_memext.Retained", "Retained", mx_retained_methods);
     return state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
-           PyModule_AddStringConstant(module, "version", MX_VERSION) == 0;
+           state->retained_type && PyModule_AddStringConstant(module, "version", MX_VERSION) == 0;
 }
 
 PyMODINIT_FUNC PyInit__memext(void);

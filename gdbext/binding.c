@@ -165,7 +165,7 @@ void mx_handle_need(PyObject *self, PyObject *first, PyObject *second)
     struct mx_handle *handle = (struct mx_handle *)self;
     handle->needs[0] = first;
     handle->needs[1] = second;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && handle->needs[i]; i++) {
         Py_INCREF(handle->needs[i]);
         ((struct mx_handle *)handle->needs[i])->users++;
     }
@@ -209,7 +209,7 @@ PyObject *mx_handle_close(PyObject *self, PyObject *Py_UNUSED(ignored))
         if (!mx_use(self))
             return NULL;
         if (((struct mx_handle *)self)->users)
-            return mx_raise("argument", "a Graph still reads from this handle: close that first");
+            return mx_raise("argument", "a Graph or Retained still reads from this handle: close that first");
         drop_pointer((struct mx_handle *)self);
     }
     Py_INCREF(Py_None);

@@ -22,7 +22,7 @@
 
 struct mx_binding_state {
     PyObject *error;
-    PyObject *target_type, *heap_type, *histogram_type, *graph_type;
+    PyObject *target_type, *heap_type, *histogram_type, *graph_type, *retained_type;
     unsigned busy; /* calls into the library under way: their progress callables must not touch a handle */
 };
 
@@ -81,7 +81,7 @@ struct mx_handle {
 PyObject *mx_handle_new(PyObject *type, void *pointer, void (*close)(void *pointer));
 void mx_handle_dealloc(PyObject *self);
 
-/* Keeps both open until `self` is closed. */
+/* Keeps both open until `self` is closed; `second` may be NULL. */
 void mx_handle_need(PyObject *self, PyObject *first, PyObject *second);
 
 /* Raises when another handle needs this one. */

@@ -5,6 +5,8 @@
  */
 #include "graph.h"
 
+#include "retained.h"
+
 #include <string.h>
 
 static void close_graph(void *pointer)
@@ -164,6 +166,8 @@ PyMethodDef mx_graph_methods[] = {
      "([(addr, type, size, depth, hidden, repeated, is_module)], [(from, to, kind, exact, name)])"},
     {"path", WITH_KEYWORDS(graph_path), METH_VARARGS | METH_KEYWORDS,
      "path(object, nth=0, from_=None): (nodes, references, expression or None), from the root's object on"},
+    {"retained", WITH_KEYWORDS(mx_graph_retained), METH_VARARGS | METH_KEYWORDS,
+     "retained(progress=None): what objects keep alive; a Retained"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now."},
     {NULL, NULL, 0, NULL},
 };

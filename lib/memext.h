@@ -218,20 +218,25 @@ MX_API void mx_growth_close(struct mx_growth *growth);
 
 enum mx_object_order {
     MX_ORDER_ADDRESS,
-    MX_ORDER_SIZE, /* largest first */
+    MX_ORDER_SIZE,     /* largest first */
+    MX_ORDER_RETAINED, /* what retains most first: needs `retained` */
 };
+
+struct mx_retained;
 
 struct mx_object_query {
     const char *type;            /* exact name as in a histogram's row */
     const struct mx_heap *since; /* only objects that this earlier heap does not have; NULL: all */
     enum mx_object_order order;
-    size_t limit; /* 0 = all */
-    size_t skip;  /* leave out that many first ones */
+    size_t limit;                       /* 0 = all */
+    size_t skip;                        /* leave out that many first ones */
+    const struct mx_retained *retained; /* of the same heap, to order by and to tell; or NULL */
 };
 
 struct mx_object_ref {
     mx_addr address;
-    uint64_t size; /* as sys.getsizeof */
+    uint64_t size;     /* as sys.getsizeof */
+    uint64_t retained; /* 0 when the query did not ask for it */
 };
 
 struct mx_objects;
@@ -362,6 +367,86 @@ MX_API void mx_path_close(struct mx_path *path);
  * missing and what is near ("no attribute 'CACH' in module app; did you mean 'CACHE'?").
  */
 MX_API struct mx_error *mx_target_resolve(struct mx_target *target, const char *expression, mx_addr *ret);
+
+/* ---- Retained sizes ------------------------------------------------------- */
+
+/*
+ * What an object keeps alive: it retains every block that can be reached from the roots by way of it only, itself and
+ * its buffers included. Were the last reference to it dropped, that many bytes would be freed.
+ *
+ *   - An object retains the blocks that it dominates. Two holders of one thing retain it neither; what holds both of
+ *     them does.
+ *   - Counted references and buffers count, also uncertain ones; weak and borrowed references do not. A word on a C
+ *     stack or in C data that looks like a reference is a root: it can make a holder retain less than it does.
+ *   - Bytes are those of the allocator's blocks, its rounding included (a str of 50 bytes is 64 in a pool), so that
+ *     they add up exactly to the used bytes of pools and chunks (with debug hooks: without what these put before a
+ *     chunk's data); static objects, which are in no block, weigh their shallow size.
+ *   - Static objects are never freed: each is a root of its own, and nobody retains it.
+ *   - What no root leads to (cyclic garbage that was not collected yet, C data that no object is known to own) hangs
+ *     on a root of its own, "unreachable".
+ *
+ * Retained sizes do not add up over holders that hold each other: a module, its dict and the cache in it each retain
+ * the cache's contents.
+ */
+struct mx_retained;
+
+/* The graph must outlive it. Needs 24 bytes a used block meanwhile and keeps 12. */
+MX_API struct mx_error *mx_retained_open(struct mx_graph *graph, const struct mx_progress *progress,
+                                         struct mx_retained **ret);
+MX_API void mx_retained_close(struct mx_retained *retained);
+
+struct mx_retained_info {
+    uint64_t total;        /* bytes of all used blocks and static objects */
+    uint64_t static_bytes; /* of these, of static objects */
+    uint64_t unreachable;  /* of the total, bytes that no root leads to */
+    uint64_t unowned;      /* of these, of raw blocks that no object refers to: C data */
+    uint64_t blocks, unreachable_blocks;
+    uint64_t inexact; /* uncertain references that were followed */
+    uint64_t memory;  /* bytes that this handle occupies in memext itself */
+};
+MX_API void mx_retained_info(const struct mx_retained *retained, struct mx_retained_info *ret);
+
+struct mx_retained_size {
+    uint64_t block;    /* bytes of its own block */
+    uint64_t owned;    /* bytes of the buffers that belong to it, shared ones included */
+    uint64_t retained; /* bytes of all that it keeps alive, both included as far as they are its alone */
+};
+
+/* Of the object or buffer at an address; ARGUMENT says what else is there. */
+MX_API struct mx_error *mx_retained_of(const struct mx_retained *retained, mx_addr address,
+                                       struct mx_retained_size *ret);
+
+enum mx_retained_by {
+    MX_RETAINED_BY_OBJECT, /* every object */
+    MX_RETAINED_BY_TYPE,   /* what the instances of a type retain, those inside other instances of it once */
+    MX_RETAINED_BY_MODULE, /* the same for all types that a module defines */
+    MX_RETAINED_BY_ROOT,   /* what each root holds: rows add up to the total */
+};
+
+struct mx_retained_query {
+    enum mx_retained_by by;
+    mx_addr within; /* BY_OBJECT only: the objects and buffers that this object retains directly; 0: all objects */
+    size_t limit;   /* 0 = all */
+};
+
+struct mx_retained_row {
+    mx_addr address;   /* of the object; BY_ROOT: of the first object that the root holds; else 0 */
+    const char *name;  /* of its type, of the type, of the module, of the root; lives as long as the table */
+    uint64_t retained; /* bytes */
+    uint64_t size;     /* shallow bytes: of the object, of all instances, of the objects counted */
+    double share;      /* of the total, 0 to 1 */
+    uint64_t count;    /* objects: 1, instances, objects that the root holds */
+};
+
+struct mx_retained_table;
+
+/* By falling retained bytes. */
+MX_API struct mx_error *mx_retained_table_open(struct mx_retained *retained, const struct mx_retained_query *query,
+                                               const struct mx_progress *progress, struct mx_retained_table **ret);
+/* The rows within the limit; *total is how many there are without it. */
+MX_API const struct mx_retained_row *mx_retained_rows(const struct mx_retained_table *table, size_t *count,
+                                                      uint64_t *total);
+MX_API void mx_retained_table_close(struct mx_retained_table *table);
 
 #ifdef __cplusplus
 }

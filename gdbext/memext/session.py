@@ -116,7 +116,7 @@ class Session:
     def __init__(self):
         self.marks = Marks()
         self.exited = set()
-        self._place = self._target = self._info = self._heap = self._names = self._graph = None
+        self._place = self._target = self._info = self._heap = self._names = self._graph = self._retained = None
         self._said = set()
 
     def target(self, progress=None, may_run=False):
@@ -147,6 +147,13 @@ class Session:
         if not self._graph:
             self._graph = self._target.graph(heap, progress=progress)
         return self._graph
+
+    def retained(self, progress=None):
+        """What this stop's objects keep alive, added up on first need."""
+        graph = self.graph(progress)
+        if not self._retained:
+            self._retained = graph.retained(progress=progress)
+        return self._retained
 
     def stop(self, name, progress=None):
         """This stop, to be remembered."""
@@ -189,11 +196,12 @@ class Session:
 
     def drop(self, *_event):
         """Forgets the target. Its Heap lives on where a mark holds it."""
-        if self._graph:
-            self._graph.close()
+        for handle in (self._retained, self._graph):
+            if handle:
+                handle.close()
         if self._target:
             self._target.close()
-        self._place = self._target = self._info = self._heap = self._names = self._graph = None
+        self._place = self._target = self._info = self._heap = self._names = self._graph = self._retained = None
 
     def note_exit(self, event):
         """GDB says so of a core, too, when it closes it."""

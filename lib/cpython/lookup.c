@@ -208,3 +208,14 @@ void mx_lookup_names(const struct mx_referents *referents, mx_addr object, bool 
     if (!keys)
         mx_referents_each(referents, type, object, name_edge, &naming);
 }
+
+mx_addr mx_lookup_module(const struct mx_referents *referents, mx_addr modules, const char *name, size_t length)
+{
+    struct mx_literal key = {.kind = MX_LITERAL_STR};
+    bool ok = true;
+    for (size_t i = 0; ok && i < length; i++)
+        ok = mx_array_push(&key.text, (unsigned char)name[i]);
+    mx_addr found = ok ? mx_lookup_item(referents, modules, &key) : 0;
+    mx_literal_deinit(&key);
+    return found;
+}

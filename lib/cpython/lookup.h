@@ -21,6 +21,9 @@ bool mx_lookup_length(const struct mx_referents *referents, mx_addr object, uint
 /* The dict of sys.modules of the main interpreter, 0 when it is not there. */
 mx_addr mx_lookup_modules(const struct mx_types *types);
 
+/* The module called name[0..length), which is ASCII, in the dict of sys.modules; 0 = none. */
+mx_addr mx_lookup_module(const struct mx_referents *referents, mx_addr modules, const char *name, size_t length);
+
 /* Names of attributes, or of a dict's str keys when `keys`; as UTF-8. For telling what is near a wrong one. */
 typedef void (*mx_name_visit)(void *context, const char *name);
 void mx_lookup_names(const struct mx_referents *referents, mx_addr object, bool keys, mx_name_visit visit,

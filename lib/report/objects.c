@@ -7,6 +7,7 @@
 #include "cpython/size.h"
 #include "heap/heap.h"
 #include "report/object.h"
+#include "report/retained.h"
 
 enum {
     BLOCKS_A_PIECE = 64,     /* that are passed over at once when none is wanted */
@@ -23,6 +24,7 @@ struct search {
     struct mx_target *target;
     const struct mx_heap *heap;
     const struct mx_heap *since;
+    const struct mx_retained *retained;
     bool *wanted;         /* by type index of `heap` */
     uint16_t first, last; /* mx_heap.kinds of blocks that may hold such an object */
     struct mx_objects *objects;
@@ -58,13 +60,14 @@ static bool was_there(const struct search *search, mx_addr object, uint32_t type
     return old_object == object && !strcmp(since->types.items[old_type].name, search->heap->types.items[type].name);
 }
 
-static bool take_object(struct search *search, mx_addr object, uint32_t type)
+static bool take_object(struct search *search, uint32_t block, mx_addr object, uint32_t type)
 {
     if (search->since && was_there(search, object, type))
         return true;
     uint64_t size = mx_object_shallow_size(search->target, object);
     search->objects->total_bytes += size;
-    return mx_array_push(&search->objects->refs, (struct mx_object_ref){object, size});
+    return mx_array_push(&search->objects->refs,
+                         (struct mx_object_ref){object, size, mx_retained_block(search->retained, block)});
 }
 
 /* Without a branch inside, so that compilers look at many blocks at once. */
@@ -95,7 +98,7 @@ static bool search_blocks(struct search *search, uint32_t block, uint32_t end)
         if (type == MX_MAP_NONE || !search->wanted[type])
             continue;
         const struct mx_span *span = mx_spans_of(&search->heap->spans, block);
-        if (!take_object(search, mx_heap_object(search->heap, span, block, type), type))
+        if (!take_object(search, block, mx_heap_object(search->heap, span, block, type), type))
             return false;
     }
     return true;
@@ -123,11 +126,20 @@ static int compare_sizes(const void *a, const void *b)
     return left->address < right->address ? -1 : left->address > right->address;
 }
 
+static int compare_retained(const void *a, const void *b)
+{
+    const struct mx_object_ref *left = a, *right = b;
+    if (left->retained != right->retained)
+        return left->retained < right->retained ? 1 : -1;
+    return left->address < right->address ? -1 : left->address > right->address;
+}
+
 static void order_and_limit(struct mx_objects *objects, const struct mx_object_query *query)
 {
     size_t count = objects->refs.count;
-    if (query->order == MX_ORDER_SIZE && count)
-        qsort(objects->refs.items, count, sizeof(struct mx_object_ref), compare_sizes);
+    if (query->order != MX_ORDER_ADDRESS && count)
+        qsort(objects->refs.items, count, sizeof(struct mx_object_ref),
+              query->order == MX_ORDER_SIZE ? compare_sizes : compare_retained);
     objects->skip = query->skip < count ? query->skip : count;
     objects->shown = count - objects->skip;
     if (query->limit && objects->shown > query->limit)
@@ -137,6 +149,8 @@ static void order_and_limit(struct mx_objects *objects, const struct mx_object_q
 static struct mx_error *find(struct search *search, const struct mx_object_query *query,
                              const struct mx_progress *progress)
 {
+    if (query->order == MX_ORDER_RETAINED && !query->retained)
+        return mx_error_new(MX_ERROR_ARGUMENT, "open the retained sizes first to order by them");
     search->wanted = mx_calloc(search->heap->types.count, sizeof(*search->wanted));
     if (!search->wanted)
         return mx_error_no_memory();
@@ -151,7 +165,7 @@ struct mx_error *mx_objects_find(struct mx_target *target, const struct mx_heap 
                                  const struct mx_object_query *query, const struct mx_progress *progress,
                                  struct mx_objects **ret)
 {
-    struct search search = {.target = target, .heap = heap, .since = query->since};
+    struct search search = {.target = target, .heap = heap, .since = query->since, .retained = query->retained};
     search.objects = mx_calloc(1, sizeof(*search.objects));
     if (!search.objects)
         return mx_error_no_memory();

@@ -167,17 +167,6 @@ static struct mx_error *step_item(struct resolving *resolving)
     return error;
 }
 
-static mx_addr find_module(struct resolving *resolving, mx_addr modules, const char *name, size_t length)
-{
-    struct mx_literal key = {.kind = MX_LITERAL_STR};
-    bool ok = true;
-    for (size_t i = 0; ok && i < length; i++)
-        ok = mx_array_push(&key.text, (unsigned char)name[i]);
-    mx_addr found = ok ? mx_lookup_item(&resolving->referents, modules, &key) : 0;
-    mx_literal_deinit(&key);
-    return found;
-}
-
 /* The longest run of dotted names that is a module; else a builtin. */
 static struct mx_error *start(struct resolving *resolving)
 {
@@ -188,8 +177,9 @@ static struct mx_error *start(struct resolving *resolving)
         return mx_error_new(MX_ERROR_NOT_FOUND, "sys.modules of this process is not there to look names up in");
     MX_TRY(read_name(resolving, name, sizeof(name)));
     for (const char *at = begin; is_name_character(*at) || *at == '.'; at++) {
-        mx_addr module =
-            is_name_character(at[1]) ? 0 : find_module(resolving, modules, begin, (size_t)(at + 1 - begin));
+        mx_addr module = is_name_character(at[1])
+                             ? 0
+                             : mx_lookup_module(&resolving->referents, modules, begin, (size_t)(at + 1 - begin));
         resolving->object = module ? module : resolving->object;
         end = module ? at + 1 : end;
     }
@@ -197,7 +187,7 @@ static struct mx_error *start(struct resolving *resolving)
         resolving->at = end;
         return NULL;
     }
-    mx_addr builtins = find_module(resolving, modules, "builtins", strlen("builtins"));
+    mx_addr builtins = mx_lookup_module(&resolving->referents, modules, "builtins", strlen("builtins"));
     resolving->object = builtins ? mx_lookup_attribute(&resolving->referents, builtins, name) : 0;
     if (resolving->object)
         return NULL;

@@ -177,6 +177,24 @@ def references_asked_wrongly(stage):
                      "py-path __main__.SHOP -all 0", "py-refs __main__.SHOP -nosuch", "py-show __main__.SHOP.name[")
 
 
+# ---- retained sizes ----
+
+@case
+def retained(stage):
+    return stage.gdb(["-c", stage.core()], "py-sizeof __main__.CACHE", "py-retained -limit 1",
+                     "print $py != 0", "py-retained -by root -limit 1", "py-retained -by type -limit 1",
+                     "py-retained -by module -limit 1", "py-retained __main__.CACHE -limit 1",
+                     "py-retained __main__.SHOP.tags[1]",
+                     "py-sizeof __main__.SHOP.tags", "py-objects Session -sort retained -limit 1")
+
+
+@case
+def retained_asked_wrongly(stage):
+    return stage.gdb(["-c", stage.core()], "py-sizeof -retained 0x10", "py-retained 0x10", "py-retained -by colour",
+                     "py-retained __main__.CACHE -by type", "py-retained -limit many",
+                     "py-retained __main__.CACH", "py-retained -limit 1 -o /nonexistent/file")
+
+
 # ---- asking ----
 
 @case
@@ -197,7 +215,7 @@ def completion(stage):
 def helps(stage):
     return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
                      "help py-show", "help py-sizeof", "help py-info",
-                     "help py-refs", "help py-backrefs", "help py-path")
+                     "help py-refs", "help py-backrefs", "help py-path", "help py-retained")
 
 
 @case

@@ -15,6 +15,7 @@ ROW_KEYS = {
     "py-objects": {"addr": str, "type": str, "size": int, "refcount": int, "value": str},
     "py-sizeof": {"addr": str, "type": str, "size": int},
     "py-show": {"addr": str, "type": str, "size": int, "value": str},
+    "py-retained": {"addr": str, "type": str, "size": int, "retained": int, "share": float, "value": str},
     "py-refs": NODE, "py-backrefs": NODE, "py-path": NODE,
 }
 EDGE = {"from": (str, type(None)), "to": str, "name": str, "kind": str, "exact": bool}
@@ -59,7 +60,30 @@ def json_forms(stage):
     return (form(stage, "py-count -json -limit 7", 7) + form(stage, "py-count -json '__main__.*'", 3)
             + form(stage, "py-objects -json Session -limit 5", 5) + form(stage, "py-show -json Session#0", 1)
             + form(stage, "py-sizeof -json Session#0", 1)
+            + form(stage, "py-objects -json Session -sort retained -limit 5", 5)
+            + form(stage, "py-retained -json -limit 7", 7) + form(stage, "py-retained -json __main__.CACHE -limit 5", 5)
             + form(stage, "py-growth -json -limit 3 -since %s" % stage.core(), 3, ["-c", stage.later_core()]))
+
+
+@check
+def retained_sizes_add_up(stage):
+    """Rows by root are the whole heap; of an object, what hangs on it is no more than what it retains."""
+    problems = []
+    roots = json_of(stage, "py-retained -json -by root")
+    added = sum(row["retained"] for row in roots["rows"])
+    if added != roots["total"]["retained"]:
+        problems.append("the roots hold %d bytes of %d" % (added, roots["total"]["retained"]))
+    below = json_of(stage, "py-retained -json __main__.CACHE -limit 0")
+    added = sum(row["retained"] for row in below["rows"]) + below["total"]["block"]
+    if added != below["total"]["object_retained"] or len(below["rows"]) != below["total"]["rows"]:
+        problems.append("CACHE retains %d bytes, with what hangs on it %d" % (below["total"]["object_retained"], added))
+    row = json_of(stage, "py-sizeof -json -retained __main__.CACHE")["rows"][0]
+    if row["retained"] != below["total"]["object_retained"] or row["owned"] != below["total"]["owned"]:
+        problems.append("py-sizeof says %r" % row)
+    kept = [row["retained"] for row in json_of(stage, "py-objects -json Session -sort retained")["rows"]]
+    if kept != sorted(kept, reverse=True) or not kept or not kept[-1]:
+        problems.append("py-objects -sort retained: %r…" % kept[:10])
+    return problems
 
 
 def edges_wrong(stage, command):

@@ -13,6 +13,8 @@
  *     path ADDR [NTH [FROM]]          the same, and: expression TEXT
  *     resolve EXPRESSION              address ADDR
  *     objects TYPE                    address ADDR (one line each)
+ *     retained [ADDR]                 KEY VALUE lines: of the heap, or of what is at an address
+ *     retainers object|type|module|root [LIMIT]    row RETAINED SHARE SIZE COUNT ADDR NAME
  *
  * Any question may be answered by: error CODE TEXT. All fields are separated by tabs.
  */
@@ -28,6 +30,7 @@ struct session {
     struct mx_target *target;
     struct mx_heap *heap;
     struct mx_graph *graph;
+    struct mx_retained *retained; /* NULL until it is asked for */
     uint64_t heap_us, graph_us;
 };
 
@@ -123,6 +126,63 @@ static struct mx_error *answer_resolve(struct session *session, const char *expr
     return error;
 }
 
+static void print_sums(const struct session *session)
+{
+    struct mx_retained_info info;
+    struct mx_heap_info heap;
+    mx_retained_info(session->retained, &info);
+    mx_heap_info(session->heap, &heap);
+    printf("total\t%" PRIu64 "\nstatic\t%" PRIu64 "\nunreachable\t%" PRIu64 "\nblocks\t%" PRIu64
+           "\nunreachable_blocks\t%" PRIu64 "\ninexact\t%" PRIu64 "\nmemory\t%" PRIu64 "\nheap\t%" PRIu64 "\n",
+           info.total, info.static_bytes, info.unreachable, info.blocks, info.unreachable_blocks, info.inexact,
+           info.memory, heap.pool_used_bytes + heap.chunk_bytes);
+}
+
+static struct mx_error *answer_retained(struct session *session, const char *arguments)
+{
+    struct mx_retained_size size;
+    if (!*arguments) {
+        print_sums(session);
+        return NULL;
+    }
+    struct mx_error *error = mx_retained_of(session->retained, strtoull(arguments, NULL, 0), &size);
+    if (!error)
+        printf("block\t%" PRIu64 "\nowned\t%" PRIu64 "\nretained\t%" PRIu64 "\n", size.block, size.owned,
+               size.retained);
+    return error;
+}
+
+static struct mx_error *answer_retainers(struct session *session, const char *arguments)
+{
+    struct mx_retained_query query = {.limit = 20};
+    struct mx_retained_table *table;
+    char by[16] = "";
+    sscanf(arguments, "%15s %zu", by, &query.limit);
+    query.by = !strcmp(by, "type")     ? MX_RETAINED_BY_TYPE
+               : !strcmp(by, "module") ? MX_RETAINED_BY_MODULE
+               : !strcmp(by, "root")   ? MX_RETAINED_BY_ROOT
+                                       : MX_RETAINED_BY_OBJECT;
+    struct mx_error *error = mx_retained_table_open(session->retained, &query, NULL, &table);
+    if (error)
+        return error;
+    size_t count;
+    uint64_t total;
+    const struct mx_retained_row *rows = mx_retained_rows(table, &count, &total);
+    for (size_t i = 0; i < count; i++)
+        printf("row\t%" PRIu64 "\t%.4f\t%" PRIu64 "\t%" PRIu64 "\t0x%" PRIx64 "\t%s\n", rows[i].retained, rows[i].share,
+               rows[i].size, rows[i].count, rows[i].address, rows[i].name);
+    mx_retained_table_close(table);
+    return NULL;
+}
+
+static struct mx_error *answer_about_retained(struct session *session, const char *verb, const char *arguments)
+{
+    struct mx_error *error = session->retained ? NULL : mx_retained_open(session->graph, NULL, &session->retained);
+    if (error)
+        return error;
+    return !strcmp(verb, "retained") ? answer_retained(session, arguments) : answer_retainers(session, arguments);
+}
+
 static struct mx_error *answer(struct session *session, const char *verb, const char *arguments)
 {
     if (!strcmp(verb, "info"))
@@ -135,6 +195,8 @@ static struct mx_error *answer(struct session *session, const char *verb, const 
         return answer_path(session, arguments);
     if (!strcmp(verb, "resolve"))
         return answer_resolve(session, arguments);
+    if (!strncmp(verb, "retain", 6))
+        return answer_about_retained(session, verb, arguments);
     return !strcmp(verb, "objects") ? answer_objects(session, arguments) : NULL;
 }
 
@@ -188,6 +250,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", error->message);
     else
         serve(&session);
+    mx_retained_close(session.retained);
     mx_graph_close(session.graph);
     mx_heap_close(session.heap);
     mx_target_close(session.target);

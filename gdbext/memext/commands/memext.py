@@ -20,10 +20,15 @@ Which objects are they?
 What is this object?
   py-show OBJ                 its value, as repr() would print it
   py-sizeof OBJ               its size
+  py-sizeof -retained OBJ     and what it keeps alive
 What does it hold, what holds it, and why?
   py-refs OBJ                 what it refers to, as a tree or a picture
   py-backrefs OBJ             what refers to it
   py-path OBJ                 the shortest path to it, as a Python expression
+Why is it so big?
+  py-retained                 the objects that keep most memory alive
+  py-retained -by root        the same by type, module or root
+  py-retained OBJ             what OBJ's memory consists of
 In breakpoint conditions and expressions:
   $py_count("TYPE")  $py_bytes("TYPE")  $py_rss()
   $py                         the address of the (first) object printed last

@@ -14,7 +14,8 @@ class Objects(Command):
                "py-show Order#3. An object that took the place of a freed one of its type counts as old.")
     examples = ("py-objects app.Order -limit 5", "py-objects Order -new -since start -sort size")
     options = (Option("new", "flag", "only those that appeared since the last py-growth or py-mark"), SINCE,
-               Option("sort", "choice", "largest first instead of by address", "address", ("address", "size")), LIMIT)
+               Option("sort", "choice", "largest first instead of by address, or by what they keep alive", "address",
+                      ("address", "size", "retained")), LIMIT)
 
     def candidates(self):
         return SESSION.known_names()
@@ -24,11 +25,13 @@ class Objects(Command):
             raise UsageError("py-objects takes one TYPE, such as: py-objects dict -limit 5")
         name = typenames.require_one(arguments.operands[0], SESSION.names(self.progress))
         since = self.base(arguments) if arguments.new or arguments.since else None
+        retained = SESSION.retained(self.progress) if arguments.sort == "retained" else None
         found, count, size = SESSION.target().objects(
             SESSION.heap(), name, since=since.heap if since else None, order=arguments.sort,
-            limit=self.row_limit(arguments), progress=self.progress)
+            limit=self.row_limit(arguments), retained=retained, progress=self.progress)
         answer = self.new_answer()
-        answer.rows = [objects.row(SESSION.target(), addr) for addr, _ in found]
+        answer.rows = [dict(objects.row(SESSION.target(), addr), retained=kept if retained else None)
+                       for addr, _, kept in found]
         answer.total = {"type": name, "count": count, "bytes": size, "since": since.name if since else None}
         numbered = arguments.sort == "address" and not since
         answer.lines = text_lines(answer, numbered, self.line_width(arguments))
@@ -56,9 +59,12 @@ class Objects(Command):
 
 def text_lines(answer, numbered, width):
     rows, total = answer.rows, answer.total
-    result = table.Table(*(["#"] if numbered else []), "address", "size", "refcount", "value", cut=table.clip)
+    with_retained = any(row["retained"] is not None for row in rows)
+    result = table.Table(*(["#"] if numbered else []), "address", *(["retained"] if with_retained else []), "size",
+                         "refcount", "value", cut=table.clip)
     for index, row in enumerate(rows):
-        result.add(*(["#%d" % index] if numbered else []), row["addr"], parameters.size(row["size"]),
+        result.add(*(["#%d" % index] if numbered else []), row["addr"],
+                   *([parameters.size(row["retained"])] if with_retained else []), parameters.size(row["size"]),
                    objects.refcount_text(row), objects.value_text(row))
     lines = list(result.lines(width)) if rows else []
     if len(rows) < total["count"]:
