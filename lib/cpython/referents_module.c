@@ -17,6 +17,11 @@ enum {
     MODULE_DEF_TRAVERSE = 80,
 };
 
+static const char *name_of_definition(const struct mx_walk *walk, mx_addr def)
+{
+    return mx_memory_text(walk->memory, mx_memory_pointer(walk->memory, def + MODULE_DEF_NAME), MOST_NAME);
+}
+
 /* m_traverse is written by hand, and some leave out what cannot be part of a cycle. */
 static enum mx_shown shown_by_module(const struct mx_walk *walk, mx_addr def)
 {
@@ -28,13 +33,38 @@ static enum mx_shown shown_by_module(const struct mx_walk *walk, mx_addr def)
         {"decimal", MX_SHOWN_COLLECTED}, {"_elementtree", MX_SHOWN_COLLECTED}, {"_random", MX_SHOWN_TYPES},
         {"_signal", MX_SHOWN_COLLECTED}, {"_sqlite3", MX_SHOWN_COLLECTED},     {"_ssl", MX_SHOWN_COLLECTED},
     };
-    const char *name = mx_memory_text(walk->memory, mx_memory_pointer(walk->memory, def + MODULE_DEF_NAME), MOST_NAME);
+    const char *name = name_of_definition(walk, def);
     if (!mx_memory_pointer(walk->memory, def + MODULE_DEF_TRAVERSE))
         return MX_HIDDEN;
     for (size_t i = 0; name && i < sizeof(sparing) / sizeof(sparing[0]); i++)
         if (!strcmp(name, sparing[i].name))
             return sparing[i].shown;
     return MX_SHOWN;
+}
+
+/*
+ * CPython 3.13+, Modules/_decimal/_decimal.c: DecCondMap, {name, full name, flag, exception} up to one without a name.
+ * The state has one of signals and then one of conditions, whose first entry is not shown.
+ */
+static void walk_decimal_maps(struct mx_walk *walk, mx_addr state, uint64_t size)
+{
+    enum { ENTRY = 32, FULL_NAME = 8, EXCEPTION = 24, MOST_ENTRIES = 64 };
+    struct mx_words words = mx_words_of(walk, state, size / 8);
+    mx_addr map;
+    for (unsigned first = 0; mx_words_next(&words, &map);) {
+        uint64_t entries = map && !(map & 7) ? mx_raw_size(walk, map) / ENTRY : 0;
+        if (!entries)
+            continue;
+        mx_walk_field(walk, map, MX_EDGE_BUFFER, "<map>");
+        for (uint64_t i = first; i < entries && i < MOST_ENTRIES; i++) {
+            mx_addr entry = map + ENTRY * i;
+            if (!mx_memory_pointer(walk->memory, entry + FULL_NAME))
+                break;
+            mx_walk_field_index(walk, mx_memory_pointer(walk->memory, entry + EXCEPTION), walk->plan->traversed,
+                                "<signal>", i);
+        }
+        first = 1;
+    }
 }
 
 /* What a module keeps in C, which only its own code can read. */
@@ -47,7 +77,11 @@ void mx_refer_module(struct mx_walk *walk)
     uint64_t size = mx_memory_pointer(walk->memory, def + MODULE_DEF_SIZE), rest = mx_block_rest(walk, state);
     mx_walk_field(walk, state, MX_EDGE_BUFFER, "<state>");
     size = size < rest ? size : rest;
-    mx_scan_buffer(walk, state, size <= MX_MOST_SCANNED ? size : 0, shown_by_module(walk, def));
+    size = size <= MX_MOST_SCANNED ? size : 0;
+    mx_scan_buffer(walk, state, size, shown_by_module(walk, def));
+    const char *name = name_of_definition(walk, def);
+    if (name && !strcmp(name, "decimal"))
+        walk_decimal_maps(walk, state, size);
 }
 
 /* How many entries a dict has had room for: no list beside it is longer. */

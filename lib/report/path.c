@@ -71,6 +71,16 @@ static void add_candidate(struct search *search, struct candidate candidate)
         search->no_memory = true;
 }
 
+/* Words of one C stack have one name: as paths they are one. */
+static bool repeats_last(const struct search *search, const struct mx_root *root)
+{
+    char name[MX_REFERENCE_NAME];
+    size_t count = search->candidates.count;
+    return count && !root->exact &&
+           mx_root_name(&search->graph->target->types, root, MX_EDGE_LABEL, name, sizeof(name)) &&
+           begins_with(search->graph, &search->graph->roots.items[search->candidates.items[count - 1].root].root, name);
+}
+
 /* The better roots first: by rank, then in their own order. */
 static void add_root_candidates(struct search *search)
 {
@@ -79,7 +89,7 @@ static void add_root_candidates(struct search *search)
         for (size_t i = first; i < first + count; i++) {
             uint32_t index = search->graph->roots_by_block[i];
             const struct mx_root *root = &search->graph->roots.items[index].root;
-            if (mx_root_rank(root) == rank && is_wanted(search, root))
+            if (mx_root_rank(root) == rank && is_wanted(search, root) && !repeats_last(search, root))
                 add_candidate(search, (struct candidate){.holder = MX_NO_BLOCK, .root = index});
         }
 }

@@ -19,7 +19,6 @@ import interpreters  # noqa: E402
 EXACT = 0.998                         # of all objects have exactly the edges that the interpreter shows
 WHOLE = 0.9995                        # of all objects lack none of them
 EXACT_OF_TYPE = 0.99                  # of a type that is CPython's own
-EXACT_OF_MODULES = 0.97               # what a module keeps in C only its own code can read
 INEXACT = 1 << 63
 
 
@@ -75,7 +74,7 @@ class Exactness:
             for tally in (self.by_type[truth.types[record[0]]], self.all):
                 tally.add(address, targets, mine, scanned)
 
-    def problems(self):
+    def problems(self, exact_of_modules=EXACT_OF_TYPE):
         total = self.all
         out = []
         if total.exact < EXACT * total.objects:
@@ -83,7 +82,7 @@ class Exactness:
         if total.objects - total.missing < WHOLE * total.objects:
             out.append("%d of %d objects lack an edge" % (total.missing, total.objects))
         for name, tally in self.rows():
-            bar = EXACT_OF_MODULES if name == "module" else EXACT_OF_TYPE
+            bar = exact_of_modules if name == "module" else EXACT_OF_TYPE
             if is_cpythons_own(name) and tally.exact < bar * tally.objects:
                 out.append("%s: %d of %d are exact; %s" % (name, tally.exact, tally.objects, self.explain(tally)))
         return out + ["%s: %d of %d lack an edge; %s" % (name, tally.missing, tally.objects, self.explain(tally))
