@@ -4,7 +4,8 @@ import unittest
 
 from memext import retaining, table
 
-INFO = {"total": 2048000, "static_bytes": 1000, "unreachable": 1124, "unowned": 100, "blocks": 2000, "unreachable_blocks": 3}
+INFO = {"total": 2048000, "static_bytes": 1000, "unreachable": 1124, "unowned": 100,
+        "blocks": 2000, "unreachable_blocks": 3}
 
 
 def row(**changes):
