@@ -77,6 +77,9 @@ static uint32_t scan_version_text(const struct mx_memory *memory, const struct m
         const struct mx_region *region = &memory->regions.items[i];
         if (!(region->flags & MX_REGION_WRITE) || region->start < module->start || region->end > module->end)
             continue;
+        /* A damaged core may say that a region without bytes fills half the address space. */
+        if (region->flags & (MX_REGION_MISSING | MX_REGION_INITIAL))
+            continue;
         for (mx_addr at = region->start; at < region->end; at += SCAN_STEP) {
             uint64_t length = region->end - at;
             if (length > SCAN_STEP + 2 * MOST_VERSION_TEXT)
