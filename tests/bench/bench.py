@@ -3,7 +3,7 @@
   bench.py --build build/release [--sizes 100,500,2048] [--no-write]
 
 Every figure stands beside what it is compared with, taken on the same machine
-minutes apart. Best of three, warm, one after the other.
+minutes apart. Best of five, warm, one after the other.
 """
 import argparse
 import json
@@ -23,7 +23,7 @@ import harness  # noqa: E402
 PYTHON = "/usr/bin/python3"
 MB = 1 << 20
 GC_OBJECTS_MB = 400                    # of mixed.py: about 1.2 million GC-tracked objects
-ROUNDS = 3
+ROUNDS = 5
 
 PROBE = """
 import contextlib, io, json, os, sys, time
@@ -110,7 +110,7 @@ def best(command, env=None):
 
 
 def census(build, how, what):
-    """The best of three: {key: number}."""
+    """The best of five: {key: number}."""
     runs = []
     for _ in range(ROUNDS):
         out = subprocess.check_output([os.path.join(build, "census"), how, str(what)]).decode(errors="replace")
@@ -121,7 +121,7 @@ def census(build, how, what):
 
 
 def graph(build, path, questions):
-    """The best of three runs of the graph tool: its info, and the microseconds of each question."""
+    """The best of five runs of the graph tool: its info, and the microseconds of each question."""
     runs = []
     for _ in range(ROUNDS):
         asked = "".join(question + "\n" for question in ["info"] + questions)
