@@ -74,8 +74,12 @@ static uint16_t kind_of_type(struct mx_worker *worker, uint32_t type, mx_addr bl
 }
 
 /* A block in use: what is it? */
+/*
+ * *start, when wanted, becomes the address that the object is its type's preheader behind: before the block where a
+ * type object that C code made with malloc has no GC head, though its type's instances do (numpy's).
+ */
 static uint16_t scan_block(struct mx_worker *worker, mx_addr block, const uint8_t *bytes, uint64_t size,
-                           size_t available, uint32_t padding)
+                           size_t available, uint32_t padding, mx_addr *start)
 {
     struct mx_found_object found;
     if (!bytes || !mx_classify_block(worker->scan->classifier, bytes, size, available, padding, &found)) {
@@ -84,6 +88,8 @@ static uint16_t scan_block(struct mx_worker *worker, mx_addr block, const uint8_
         return MX_BLOCK_RAW;
     }
     tally_object(worker, &found, block + found.offset, bytes + found.offset, available - found.offset);
+    if (start)
+        *start = block + found.offset - worker->scan->types->types.items[found.type].preheader;
     return kind_of_type(worker, found.type, block);
 }
 
@@ -94,8 +100,9 @@ static void scan_pool(struct mx_worker *worker, const struct mx_pool *pool, cons
     mx_addr block = pool->address + worker->scan->facts->header_size;
     for (uint32_t i = 0; i < pool->carved; i++) {
         bool is_free = free_bits[i / 64] >> (i % 64) & 1;
-        kinds[i] = is_free ? MX_BLOCK_FREE
-                           : scan_block(worker, block, at, pool->block_size, pool->block_size, worker->scan->padding);
+        kinds[i] = is_free
+                       ? MX_BLOCK_FREE
+                       : scan_block(worker, block, at, pool->block_size, pool->block_size, worker->scan->padding, NULL);
         at += pool->block_size;
         block += pool->block_size;
     }
@@ -143,6 +150,8 @@ size_t mx_scan_arena(struct mx_worker *worker, const struct mx_arena *arena, str
     return found;
 }
 
+enum { CHUNK_HEADER = 16 };
+
 struct chunk_visit {
     struct mx_worker *worker;
     struct mx_listed *listed;
@@ -156,16 +165,17 @@ static bool visit_chunk(void *context, const struct mx_chunk *chunk, const uint8
     size_t available = chunk->size < 512 ? chunk->size : 512;
     uint32_t padding = worker->scan->padding && bytes && chunk->used ? mx_hook_padding(bytes, available) : 0;
     uint16_t kind = MX_BLOCK_FREE;
+    mx_addr start = chunk->address + padding;
     if (chunk->used) {
         worker->sums.chunks++;
         worker->sums.chunk_bytes += chunk->size;
-        kind = scan_block(worker, chunk->address + padding, bytes ? bytes + padding : NULL, chunk->size - padding,
-                          available - padding, 0);
+        kind = scan_block(worker, start, bytes ? bytes + padding : NULL, chunk->size - padding, available - padding, 0,
+                          &start);
     }
-    uint64_t start = (chunk->address + padding - listed->start) / 8;
-    if (start > UINT32_MAX)
+    uint64_t offset = (start - listed->start) / 8;
+    if (offset > UINT32_MAX)
         return false;
-    if (!mx_array_push(&listed->starts, (uint32_t)start) || !mx_array_push(&listed->kinds, kind)) {
+    if (!mx_array_push(&listed->starts, (uint32_t)offset) || !mx_array_push(&listed->kinds, kind)) {
         worker->no_memory = true;
         return false;
     }
@@ -177,7 +187,7 @@ void mx_scan_chunks(struct mx_worker *worker, const struct mx_glibc *glibc, cons
                     struct mx_listed *ret)
 {
     struct chunk_visit visit = {worker, ret};
-    ret->start = span->start;
+    ret->start = span->start - CHUNK_HEADER;
     ret->end = span->start;
     mx_glibc_walk(glibc, span, &worker->cursor, worker->scan->work, visit_chunk, &visit);
 }

@@ -122,11 +122,13 @@ uint64_t mx_block_size(const struct mx_spans *spans, const struct mx_span *span,
     return (last ? span->end : mx_block_address(spans, span, block + 1)) - start;
 }
 
-/* The last listed block that begins at or before `address`. */
+/* The last listed block that begins at or before `address`; MX_NO_BLOCK before the first one. */
 static uint32_t find_listed(const struct mx_spans *spans, const struct mx_span *span, mx_addr address)
 {
     const uint32_t *starts = spans->starts.items + span->list;
     uint64_t wanted = (address - span->start) / 8;
+    if (wanted < starts[0])
+        return MX_NO_BLOCK;
     uint32_t low = 0, high = span->count;
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;

@@ -46,7 +46,7 @@ class Truth:
                     unborn.append(address)
         for address in unborn:
             del self.objects[address]
-        few = len(unborn) <= MOST_UNBORN
+        few = len(unborn) <= max(MOST_UNBORN, len(self.objects) // 500)
         return [] if few else ["%d objects are not in the process that was measured" % len(unborn)]
 
 
