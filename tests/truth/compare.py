@@ -5,13 +5,13 @@ Every function returns a list of sentences: what differs. Empty means equal.
 import array
 import json
 import re
+import struct
 import subprocess
 
 POOL_LINE = re.compile(r"^\s*\d+\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*$", re.M)
 MOST_FALSE = 1 / 100000               # of all blocks
 SIZES_RIGHT = 0.999                   # of all objects
 CHUNK = 1 << 22
-TYPE_AT = 8                           # ob_type, in builds with a global lock
 MOST_UNBORN = 8                       # such as the weak references of a class that the measuring made
 
 
@@ -33,16 +33,16 @@ class Truth:
 
     def drop_unborn(self, pid):
         """Forgets the few objects that only the measuring child has: in the parent their memory names another type, or
-        none. The parent's memory is asked, not memext. Returns a sentence when they are more than a few."""
+        none, or a dead object. The parent's memory is asked, not memext. Returns a sentence when they are more than a few."""
         unborn = []
         with open("/proc/%d/mem" % pid, "rb", 0) as memory:
             for address, (t, _) in self.objects.items():
                 try:
-                    memory.seek(address + TYPE_AT)
-                    found = int.from_bytes(memory.read(8), "little")
-                except (OSError, ValueError):
-                    found = 0
-                if found != t:
+                    memory.seek(address)
+                    refcount, found = struct.unpack("<QQ", memory.read(16))
+                except (OSError, ValueError, struct.error):
+                    refcount = found = 0
+                if found != t or not refcount:
                     unborn.append(address)
         for address in unborn:
             del self.objects[address]
