@@ -64,7 +64,7 @@ class Stop:
         self.interpreter = interpreter
 
     def run(self):
-        """The child prints its statistics a few bytecodes after the fork, when now and then it holds one tuple or list
+        """The child prints its statistics a few bytecodes after the fork, when now and then it holds a tuple or list or two
         more or less than the parent. Such a stop is taken anew; an error of memext's would be there each time."""
         for last in (False, False, False, False, True):
             if self.run_once(last):
@@ -77,18 +77,18 @@ class Stop:
                 work.truth(os.path.join(folder, "truth"))
                 work.stop()
                 self.truth = compare.Truth(os.path.join(folder, "truth"))
-                if not last and self.is_off_by_one(work):
+                if not last and self.is_off_by_few(work):
                     return False
                 self.check("live", "born before the fork", self.truth.drop_unborn(work.pid))
                 self.look(work)
         return True
 
-    def is_off_by_one(self, work):
+    def is_off_by_few(self, work):
         try:
             census = compare.Census(self.program, "live", work.pid, os.path.join(self.folder, "objects"))
         except RuntimeError:
             return False
-        return compare.off_by_one(self.truth, census)
+        return compare.off_by_few(self.truth, census)
 
     def look(self, work):
         live = self.judge("live", "live", work.pid)
