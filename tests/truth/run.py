@@ -64,8 +64,8 @@ class Stop:
         self.interpreter = interpreter
 
     def run(self):
-        """The child prints its statistics a few bytecodes after the fork, when now and then it holds a tuple or list or two
-        more or less than the parent. Such a stop is taken anew; an error of memext's would be there each time."""
+        """The child prints its statistics a few bytecodes after the fork, when now and then it holds a tuple or list or
+        two more or less than the parent. Such a stop is taken anew; an error of memext's would be there each time."""
         for last in (False, False, False, False, True):
             if self.run_once(last):
                 break
