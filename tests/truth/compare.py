@@ -214,8 +214,8 @@ def sizes(truth, census):
 
 
 def size_classes(truth, census):
-    """Pools, used and free blocks of every size class. The statistics are the child's, printed a few bytecodes after the
-    fork: two blocks in all may be its own temporaries, and no pool."""
+    """Pools, used and free blocks of every size class. The statistics are the child's, printed a few bytecodes after
+    the fork: two blocks in all may be its own temporaries, and no pool."""
     if blocks_apart(truth, census) <= OWN_BLOCKS:
         return []
     return ["size class %d: pools, used, free are %s, memext says %s" % (size, want, got)
