@@ -448,6 +448,211 @@ MX_API const struct mx_retained_row *mx_retained_rows(const struct mx_retained_t
                                                       uint64_t *total);
 MX_API void mx_retained_table_close(struct mx_retained_table *table);
 
+/* ---- The outline: the dominator tree, cut to what a reader can see --------- */
+
+struct mx_outline_query {
+    mx_addr within;              /* begin at this object; 0: at the heap's root */
+    uint64_t least;              /* bytes: what retains less is put together by type into one node a parent */
+    size_t nodes;                /* at most so many; the smallest go first, into their parents' rests; 0 = 20,000 */
+    const struct mx_heap *since; /* weigh only blocks that this earlier heap of the same process does not have */
+};
+
+/* One object, or several siblings of one type, or the rest of a parent. */
+struct mx_outline_node {
+    uint32_t parent;  /* index; of the first node, itself. Parents come before their children */
+    uint32_t count;   /* objects and buffers put together; 1: `address` says which */
+    mx_addr address;  /* 0 for several, for roots and for rests */
+    const char *type; /* "raw block" for buffers, the root's label for roots, "rest" */
+    const char
+        *name;    /* of the reference from the parent: ".CACHE", "['k']"; "" when several differ or none is direct */
+    uint64_t own; /* bytes of its blocks */
+    uint64_t retained; /* own and all children's retained */
+};
+
+struct mx_outline;
+
+/* The first node is the heap's root, or `within`; below the root, one node a root label (as MX_RETAINED_BY_ROOT). */
+MX_API struct mx_error *mx_outline_open(struct mx_retained *retained, const struct mx_outline_query *query,
+                                        const struct mx_progress *progress, struct mx_outline **ret);
+MX_API const struct mx_outline_node *mx_outline_nodes(const struct mx_outline *outline, size_t *count);
+MX_API void mx_outline_close(struct mx_outline *outline);
+
+/* ---- Suspects: the few holders that explain most ---------------------------- */
+
+enum mx_cause {
+    MX_CAUSE_MODULE_GLOBAL,
+    MX_CAUSE_CLASS_ATTRIBUTE,
+    MX_CAUSE_MEMOIZATION, /* functools.lru_cache and cache; a dict in a default argument, closure or attribute of a
+                             function */
+    MX_CAUSE_FRAME_LOCAL,
+    MX_CAUSE_THREAD_LOCAL,
+    MX_CAUSE_EXCEPTION, /* a traceback's frames */
+    MX_CAUSE_GENERATOR, /* also coroutines that are suspended */
+    MX_CAUSE_TEST_FRAMEWORK,
+    MX_CAUSE_EXTENSION_MODULE, /* state of a C extension, or a C global */
+    MX_CAUSE_GARBAGE,          /* unreachable cycles */
+    MX_CAUSE_OTHER,
+};
+
+struct mx_suspects_query {
+    const struct mx_heap *since;        /* an earlier stop of this process: explain what is new since then */
+    struct mx_retained *since_retained; /* another process of the same program: explain what holders have more of */
+    double least_share;                 /* of what is to be explained; 0 = 0.01 */
+    size_t limit;                       /* 0 = all */
+};
+
+struct mx_suspect {
+    mx_addr address;  /* of the holder; 0 for garbage as a whole */
+    const char *type; /* of the holder */
+    const char *path; /* as an expression, or the names of the steps; "" when nothing leads there */
+    bool is_expression;
+    enum mx_cause cause;
+    const char *why;   /* the cause in words: "functools.lru_cache of app.load", "argument default `cache` of app.f",
+                          "local `rows` of app.main (app.py:12) in thread 3" */
+    uint64_t retained; /* bytes; with a `since`: of what is new, or how much more it is */
+    double share;      /* of what is to be explained, 0 to 1 */
+    const char *holds_type; /* what most of the bytes directly below are: type, how many, their retained bytes */
+    uint64_t holds_count, holds_bytes;
+    mx_addr example;          /* one of them; 0 when none */
+    const char *example_path; /* its name below the holder: "['k']", "[3]"; "" when unknown */
+    const char *next;         /* the command to type next: "py-refs app.CACHE -depth 2" */
+};
+
+struct mx_suspects;
+
+/* By falling bytes. No suspect is inside another: bytes are counted once. */
+MX_API struct mx_error *mx_suspects_open(struct mx_retained *retained, const struct mx_suspects_query *query,
+                                         const struct mx_progress *progress, struct mx_suspects **ret);
+/* *total: bytes to be explained: the heap's, or the growth. */
+MX_API const struct mx_suspect *mx_suspects_rows(const struct mx_suspects *suspects, size_t *count, uint64_t *total);
+MX_API void mx_suspects_close(struct mx_suspects *suspects);
+
+/* "module-global" and so on: the words of JSON. */
+MX_API const char *mx_cause_name(enum mx_cause cause);
+
+/* ---- Waste ------------------------------------------------------------------ */
+
+enum mx_waste_kind {
+    MX_WASTE_STRINGS,    /* equal str objects; one row a value */
+    MX_WASTE_BYTES,      /* equal bytes objects; one row a value */
+    MX_WASTE_LISTS,      /* items allocated and not used; one row for all lists, then the largest ones */
+    MX_WASTE_DICTS,      /* tables larger than their entries need: one row for all, then the largest ones */
+    MX_WASTE_SETS,       /* the same */
+    MX_WASTE_EMPTY_DICTS /* instance dicts without entries; one row a type of instance */
+};
+
+struct mx_waste_row {
+    enum mx_waste_kind kind;
+    mx_addr example;    /* one of the objects */
+    const char *value;  /* the value in short, the type, or "" for a kind's sum */
+    uint64_t count;     /* objects */
+    uint64_t bytes;     /* what they take */
+    uint64_t wasted;    /* what would be saved: all but one of equal ones; what is allocated and not used */
+    const char *holder; /* who holds most of them: "app.Order.currency", "keys of dict"; "" when no graph was given */
+};
+
+struct mx_waste_query {
+    size_t limit;   /* rows a kind; 0 = all that waste anything */
+    uint64_t least; /* bytes wasted: rows below are left out of the rows, not of the totals */
+};
+
+struct mx_waste;
+
+/* `graph` may be NULL: then nobody is named as holder. */
+MX_API struct mx_error *mx_waste_open(struct mx_target *target, const struct mx_heap *heap, struct mx_graph *graph,
+                                      const struct mx_waste_query *query, const struct mx_progress *progress,
+                                      struct mx_waste **ret);
+/* By kind, and by falling waste within; *total: bytes wasted over all kinds, rows that were left out included. */
+MX_API const struct mx_waste_row *mx_waste_rows(const struct mx_waste *waste, size_t *count, uint64_t *total);
+MX_API uint64_t mx_waste_of_kind(const struct mx_waste *waste, enum mx_waste_kind kind, uint64_t *count);
+MX_API void mx_waste_close(struct mx_waste *waste);
+
+/* ---- Handing over: sources of SQL and of exports ----------------------------- */
+
+/* What a question may draw on; `graph` and `retained` may be NULL where they are not needed. */
+struct mx_sources {
+    struct mx_target *target;
+    const struct mx_heap *heap;
+    struct mx_graph *graph;
+    struct mx_retained *retained;
+};
+
+enum mx_needs { MX_NEEDS_GRAPH = 1, MX_NEEDS_RETAINED = 2 };
+
+/*
+ * SQL over the heap, read-only: tables objects, refs, types, roots, blocks, regions and strings (docs/sql.md). They are
+ * read where they are; nothing is copied into a database.
+ */
+struct mx_sql;
+
+/* Checks a statement without running it; *needs (enum mx_needs) says what its sources must have. ARGUMENT: not SQL, or
+   not reading only; the message says where. */
+MX_API struct mx_error *mx_sql_check(const char *statement, unsigned *needs);
+
+/* Begins to run it. */
+MX_API struct mx_error *mx_sql_open(const struct mx_sources *sources, const char *statement,
+                                    const struct mx_progress *progress, struct mx_sql **ret);
+
+enum mx_sql_type {
+    MX_SQL_NULL,
+    MX_SQL_INTEGER,
+    MX_SQL_REAL,
+    MX_SQL_TEXT,
+    MX_SQL_ADDRESS /* integer of a column of addresses */
+};
+
+struct mx_sql_value {
+    enum mx_sql_type type;
+    int64_t integer;
+    double real;
+    const char *text; /* lives until the next row */
+    size_t length;
+};
+
+MX_API size_t mx_sql_columns(const struct mx_sql *sql, const char *const **names);
+
+/* The next row, mx_sql_columns() values; *ret is NULL behind the last. */
+MX_API struct mx_error *mx_sql_next(struct mx_sql *sql, const struct mx_sql_value **ret);
+MX_API void mx_sql_close(struct mx_sql *sql);
+
+enum mx_export_format {
+    MX_EXPORT_HEAPSNAPSHOT, /* V8's: Chrome DevTools, memlab. Needs graph and retained */
+    MX_EXPORT_SQLITE,       /* the tables of mx_sql_open() as a database file. Needs both */
+    MX_EXPORT_DOT,          /* the objects that retain most and what leads to them. Needs both */
+    MX_EXPORT_JSON_LINES,   /* one node or edge a line. Needs both */
+    MX_EXPORT_COLLAPSED,    /* folded stacks of the dominator tree by bytes. Needs both */
+};
+
+struct mx_export_info {
+    uint64_t nodes, edges; /* written */
+    uint64_t bytes;        /* of the file */
+};
+
+/* Writes `path`; on failure no file is left there, and one that was there before stays. */
+MX_API struct mx_error *mx_export(const struct mx_sources *sources, enum mx_export_format format, const char *path,
+                                  const struct mx_progress *progress, struct mx_export_info *ret);
+
+/* ---- Saved targets ------------------------------------------------------------ */
+
+/*
+ * A saved target is what memext's answers need of a target's memory, without what only fills it (freed blocks, the
+ * middle of long texts, numbers in large buffers), compressed, with the interpreter's facts: it opens without the core
+ * and without the program's files, and every command answers from it as from the target.
+ */
+struct mx_save_info {
+    uint64_t bytes;  /* of the file */
+    uint64_t memory; /* of the target that it stands for */
+};
+
+/* Writes `path`; on failure no file is left there, and one that was there before stays. */
+MX_API struct mx_error *mx_target_save(struct mx_target *target, const struct mx_heap *heap, const char *path,
+                                       const struct mx_progress *progress, struct mx_save_info *ret);
+
+/* Opens what mx_target_save() wrote; mx_target_info() says kind "saved". BAD_DATA: damaged (checksums), UNSUPPORTED:
+   written by a newer memext. */
+MX_API struct mx_error *mx_target_open_saved(const char *path, const struct mx_target_options *options,
+                                             struct mx_target **ret);
+
 #ifdef __cplusplus
 }
 #endif

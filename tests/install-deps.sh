@@ -4,7 +4,7 @@
 # something has to be installed.
 set -eu
 
-build='gcc libc6-dev make libelf-dev libdwarf-dev libcunit1-dev python3 python3-dev gdb procps graphviz'
+build='gcc libc6-dev make libelf-dev libdwarf-dev libsqlite3-dev libzstd-dev libcunit1-dev python3 python3-dev gdb procps graphviz'
 lint='clang-format clang-tidy cppcheck git'
 bench='python3-objgraph'
 
