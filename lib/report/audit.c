@@ -82,8 +82,35 @@ static bool is_uncounting(const struct auditing *auditing, uint32_t block)
     return false;
 }
 
+/*
+ * The interpreter keeps dead lists and dicts in arrays, to use them again; behind the last one that waits stand the
+ * addresses of those that have been used again. A word among several that lead to lists, or to dicts, or to dead
+ * objects, is one of these. (CPython Objects/listobject.c, dictobject.c: free_list, numfree)
+ */
+static bool is_of_free_list(const struct auditing *auditing, const struct mx_root *root, const struct mx_type *type)
+{
+    enum { LEAST = 6, MOST = 80 };
+    const struct mx_graph *graph = auditing->graph;
+    const struct mx_module *module = graph->target->runtime.module;
+    bool of_interpreter =
+        root->kind == MX_ROOT_INTERPRETER ||
+        (root->kind == MX_ROOT_C_GLOBAL && module && root->place - module->start < module->end - module->start);
+    if (!of_interpreter || (type->kind != MX_KIND_LIST && type->kind != MX_KIND_DICT))
+        return false;
+    unsigned alike = 0;
+    for (int direction = -1; direction <= 1; direction += 2)
+        for (int i = 1; i <= MOST; i++, alike++) {
+            mx_addr word = mx_memory_pointer(graph->target->memory, root->place + (mx_addr)(8 * i * direction));
+            const struct mx_type *other = word && word % 8 == 0 ? mx_type_of(&graph->target->types, word) : NULL;
+            if (!other || other->kind != type->kind)
+                break;
+        }
+    return alike >= LEAST;
+}
+
 /* Counted references to the object in a block; *words gets those that may be some. */
-static uint64_t count_references(const struct auditing *auditing, uint32_t block, uint64_t *words)
+static uint64_t count_references(const struct auditing *auditing, uint32_t block, const struct mx_type *type,
+                                 uint64_t *words)
 {
     const struct mx_graph *graph = auditing->graph;
     const struct mx_rows *rows = &graph->reverse;
@@ -101,7 +128,7 @@ static uint64_t count_references(const struct auditing *auditing, uint32_t block
     for (size_t i = first; i < first + count; i++) {
         const struct mx_root *root = &graph->roots.items[graph->roots_by_block[i]].root;
         found += root->counted;
-        *words += !root->counted && !root->exact;
+        *words += !root->counted && !root->exact && !is_of_free_list(auditing, root, type);
     }
     return found;
 }
@@ -137,7 +164,7 @@ static bool look_at(struct auditing *auditing, const struct mx_span *span, uint3
         return true;
     }
     struct mx_suspicion seen = {.object = object, .block = block, .refcount = header.refcount};
-    seen.found = count_references(auditing, block, &seen.words);
+    seen.found = count_references(auditing, block, type, &seen.words);
     return judge(auditing, &seen);
 }
 

@@ -4,17 +4,12 @@
  */
 #include "report/words.h"
 
+#include "cpython/frames.h"
 #include "heap/outside.h"
 
 enum {
     FILTER_BITS = 20,
-    PIECE = 1 << 20, /* bytes of pages that are looked at together */
-};
-
-/* A word that was found in a buffer: it counts unless the owner's decoder gave it already. */
-struct hit {
-    uint32_t suspicion;
-    uint32_t owner; /* block; MX_NO_BLOCK: nobody decodes this memory */
+    PIECE = 4096, /* bytes that are looked at together: a page belongs to one purpose */
 };
 
 struct looking {
@@ -22,10 +17,10 @@ struct looking {
     struct mx_work *work;
     struct mx_suspicion *suspicions;
     size_t count;
-    struct mx_map by_object; /* address -> index */
-    uint8_t *filter;         /* one bit a hash of an address */
-    mx_addr first, last;     /* lowest and highest address */
-    MX_ARRAY(struct hit) hits;
+    struct mx_map by_object;          /* address -> index */
+    uint8_t *filter;                  /* one bit a hash of an address */
+    mx_addr first, last;              /* lowest and highest address */
+    MX_ARRAY(struct mx_range) stacks; /* that frames stand in: what they hold was given by name */
     bool no_memory;
 };
 
@@ -34,7 +29,7 @@ static size_t filter_bit(mx_addr object)
     return (size_t)((object >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - FILTER_BITS));
 }
 
-static bool prepare(struct looking *looking)
+static bool prepare_filter(struct looking *looking)
 {
     looking->filter = mx_calloc((1 << FILTER_BITS) / 8, 1);
     looking->first = UINT64_MAX;
@@ -50,7 +45,21 @@ static bool prepare(struct looking *looking)
     return looking->filter;
 }
 
-static void look_at_words(struct looking *looking, const uint8_t *bytes, size_t length, uint32_t owner)
+static bool add_stack(void *context, mx_addr start, mx_addr end)
+{
+    struct looking *looking = context;
+    if (!mx_array_push(&looking->stacks, (struct mx_range){start, end}))
+        looking->no_memory = true;
+    return !looking->no_memory;
+}
+
+static bool prepare(struct looking *looking)
+{
+    mx_stack_chunks_each(&looking->graph->target->runtime, add_stack, looking);
+    return !looking->no_memory && prepare_filter(looking);
+}
+
+static void look_at_words(struct looking *looking, const uint8_t *bytes, size_t length)
 {
     for (size_t i = 0; i + 8 <= length; i += 8) {
         mx_addr word = mx_load_u64(bytes + i);
@@ -59,29 +68,19 @@ static void look_at_words(struct looking *looking, const uint8_t *bytes, size_t 
         size_t bit = filter_bit(word);
         uint32_t index =
             looking->filter[bit / 8] >> (bit % 8) & 1 ? mx_map_get(&looking->by_object, word) : MX_MAP_NONE;
-        if (index != MX_MAP_NONE && !mx_array_push(&looking->hits, (struct hit){index, owner}))
-            looking->no_memory = true;
+        if (index != MX_MAP_NONE)
+            looking->suspicions[index].words++;
     }
 }
 
-/* The object that this raw block belongs to and that says which references are in it; MX_NO_BLOCK when none does. */
-static uint32_t owner_of(const struct mx_graph *graph, uint32_t block)
+/* The decoder of the object that a raw block belongs to says which references are in it; other words are stale. */
+static bool is_decoded(const struct mx_graph *graph, uint32_t block)
 {
     const struct mx_rows *rows = &graph->reverse;
     for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++)
         if (rows->classes[i] == MX_EDGE_BUFFER)
-            return rows->targets[i];
-    return MX_NO_BLOCK;
-}
-
-/* What stands on a running frame's stack of values is known to the interpreter's loop only. */
-static bool has_hidden_words(const struct mx_graph *graph, uint32_t block)
-{
-    uint32_t index = mx_heap_type_of(graph->heap, block);
-    if (index >= graph->target->types.types.count)
-        return false;
-    uint8_t kind = graph->target->types.types.items[index].kind;
-    return kind == MX_KIND_FRAME || kind == MX_KIND_GENERATOR;
+            return true;
+    return false;
 }
 
 static bool look_at_blocks(struct looking *looking)
@@ -92,17 +91,24 @@ static bool look_at_blocks(struct looking *looking)
         if (!mx_work_step(looking->work, span->count))
             return false;
         for (uint32_t block = span->first; span->kind != MX_SPAN_STATIC && block < span->first + span->count; block++) {
-            bool is_raw = heap->kinds[block] == MX_BLOCK_RAW;
-            if (!is_raw && !has_hidden_words(looking->graph, block))
+            if (heap->kinds[block] != MX_BLOCK_RAW || is_decoded(looking->graph, block))
                 continue;
             mx_addr start = mx_block_address(&heap->spans, span, block);
             uint64_t size = mx_block_size(&heap->spans, span, block);
             const uint8_t *bytes = mx_memory_view(looking->graph->target->memory, start, size);
             if (bytes)
-                look_at_words(looking, bytes, size, is_raw ? owner_of(looking->graph, block) : block);
+                look_at_words(looking, bytes, size);
         }
     }
     return true;
+}
+
+static bool is_stack(const struct looking *looking, mx_addr address)
+{
+    for (size_t i = 0; i < looking->stacks.count; i++)
+        if (address - looking->stacks.items[i].start < looking->stacks.items[i].end - looking->stacks.items[i].start)
+            return true;
+    return false;
 }
 
 static bool look_at_pages(void *context, mx_addr start, mx_addr end)
@@ -111,56 +117,12 @@ static bool look_at_pages(void *context, mx_addr start, mx_addr end)
     for (mx_addr at = start; at < end; at += PIECE) {
         size_t length = end - at < PIECE ? end - at : PIECE;
         const uint8_t *bytes = mx_memory_view(looking->graph->target->memory, at, length);
-        if (bytes)
-            look_at_words(looking, bytes, length, MX_NO_BLOCK);
+        if (bytes && !is_stack(looking, at))
+            look_at_words(looking, bytes, length);
         if (!mx_work_step(looking->work, 1) || looking->no_memory)
             return false;
     }
     return true;
-}
-
-static int compare_hits(const void *a, const void *b)
-{
-    const struct hit *left = a, *right = b;
-    if (left->suspicion != right->suspicion)
-        return left->suspicion < right->suspicion ? -1 : 1;
-    return left->owner < right->owner ? -1 : left->owner > right->owner;
-}
-
-static uint64_t references_between(const struct mx_graph *graph, uint32_t from, uint32_t to)
-{
-    const struct mx_rows *rows = &graph->reverse;
-    uint64_t count = 0;
-    for (uint32_t i = rows->first[to]; i < rows->first[to + 1]; i++)
-        count += rows->targets[i] == from && rows->classes[i] != MX_EDGE_BUFFER;
-    return count;
-}
-
-/* Frames stand on pages of their own: what they hold was given by name. */
-static uint64_t references_of_frames(const struct mx_graph *graph, uint32_t block)
-{
-    size_t first, count = mx_graph_roots_of(graph, block, &first);
-    uint64_t found = 0;
-    for (size_t i = first; i < first + count; i++) {
-        const struct mx_root *root = &graph->roots.items[graph->roots_by_block[i]].root;
-        found += root->kind == MX_ROOT_LOCAL || root->kind == MX_ROOT_FRAME;
-    }
-    return found;
-}
-
-static void settle_hits(struct looking *looking)
-{
-    if (looking->hits.count)
-        qsort(looking->hits.items, looking->hits.count, sizeof(struct hit), compare_hits);
-    for (size_t i = 0, end; i < looking->hits.count; i = end) {
-        const struct hit *hit = &looking->hits.items[i];
-        for (end = i + 1; end < looking->hits.count && !compare_hits(hit, &looking->hits.items[end]);)
-            end++;
-        struct mx_suspicion *suspicion = &looking->suspicions[hit->suspicion];
-        uint64_t known = hit->owner == MX_NO_BLOCK ? references_of_frames(looking->graph, suspicion->block)
-                                                   : references_between(looking->graph, hit->owner, suspicion->block);
-        suspicion->words += end - i > known ? end - i - known : 0;
-    }
 }
 
 struct mx_error *mx_words_count(const struct mx_graph *graph, struct mx_work *work, struct mx_suspicion *suspicions,
@@ -176,10 +138,8 @@ struct mx_error *mx_words_count(const struct mx_graph *graph, struct mx_work *wo
         error = mx_error_no_memory();
     if (!error && count && (!complete || work->cancelled))
         error = mx_error_cancelled();
-    if (!error)
-        settle_hits(&looking);
     mx_map_deinit(&looking.by_object);
-    mx_array_free(&looking.hits);
+    mx_array_free(&looking.stacks);
     free(looking.filter);
     return error;
 }
