@@ -6,13 +6,15 @@
 
 #include <string.h>
 
+#include "cpython/size.h"
 #include "heap/outside.h"
 
 enum {
     STEP = 4096, /* blocks between looks at the progress */
     PAGE = 4096,
-    RED_ZONE = 128, /* below a stack pointer, used by leaf functions */
-    HEADER = 16,    /* what allocators on top of malloc put before what they hand out */
+    OBJECT_HEAD = 64, /* bytes that tell an object's size */
+    RED_ZONE = 128,   /* below a stack pointer, used by leaf functions */
+    HEADER = 16,      /* what allocators on top of malloc put before what they hand out */
     SMALL = 512,
     TLS_AT_MOST = 8192,  /* below a thread's pthread block: its thread-local variables */
     MALLOC_STATE = 2200, /* glibc malloc/malloc.c: struct malloc_state, whose lists lead beside used chunks */
@@ -65,31 +67,6 @@ static void note_weak(struct marking *marking, uint32_t block, mx_addr place)
         marking->no_memory = true;
 }
 
-/* Words of memory in use; those at `place` of the target. */
-static void follow_words(struct marking *marking, const uint8_t *bytes, size_t length, mx_addr place, bool firm_place)
-{
-    for (size_t i = 0; i + 8 <= length; i += 8) {
-        bool firm;
-        uint32_t block = wanted_block(marking, mx_load_u64(bytes + i), &firm);
-        if (block == MX_NO_BLOCK)
-            continue;
-        if (marking->mark != MX_HELD_FIRMLY || (firm && firm_place))
-            reach(marking, block);
-        else
-            note_weak(marking, block, place + i);
-    }
-}
-
-static void follow_memory(struct marking *marking, mx_addr start, mx_addr end, bool firm_place)
-{
-    for (mx_addr at = start & ~UINT64_C(7); at < end; at += PAGE - at % PAGE) {
-        mx_addr until = at - at % PAGE + PAGE < end ? at - at % PAGE + PAGE : end;
-        const uint8_t *bytes = mx_memory_state(marking->graph->target->memory, at, until - at);
-        if (bytes)
-            follow_words(marking, bytes, until - at, at, firm_place);
-    }
-}
-
 /* Objects whose words, beside what the graph has as edges, are values and no addresses: of built-in types, not of what
    C code made of them. */
 static bool is_plain(const struct mx_types *types, const struct mx_type *type)
@@ -113,9 +90,52 @@ static bool is_plain(const struct mx_types *types, const struct mx_type *type)
     case MX_KIND_METHOD:
     case MX_KIND_CELL:
     case MX_KIND_SLICE:
+    case MX_KIND_CODE:
         return true;
     default:
         return false;
+    }
+}
+
+/* Among a module's data there are values of Python's: the words of frozen code are instructions. */
+static bool is_in_value(const struct marking *marking, mx_addr place)
+{
+    const struct mx_span *span;
+    const struct mx_types *types = &marking->graph->target->types;
+    uint32_t block = mx_spans_locate(marking->spans, place, &span);
+    uint32_t index = block == MX_NO_BLOCK || span->kind != MX_SPAN_STATIC
+                         ? MX_MAP_NONE
+                         : mx_heap_type_of(marking->graph->heap, block);
+    if (index >= types->types.count || !is_plain(types, &types->types.items[index]))
+        return false;
+    mx_addr object = mx_block_address(marking->spans, span, block);
+    const uint8_t *bytes = mx_memory_view(marking->graph->target->memory, object, OBJECT_HEAD);
+    return bytes &&
+           place - object < mx_object_size(types, &types->types.items[index], object, bytes, OBJECT_HEAD, NULL);
+}
+
+/* Words of memory in use; those at `place` of the target. */
+static void follow_words(struct marking *marking, const uint8_t *bytes, size_t length, mx_addr place, bool firm_place)
+{
+    for (size_t i = 0; i + 8 <= length; i += 8) {
+        bool firm;
+        uint32_t block = wanted_block(marking, mx_load_u64(bytes + i), &firm);
+        if (block == MX_NO_BLOCK || is_in_value(marking, place + i))
+            continue;
+        if (marking->mark != MX_HELD_FIRMLY || (firm && firm_place))
+            reach(marking, block);
+        else
+            note_weak(marking, block, place + i);
+    }
+}
+
+static void follow_memory(struct marking *marking, mx_addr start, mx_addr end, bool firm_place)
+{
+    for (mx_addr at = start & ~UINT64_C(7); at < end; at += PAGE - at % PAGE) {
+        mx_addr until = at - at % PAGE + PAGE < end ? at - at % PAGE + PAGE : end;
+        const uint8_t *bytes = mx_memory_state(marking->graph->target->memory, at, until - at);
+        if (bytes)
+            follow_words(marking, bytes, until - at, at, firm_place);
     }
 }
 
@@ -221,7 +241,8 @@ static bool follow_page(void *context, mx_addr start, mx_addr end)
     return !marking->no_memory && mx_work_step(marking->work, 0);
 }
 
-/* A thread's stack is used from the stack pointer up, to its thread-local variables; these are no stack. */
+/* A thread's stack is used from the stack pointer up, to its thread-local variables and the thread's own block: these
+   are no stack. */
 static void follow_stacks(struct marking *marking, bool variables)
 {
     const struct mx_target *target = marking->graph->target;
@@ -237,7 +258,7 @@ static void follow_stacks(struct marking *marking, bool variables)
                       : thread->fs_base - thread->stack_pointer < TLS_AT_MOST ? thread->stack_pointer
                                                                               : thread->fs_base - TLS_AT_MOST;
         if (variables && has_own)
-            follow_memory(marking, own, thread->fs_base, true);
+            follow_memory(marking, own, thread->fs_base + PAGE, true);
         else if (!variables)
             follow_memory(marking, start, own, false);
     }

@@ -111,13 +111,19 @@ static void add_text(struct content *content, const uint8_t *bytes, size_t lengt
     add(content, text, "text");
 }
 
+/* Low addresses can be read as text. */
+static bool is_address(const struct grouping *grouping, mx_addr word)
+{
+    return word % 8 == 0 && mx_spans_find(&grouping->graph->heap->spans, word) != MX_NO_BLOCK;
+}
+
 static void describe(const struct grouping *grouping, mx_addr start, uint64_t size, struct content *content)
 {
     size_t length = size < 8 * WORDS * 4 ? size & ~UINT64_C(7) : 8 * WORDS * 4;
     const uint8_t *bytes = mx_memory_view(grouping->graph->target->memory, start, length);
     *content = (struct content){0};
     for (size_t i = 0; bytes && i < 8 * WORDS && i + 8 <= length; i += 8) {
-        size_t text = text_length(bytes + i, length - i);
+        size_t text = is_address(grouping, mx_load_u64(bytes + i)) ? 0 : text_length(bytes + i, length - i);
         if (text) {
             add_text(content, bytes + i, text);
             break;

@@ -2,14 +2,15 @@
 
   cleaks.py [--blocks N] [--extension FOLDER] PLANTED
 
-READY comes when PLANTED was written: a JSON object of lists of addresses, or counts where the addresses are not known.
+READY comes when PLANTED was written: how many blocks there are of each kind, as JSON.
   dropped   mallocs of 100 to 400 bytes whose addresses were forgotten
   linked    mallocs of 48 bytes, each with the address of the one before; the last one's is forgotten
-  kept      mallocs whose addresses stand in an array of C's
-  parse, build, keep   calls of the faulty extension, where FOLDER has one
+  kept      mallocs of 5000 bytes whose addresses stand in an array of C's
+  parse     records of 144 bytes that begin with a text: by the faulty extension, where FOLDER has one
+  build     a list of nodes of 48 bytes, by it too: the head is lost
+  keep      blocks of 100 bytes that its data leads to
 """
 import argparse
-import array
 import ctypes
 import json
 import sys
@@ -21,7 +22,6 @@ LIBC.malloc.restype = ctypes.c_void_p
 LIBC.malloc.argtypes = [ctypes.c_size_t]
 LIBC.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
 KEPT = (ctypes.c_void_p * 1000)()
-MASK = 0x5a5a5a5a5a5a5a5a  # so that the list of addresses in PLANTED's making is no list of addresses
 
 
 def allocate(size):
@@ -31,27 +31,21 @@ def allocate(size):
 
 
 def drop(count):
-    hidden = array.array("Q")
     for i in range(count):
-        hidden.append(allocate(100 + 10 * (i % 30)) ^ MASK)
-    return hidden
+        allocate(100 + 10 * (i % 30))
 
 
 def link(count):
-    hidden = array.array("Q")
     last = 0
     for _ in range(count):
         address = allocate(48)
         ctypes.c_uint64.from_address(address).value = last
-        hidden.append(address ^ MASK)
         last = address
-    return hidden
 
 
 def keep():
     for i in range(len(KEPT)):
-        KEPT[i] = allocate(200)
-    return array.array("Q", (KEPT[i] ^ MASK for i in range(len(KEPT))))
+        KEPT[i] = allocate(5000)
 
 
 def misuse(folder, count):
@@ -68,25 +62,19 @@ def misuse(folder, count):
     return {"parse": failed, "build": count, "keep": count}
 
 
-def write(path, planted, counts):
-    with open(path, "w") as f:
-        f.write("{")
-        for name, hidden in planted.items():
-            f.write('"%s": [' % name)
-            f.write(", ".join(str(word) for word in hidden))
-            f.write("], ")
-        f.write('"mask": %d, "counts": %s}' % (MASK, json.dumps(counts)))
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--blocks", type=int, default=100000)
     parser.add_argument("--extension")
     parser.add_argument("planted")
     a = parser.parse_args()
-    planted = {"dropped": drop(a.blocks), "linked": link(a.blocks), "kept": keep()}
-    counts = misuse(a.extension, 1000) if a.extension else {}
-    write(a.planted, planted, counts)
+    drop(a.blocks)
+    link(a.blocks)
+    keep()
+    planted = {"dropped": a.blocks, "linked": a.blocks, "kept": len(KEPT)}
+    planted.update(misuse(a.extension, 1000) if a.extension else {})
+    with open(a.planted, "w") as f:
+        json.dump(planted, f)
     # What the C stack still holds of the last calls is overwritten by these.
     sorted(range(1000), key=lambda i: -i)
     serve(globals())

@@ -30,6 +30,7 @@ Why is it so big?
   py-retained -by root        the same by type, module or root
   py-retained OBJ             what OBJ's memory consists of
 Is it C code that leaks?
+  py-leaks                    memory of C code that nothing reaches any more
   py-refcounts                objects held by a reference that nobody has
 In breakpoint conditions and expressions:
   $py_count("TYPE")  $py_bytes("TYPE")  $py_rss()
