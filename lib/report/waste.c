@@ -17,8 +17,9 @@ enum {
     SPARE_ROWS = 4096,       /* kept beyond the limit before the smaller ones go */
     BLOCKS_A_STEP = 1 << 16, /* between looks at the progress */
     HOLDERS_AT_MOST = 200,   /* rows of a kind whose holders are looked for: a program may ask for a million */
-    MOST_VALUE = 60,         /* characters */
-    TEXT_SIZE = 4 * MOST_VALUE + 100,
+    MOST_VALUE = 60,         /* characters of a text */
+    MOST_ITEM = 20,          /* of one in a container */
+    TEXT_SIZE = 400,         /* bytes */
 };
 
 struct mx_waste {
@@ -195,14 +196,15 @@ void mx_waste_container(struct mx_waste_search *search, uint32_t block, mx_addr 
 static const char *describe(const struct mx_waste_search *search, enum mx_waste_kind kind, mx_addr object,
                             struct mx_strtab *texts)
 {
-    const struct mx_show_options options = {.depth = 2, .items = 3, .characters = MOST_VALUE, .one_line = true};
+    bool is_container = kind != MX_WASTE_STRINGS && kind != MX_WASTE_BYTES;
+    const struct mx_show_options options = {
+        .depth = 2, .items = 3, .characters = is_container ? MOST_ITEM : MOST_VALUE, .one_line = true};
     const struct mx_types *types = &search->target->types;
     const struct mx_type *type = mx_type_of(types, object);
     struct mx_spare spare;
     char *shown = NULL, line[TEXT_SIZE];
     struct mx_error *error = mx_object_show(search->target, object, &options, &shown);
     const char *text = error ? "?" : shown;
-    bool is_container = kind != MX_WASTE_STRINGS && kind != MX_WASTE_BYTES;
     if (is_container && type && mx_container_spare(types, type, object, &spare)) {
         snprintf(line, sizeof(line), "%s, %" PRIu64 " of %" PRIu64 " places used: %s", type->name, spare.used,
                  spare.places, text);
@@ -229,7 +231,7 @@ static bool write_row(const struct mx_waste_search *search, enum mx_waste_kind k
     row.example = object_in(search, found->samples[0]);
     row.value = found->type ? mx_strtab_add(&waste->texts, found->type, strlen(found->type))
                             : describe(search, kind, row.example, &waste->texts);
-    row.holder = ask ? mx_waste_holder(search->graph, found, &waste->texts) : "";
+    row.holder = ask ? mx_waste_holder(&search->holders, found, &waste->texts) : "";
     return row.value && row.holder && mx_array_push(&waste->rows, row);
 }
 
@@ -254,6 +256,8 @@ static struct mx_error *write_rows(struct mx_waste_search *search, struct mx_was
         order_and_limit(&search->sums[kind], search->query.limit);
         rows += search->sums[kind].found.count;
     }
+    if (!mx_waste_holders_open(search->graph, &search->holders))
+        return mx_error_no_memory();
     mx_work_begin(&search->work, search->work.progress, "looking for holders", rows);
     for (int kind = 0; kind < MX_WASTE_KINDS; kind++) {
         bool ok = write_sum(search, (enum mx_waste_kind)kind, waste);
@@ -291,6 +295,7 @@ struct mx_error *mx_waste_open(struct mx_target *target, const struct mx_heap *h
     pthread_mutex_init(&search.lock, NULL);
     struct mx_error *error = look(&search, waste);
     pthread_mutex_destroy(&search.lock);
+    mx_waste_holders_close(&search.holders);
     for (int kind = 0; kind < MX_WASTE_KINDS; kind++)
         mx_array_free(&search.sums[kind].found);
     free(search.tasks);

@@ -37,6 +37,12 @@ struct mx_waste_sum {
     uint64_t count, bytes, wasted;         /* of all, also those that are no longer in `found` */
 };
 
+/* waste_holder.c: what naming holders looks up. All zeros is valid and closed; `graph` may be NULL. */
+struct mx_waste_holders {
+    const struct mx_graph *graph;
+    struct mx_map modules; /* address of a module, or of its namespace -> index of its root */
+};
+
 struct mx_waste_search {
     struct mx_target *target;
     const struct mx_heap *heap;
@@ -48,7 +54,8 @@ struct mx_waste_search {
     uint64_t *empty; /* a bit a block: an instance's dict that is empty */
     struct mx_waste_sum sums[MX_WASTE_KINDS];
     struct mx_waste_found *types; /* empty dicts, by type of instance */
-    pthread_mutex_t lock;         /* of sums, empty and types */
+    struct mx_waste_holders holders;
+    pthread_mutex_t lock; /* of sums, empty and types */
     _Atomic bool no_memory;
 };
 
@@ -65,7 +72,12 @@ void mx_waste_container(struct mx_waste_search *search, uint32_t block, mx_addr 
 /* waste_equal.c: the second pass: str and bytes objects that equal others; containers go to mx_waste_container(). */
 struct mx_error *mx_waste_equal(struct mx_waste_search *search);
 
-/* waste_holder.c: who holds most of the row's samples, interned in `texts`; "" when nobody is known. */
-const char *mx_waste_holder(const struct mx_graph *graph, const struct mx_waste_found *found, struct mx_strtab *texts);
+/* False when there is no memory. */
+bool mx_waste_holders_open(const struct mx_graph *graph, struct mx_waste_holders *ret);
+void mx_waste_holders_close(struct mx_waste_holders *holders);
+
+/* Who holds most of the row's samples, interned in `texts`: "" when nobody is known, NULL when there is no memory. */
+const char *mx_waste_holder(const struct mx_waste_holders *holders, const struct mx_waste_found *found,
+                            struct mx_strtab *texts);
 
 #endif
