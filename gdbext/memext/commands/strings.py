@@ -9,7 +9,7 @@ from ..session import SESSION
 class Strings(Command):
     name = "py-strings"
     summary = "Show wasted memory: equal strings and bytes, room to spare in lists, dicts and sets, empty __dict__s."
-    details = ("Wasted is what would be saved: all but one of equal objects; what list(x), set(x) or a dict built\n"
+    details = ("Wasted is what would be saved: all but one of equal objects; what x[:], set(x) or a dict built\n"
                "anew would not allocate. A holder is named where most of some objects looked at have it.\n"
                "sys.intern() makes equal strings one, so that no two interned ones are ever equal.")
     examples = ("py-strings", "py-strings -kind strings -limit 5", "py-strings -min 1M -json")
