@@ -23,8 +23,9 @@ class Strings(Command):
         # There may be a million rows: programs get all only when they ask for them.
         limit = parameters.given(arguments.limit, "limit")
         graph = SESSION.graph(self.progress)
-        found, kinds, _total = SESSION.target().waste(SESSION.heap(), graph, limit=limit, least=least,
-                                                      progress=self.progress)
+        # One more than is shown tells whether there are more.
+        found, kinds, _total = SESSION.target().waste(SESSION.heap(), graph, limit=limit + 1 if limit else 0,
+                                                      least=least, progress=self.progress)
         answer = self.new_answer()
         answer.rows, left_out = waste.json_rows(found, arguments.kind, limit)
         answer.beside["kinds"] = [{"kind": kind, "count": count, "wasted": wasted} for kind, count, wasted in kinds
