@@ -180,7 +180,7 @@ static size_t part(const struct mx_waste_search *search, uint64_t *entries, uint
         return 1;
     for (size_t i = 1; i < count; i++) {
         if (text_of(search, entries[i], &other) && other.width == first.width && other.size == first.size &&
-            !memcmp(other.data, first.data, first.size))
+            (!first.size || !memcmp(other.data, first.data, first.size)))
             entries[equal++] = entries[i];
         else
             spare[others++] = entries[i];
