@@ -253,7 +253,7 @@ struct mx_error *mx_waste_equal(struct mx_waste_search *search)
     if (!duplicates.slices)
         return mx_error_no_memory();
     struct mx_error *error = compare(&duplicates);
-    for (size_t i = 0; i < MX_WASTE_SLICES * BUCKETS; i++)
+    for (size_t i = 0; i < (size_t)MX_WASTE_SLICES * BUCKETS; i++)
         mx_array_free(&duplicates.slices[i / BUCKETS].buckets[i % BUCKETS].entries);
     free(duplicates.slices);
     return error;

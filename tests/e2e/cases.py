@@ -2,6 +2,8 @@
 import os
 import shutil
 
+import harness
+
 CASES = {}
 
 STORY = ("py-info", "py-count '__main__.*'", "py-count -gc '__main__.*' -sort name", "py-count -limit 2",
@@ -212,6 +214,16 @@ def waste_asked_wrongly(stage):
 @case
 def waste_of_a_cut_core(stage):
     return stage.gdb(["-c", stage.cut(60)], "py-strings -kind strings -limit 2")
+
+
+# ---- reference counts ----
+
+@case
+def refcounts(stage):
+    work = stage.start(*harness.workload(stage.python, "refleaks.py", stage.path("planted")))
+    return stage.gdb(["-p", str(work.pid)], "py-refcounts -limit 1", "py-refcounts __main__.Thing -list -limit 1",
+                     "print $py != 0", "py-refcounts -missing -limit 1", "py-refcounts nosuch",
+                     "py-refcounts dict list", "py-refcounts -since nosuch")
 
 
 # ---- asking ----
