@@ -23,6 +23,7 @@ struct mx_dominators_plan {
     size_t root_count;
     void (*weigh)(void *context, uint64_t *weights); /* sets the bytes of every used block */
     void *context;
+    unsigned threads;     /* `weigh` may be called in another one */
     struct mx_work *work; /* three steps a used block */
 };
 
@@ -44,7 +45,7 @@ static inline uint32_t mx_dominators_unreachable(const struct mx_dominators *dom
     return dominators->blocks + 1;
 }
 
-/* Borrowed edges are not followed. 24 bytes a used block are needed meanwhile, 12 a block are kept. */
+/* Borrowed edges are not followed. Up to 20 bytes a used block are needed meanwhile, 12 a block are kept. */
 struct mx_error *mx_dominators_build(const struct mx_dominators_plan *plan, struct mx_dominators *ret);
 
 void mx_dominators_deinit(struct mx_dominators *dominators);

@@ -85,6 +85,7 @@ static struct mx_error *build(struct mx_retained *retained, const struct mx_prog
                                       .kinds = graph->heap->kinds,
                                       .weigh = weigh,
                                       .context = retained,
+                                      .threads = mx_work_threads(),
                                       .work = &work};
     struct root_list roots = {0};
     bool listed = list_roots(graph, &roots);

@@ -73,6 +73,7 @@ static struct mx_error *dominate(struct drawing *drawing, const struct mx_progre
                                       .root_count = drawing->roots.count,
                                       .weigh = weigh,
                                       .context = drawing,
+                                      .threads = 1 + (unsigned)(drawing->random & 1),
                                       .work = &drawing->work};
     return mx_dominators_build(&plan, &drawing->dominators);
 }
