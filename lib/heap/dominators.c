@@ -1,62 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The semi-NCA algorithm (Georgiadis, Linear-Time Algorithms for Dominators and
- * Related Problems, 2005) on depth-first numbers. Heaps are millions of
- * references deep: the search keeps its stack in the arrays of parents and
- * edges to go on with, and path compression turns the path round on its way up.
- *
- * Most blocks of a heap refer to nothing and are held by one reference (numbers, texts, tables): such a block is a
- * satellite of its holder, which dominates it, and neither searched nor numbered.
+ * Related Problems, 2005) on depth-first numbers of the condensed graph: a
+ * satellite's dominator is its holder. Heaps are millions of references deep:
+ * the search keeps its stack in the arrays of parents and edges to go on with,
+ * and path compression turns the path round on its way up.
  */
 #include "heap/dominators.h"
 
 #include <string.h>
-#include <sys/mman.h>
+
+#include "base/pages.h"
+#include "heap/condense.h"
 
 enum {
     TICK = 1 << 16,  /* vertices between looks at the clock */
-    AHEAD = 8,       /* edges from where data is fetched to where it is looked at */
-    PART = 1 << 18,  /* blocks of one task */
+    AHEAD = 8,       /* edges or vertices from where data is fetched to where it is looked at */
     STEPS_EACH = 3,  /* of work, a block */
     PLAIN_STEPS = 4, /* a vertex, that the last step may take before it gets a quicker way up */
+    EXTRA = 2,       /* vertices that are no nodes: the root, the unreachable */
 };
 
-/* All arrays but `number` and `satellites` are by depth-first number: 0 is the root, and means none in `number`. */
+/* What the search looks at together. */
+struct place {
+    uint32_t number; /* 0 = none */
+    uint32_t next;   /* edge to go on with */
+    uint32_t until;
+};
+
+/* Arrays are by depth-first number, the root's is 0. The nodes of the root and the unreachable are behind all others.
+ */
 struct numbering {
     const struct mx_dominators_plan *plan;
-    uint32_t blocks;
-    uint64_t *satellites; /* bits, by block */
-    uint32_t *number;     /* by block */
-    uint32_t *vertex;     /* the block */
+    struct mx_condense_plan condense;
+    struct mx_condensed graph;
+    struct place *places; /* by node */
+    uint32_t *vertex;     /* the node */
     uint32_t *parent;     /* in the depth-first tree; compressed later; at last: ancestors to jump to */
-    uint32_t *semi;       /* the edge to go on with; semidominators later */
-    uint32_t *label;      /* blocks in the order in which the search left them; later the least semi on a compressed
-                             path; at last: depths in the dominator tree */
+    uint32_t *semi;
+    uint32_t *label; /* nodes in the order in which the search left them; later the least semi on a compressed path; at
+                        last: depths in the dominator tree */
     uint32_t *idom;
+    uint32_t *idoms;    /* blocks, by block */
     uint64_t *retained; /* by block */
     uint32_t count;
     uint32_t unreachable; /* its number: those above are of unreachable blocks */
-    uint32_t left;        /* blocks in `label` */
+    uint32_t left;        /* nodes in `label` */
     bool keep_left;
     uint32_t ticks;
 };
-
-static void *reserve(size_t bytes)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
-static void release(void *memory, size_t bytes)
-{
-    if (memory)
-        munmap(memory, bytes);
-}
-
-static size_t array_bytes(uint32_t blocks, size_t item_size)
-{
-    return ((size_t)blocks + 2) * item_size;
-}
 
 static bool tick(struct numbering *numbering)
 {
@@ -68,133 +60,64 @@ static bool is_cancelled(const struct numbering *numbering)
     return atomic_load(&numbering->plan->work->cancelled);
 }
 
-static bool keeps_alive(uint8_t class)
-{
-    return (class & MX_EDGE_CLASS) != MX_EDGE_BORROWED;
-}
-
-static bool is_satellite(const struct numbering *numbering, uint32_t block)
-{
-    return numbering->satellites[block / 64] >> block % 64 & 1;
-}
-
-/* The only block that holds this one, or MX_NO_BLOCK. */
-static uint32_t only_holder(const struct mx_rows *reverse, uint32_t block)
-{
-    uint32_t holder = MX_NO_BLOCK;
-    for (uint32_t i = reverse->first[block]; i < reverse->first[block + 1]; i++) {
-        if (!keeps_alive(reverse->classes[i]))
-            continue;
-        if (holder != MX_NO_BLOCK)
-            return MX_NO_BLOCK;
-        holder = reverse->targets[i];
-    }
-    return holder;
-}
-
-static bool holds_nothing(const struct mx_rows *forward, uint32_t block)
-{
-    for (uint32_t i = forward->first[block]; i < forward->first[block + 1]; i++)
-        if (keeps_alive(forward->classes[i]))
-            return false;
-    return true;
-}
-
-static uint32_t part_end(const struct numbering *numbering, uint32_t from)
-{
-    return numbering->blocks - from < PART ? numbering->blocks : from + PART;
-}
-
-static void mark_part(void *context, size_t part)
-{
-    struct numbering *numbering = context;
-    const struct mx_dominators_plan *plan = numbering->plan;
-    uint32_t from = (uint32_t)part * PART, until = part_end(numbering, from);
-    if (!mx_work_step(plan->work, 0))
-        return;
-    for (uint32_t block = from; block < until; block++)
-        if (plan->kinds[block] != MX_BLOCK_FREE && holds_nothing(plan->forward, block) &&
-            only_holder(plan->reverse, block) != MX_NO_BLOCK)
-            numbering->satellites[block / 64] |= UINT64_C(1) << block % 64;
-}
-
-static void run_parts(struct numbering *numbering, void (*run)(void *context, size_t part))
-{
-    size_t parts = ((size_t)numbering->blocks + PART - 1) / PART;
-    mx_work_parallel(numbering->plan->threads, parts, run, numbering);
-}
-
-static void mark_satellites(struct numbering *numbering)
-{
-    const struct mx_dominators_plan *plan = numbering->plan;
-    run_parts(numbering, mark_part);
-    for (size_t i = 0; i < plan->root_count; i++)
-        numbering->satellites[plan->roots[i] / 64] &= ~(UINT64_C(1) << plan->roots[i] % 64);
-}
-
-static uint32_t give_number(struct numbering *numbering, uint32_t block, uint32_t parent)
+static uint32_t give_number(struct numbering *numbering, uint32_t node, uint32_t parent)
 {
     uint32_t number = numbering->count++;
-    numbering->number[block] = number;
-    numbering->vertex[number] = block;
+    numbering->places[node].number = number;
+    numbering->vertex[number] = node;
     numbering->parent[number] = parent;
-    numbering->semi[number] = block < numbering->blocks ? numbering->plan->forward->first[block] : 0;
     return number;
 }
 
-/* The memory that a block further on in a row needs is on its way when its turn comes. */
-static void fetch_ahead(const struct numbering *numbering, uint32_t edge)
+/* The next node without a number that this one holds. What those further on need is on its way when their turn comes.
+ */
+static uint32_t next_held(struct numbering *numbering, uint32_t node)
 {
-    const struct mx_rows *rows = numbering->plan->forward;
-    if ((size_t)edge + AHEAD >= rows->edges)
-        return;
-    uint32_t far = rows->targets[edge + AHEAD];
-    if (is_satellite(numbering, far))
-        return;
-    __builtin_prefetch(&numbering->number[far]);
-    __builtin_prefetch(&rows->first[far]);
+    const uint32_t *holds = numbering->graph.holds;
+    struct place *places = numbering->places, *place = &places[node];
+    for (uint32_t i = place->next; i < place->until; i++) {
+        if (place->until - i > AHEAD)
+            __builtin_prefetch(&places[holds[i + AHEAD]]);
+        if (place->until - i > AHEAD / 2)
+            __builtin_prefetch(&holds[places[holds[i + AHEAD / 2]].next]);
+        if (places[holds[i]].number)
+            continue;
+        place->next = i + 1;
+        return holds[i];
+    }
+    place->next = place->until;
+    return MX_NO_BLOCK;
 }
 
-/* The next block without a number that this one refers to. */
-static uint32_t next_target(struct numbering *numbering, uint32_t number)
+static void fetch_held(const struct numbering *numbering, uint32_t node)
 {
-    const struct mx_rows *rows = numbering->plan->forward;
-    uint32_t until = rows->first[numbering->vertex[number] + 1];
-    for (uint32_t i = numbering->semi[number]; i < until; i++) {
-        fetch_ahead(numbering, i);
-        uint32_t target = rows->targets[i];
-        if (is_satellite(numbering, target) || !keeps_alive(rows->classes[i]) || numbering->number[target])
-            continue;
-        numbering->semi[number] = i + 1;
-        return target;
-    }
-    numbering->semi[number] = until;
-    return MX_NO_BLOCK;
+    const struct place *place = &numbering->places[node];
+    for (uint32_t i = place->next; i < place->until && i < place->next + AHEAD; i++)
+        __builtin_prefetch(&numbering->places[numbering->graph.holds[i]]);
 }
 
 static void explore(struct numbering *numbering, uint32_t start, uint32_t holder)
 {
-    if (numbering->number[start])
+    if (numbering->places[start].number)
         return;
     uint32_t current = give_number(numbering, start, holder);
     while (current != holder && tick(numbering)) {
-        uint32_t next = next_target(numbering, current);
+        uint32_t node = numbering->vertex[current], next = next_held(numbering, node);
         if (next != MX_NO_BLOCK) {
             current = give_number(numbering, next, current);
+            fetch_held(numbering, next);
             continue;
         }
         if (numbering->keep_left)
-            numbering->label[numbering->left++] = numbering->vertex[current];
+            numbering->label[numbering->left++] = node;
         current = numbering->parent[current];
     }
 }
 
 static void explore_unreached(struct numbering *numbering)
 {
-    const uint16_t *kinds = numbering->plan->kinds;
-    for (uint32_t block = 0; block < numbering->blocks && !is_cancelled(numbering); block++)
-        if (kinds[block] != MX_BLOCK_FREE && !is_satellite(numbering, block))
-            explore(numbering, block, numbering->unreachable);
+    for (uint32_t node = 0; node < numbering->graph.nodes && !is_cancelled(numbering); node++)
+        explore(numbering, node, numbering->unreachable);
 }
 
 /*
@@ -205,32 +128,45 @@ static void number_unreachable(struct numbering *numbering)
 {
     numbering->keep_left = true;
     explore_unreached(numbering);
-    for (uint32_t i = numbering->unreachable + 1; i < numbering->count; i++)
-        numbering->number[numbering->vertex[i]] = 0;
+    for (uint32_t i = numbering->unreachable + 1; i < numbering->count; i++) {
+        uint32_t node = numbering->vertex[i];
+        numbering->places[node].number = 0;
+        numbering->places[node].next = numbering->graph.held[node].from;
+    }
     numbering->count = numbering->unreachable + 1;
     numbering->keep_left = false;
     for (uint32_t i = numbering->left; i-- > 0 && !is_cancelled(numbering);)
         explore(numbering, numbering->label[i], numbering->unreachable);
 }
 
+/* The node of a root, or MX_NO_BLOCK. */
+static uint32_t root_node(const struct numbering *numbering, size_t root)
+{
+    uint32_t block = numbering->plan->roots[root];
+    return mx_condensed_is_node(&numbering->graph, block) ? mx_condensed_node(&numbering->graph, block) : MX_NO_BLOCK;
+}
+
 static void number_all(struct numbering *numbering)
 {
-    const struct mx_dominators_plan *plan = numbering->plan;
-    give_number(numbering, numbering->blocks, 0);
-    for (size_t i = 0; i < plan->root_count && !is_cancelled(numbering); i++)
-        explore(numbering, plan->roots[i], 0);
-    numbering->unreachable = give_number(numbering, numbering->blocks + 1, 0);
+    const struct mx_condensed *graph = &numbering->graph;
+    for (uint32_t node = 0; node < graph->nodes; node++)
+        numbering->places[node] = (struct place){0, graph->held[node].from, graph->held[node].until};
+    give_number(numbering, graph->nodes, 0);
+    for (size_t i = 0; i < numbering->plan->root_count && !is_cancelled(numbering); i++)
+        if (root_node(numbering, i) != MX_NO_BLOCK)
+            explore(numbering, root_node(numbering, i), 0);
+    numbering->unreachable = give_number(numbering, graph->nodes + 1, 0);
     number_unreachable(numbering);
 }
 
 static void begin_semis(struct numbering *numbering)
 {
-    const struct mx_dominators_plan *plan = numbering->plan;
     size_t bytes = numbering->count * sizeof(uint32_t);
     memcpy(numbering->semi, numbering->parent, bytes);
     memcpy(numbering->idom, numbering->parent, bytes);
-    for (size_t i = 0; i < plan->root_count; i++)
-        numbering->semi[numbering->number[plan->roots[i]]] = 0;
+    for (size_t i = 0; i < numbering->plan->root_count; i++)
+        if (root_node(numbering, i) != MX_NO_BLOCK)
+            numbering->semi[numbering->places[root_node(numbering, i)].number] = 0;
 }
 
 /* The least semi on the way from `number` up to the last vertex above `done`, all of whose semis are known. */
@@ -257,17 +193,13 @@ static uint32_t evaluate(struct numbering *numbering, uint32_t number, uint32_t 
 
 static uint32_t find_semi(struct numbering *numbering, uint32_t number)
 {
-    const struct mx_rows *rows = numbering->plan->reverse;
-    uint32_t block = numbering->vertex[number], semi = numbering->semi[number];
-    if (block >= numbering->blocks)
+    uint32_t node = numbering->vertex[number], semi = numbering->semi[number];
+    if (node >= numbering->graph.nodes)
         return 0;
-    uint32_t from = rows->first[block], until = rows->first[block + 1];
-    if (until - from <= 1)
-        return semi; /* what found it is all that holds it */
-    for (uint32_t i = from; i < until; i++) {
-        uint32_t holder = numbering->number[rows->targets[i]];
-        bool is_garbage = number < numbering->unreachable && holder > numbering->unreachable;
-        if (!holder || is_garbage || !keeps_alive(rows->classes[i]))
+    struct mx_stretch holders = numbering->graph.holders[node];
+    for (uint32_t i = holders.from; i < holders.until; i++) {
+        uint32_t holder = numbering->places[numbering->graph.held_by[i]].number;
+        if (number < numbering->unreachable && holder > numbering->unreachable)
             continue;
         uint32_t least = holder <= number ? holder : evaluate(numbering, holder, number);
         semi = least < semi ? least : semi;
@@ -275,24 +207,17 @@ static uint32_t find_semi(struct numbering *numbering, uint32_t number)
     return semi;
 }
 
-/* As fetch_ahead(), for holders: three reads that each need the one before. */
+/* What find_semi() needs for vertices further on: three reads that each wait for the one before. */
 static void fetch_holders(const struct numbering *numbering, uint32_t number)
 {
-    const struct mx_rows *rows = numbering->plan->reverse;
-    uint32_t block = number > 3 * AHEAD ? numbering->vertex[number - 3 * AHEAD] : 0;
-    __builtin_prefetch(&rows->first[block]);
-    block = number > 2 * AHEAD ? numbering->vertex[number - 2 * AHEAD] : 0;
-    if (block < numbering->blocks) {
-        __builtin_prefetch(&rows->targets[rows->first[block]]);
-        __builtin_prefetch(&rows->classes[rows->first[block]]);
-    }
-    block = number > AHEAD ? numbering->vertex[number - AHEAD] : 0;
-    if (block >= numbering->blocks || rows->first[block + 1] - rows->first[block] <= 1)
-        return;
-    uint32_t until =
-        rows->first[block + 1] - rows->first[block] < AHEAD ? rows->first[block + 1] : rows->first[block] + AHEAD;
-    for (uint32_t i = rows->first[block]; i < until; i++)
-        __builtin_prefetch(&numbering->number[rows->targets[i]]);
+    const struct mx_condensed *graph = &numbering->graph;
+    uint32_t node = number > 3 * AHEAD ? numbering->vertex[number - 3 * AHEAD] : 0;
+    __builtin_prefetch(&graph->holders[node]);
+    node = number > 2 * AHEAD ? numbering->vertex[number - 2 * AHEAD] : 0;
+    __builtin_prefetch(&graph->held_by[graph->holders[node].from]);
+    struct mx_stretch holders = graph->holders[number > AHEAD ? numbering->vertex[number - AHEAD] : 0];
+    for (uint32_t i = holders.from; i < holders.until && i < holders.from + AHEAD; i++)
+        __builtin_prefetch(&numbering->places[graph->held_by[i]]);
 }
 
 static void find_semis(struct numbering *numbering)
@@ -304,10 +229,7 @@ static void find_semis(struct numbering *numbering)
     }
 }
 
-/*
- * A vertex's jump leads as far up as the vertex is deep allows: a way up of n steps takes log n of them (Myers, An
- * Applicative Random-Access Stack, 1983).
- */
+/* From each vertex a jump leads up so far that any way up takes some log n jumps and steps (Myers, 1983). */
 static void set_jump(struct numbering *numbering, uint32_t number)
 {
     uint32_t *jump = numbering->parent, *depth = numbering->label;
@@ -316,17 +238,16 @@ static void set_jump(struct numbering *numbering, uint32_t number)
     jump[number] = depth[above] - depth[far] == depth[far] - depth[jump[far]] ? jump[far] : above;
 }
 
-static uint32_t begin_jumps(struct numbering *numbering, uint32_t until)
+static void begin_jumps(struct numbering *numbering, uint32_t until)
 {
     numbering->parent[0] = numbering->label[0] = 0;
     for (uint32_t i = 1; i < until; i++)
         set_jump(numbering, i);
-    return until;
 }
 
 /*
- * Each way up to the semidominator is short in any heap that somebody made to be used. Where they are long, they would
- * take quadratic time: then jumps make them short.
+ * The ways up to the semidominators are short in heaps that programs made. In others they could take quadratic time:
+ * jumps bound it.
  */
 static void find_idoms(struct numbering *numbering)
 {
@@ -336,8 +257,10 @@ static void find_idoms(struct numbering *numbering)
         uint32_t at = numbering->idom[i], semi = numbering->semi[i];
         for (; at > semi && left; left--)
             at = numbering->idom[at];
-        if (!left && !jumps)
-            jumps = begin_jumps(numbering, i);
+        if (!left && !jumps) {
+            begin_jumps(numbering, i);
+            jumps = true;
+        }
         while (at > semi)
             at = numbering->parent[at] > semi ? numbering->parent[at] : numbering->idom[at];
         numbering->idom[i] = at;
@@ -346,47 +269,60 @@ static void find_idoms(struct numbering *numbering)
     }
 }
 
-/* Numbers become the idoms' blocks in their place. */
-static void take_idoms(struct numbering *numbering)
+static void dominate(struct numbering *numbering)
 {
-    const struct mx_rows *reverse = numbering->plan->reverse;
-    uint32_t *idoms = numbering->number;
-    for (uint32_t block = 0; block < numbering->blocks + 2; block++) {
-        if (block < numbering->blocks && is_satellite(numbering, block))
-            idoms[block] = only_holder(reverse, block);
-        else
-            idoms[block] = idoms[block] ? numbering->vertex[numbering->idom[idoms[block]]] : MX_NO_BLOCK;
-    }
-}
-
-static void weigh(struct numbering *numbering)
-{
-    const struct mx_dominators_plan *plan = numbering->plan;
-    plan->weigh(plan->context, numbering->retained);
-    for (uint32_t block = 0; block < numbering->blocks; block++)
-        if (is_satellite(numbering, block))
-            numbering->retained[only_holder(plan->reverse, block)] += numbering->retained[block];
-}
-
-static void add_up(struct numbering *numbering)
-{
-    uint64_t *retained = numbering->retained;
-    for (uint32_t i = numbering->count - 1; i > 0; i--) {
-        __builtin_prefetch(&retained[numbering->vertex[i > 2 * AHEAD ? i - 2 * AHEAD : 0]]);
-        retained[numbering->vertex[numbering->idom[i]]] += retained[numbering->vertex[i]];
-    }
-}
-
-static void search(struct numbering *numbering)
-{
-    number_all(numbering);
     if (!is_cancelled(numbering))
         find_semis(numbering);
     if (!is_cancelled(numbering))
         find_idoms(numbering);
 }
 
-/* Two jobs at once: the first is the caller's thread's where it can be, for only that can be cancelled. */
+static void find_holders(struct numbering *numbering)
+{
+    mx_condense_holders(&numbering->condense, &numbering->graph);
+}
+
+static void weigh(struct numbering *numbering)
+{
+    const struct mx_dominators_plan *plan = numbering->plan;
+    uint64_t *retained = numbering->retained;
+    plan->weigh(plan->context, retained);
+    for (uint32_t block = 0; block < numbering->graph.block_count; block++)
+        if (retained[block] && !mx_condensed_is_node(&numbering->graph, block))
+            retained[mx_only_holder(plan->reverse, block)] += retained[block];
+}
+
+static uint32_t vertex_block(const struct numbering *numbering, uint32_t number)
+{
+    uint32_t node = numbering->vertex[number], nodes = numbering->graph.nodes;
+    return node < nodes ? numbering->graph.blocks[node] : numbering->graph.block_count + node - nodes;
+}
+
+static void add_up(struct numbering *numbering)
+{
+    uint64_t *retained = numbering->retained;
+    for (uint32_t i = numbering->count - 1; i > 0; i--) {
+        __builtin_prefetch(&retained[vertex_block(numbering, i > AHEAD ? i - AHEAD : 0)]);
+        retained[vertex_block(numbering, numbering->idom[i])] += retained[vertex_block(numbering, i)];
+    }
+}
+
+static void take_idoms(struct numbering *numbering)
+{
+    const struct mx_condensed *graph = &numbering->graph;
+    const struct mx_dominators_plan *plan = numbering->plan;
+    uint32_t *idoms = numbering->idoms, node = 0;
+    for (uint32_t block = 0; block < graph->block_count; block++) {
+        if (mx_condensed_is_node(graph, block))
+            idoms[block] = vertex_block(numbering, numbering->idom[numbering->places[node++].number]);
+        else
+            idoms[block] = plan->kinds[block] == MX_BLOCK_FREE ? MX_NO_BLOCK : mx_only_holder(plan->reverse, block);
+    }
+    idoms[graph->block_count] = MX_NO_BLOCK;
+    idoms[graph->block_count + 1] = graph->block_count;
+}
+
+/* Two jobs at once: the first is done by the caller's thread where it can be, for only that can be cancelled. */
 struct halves {
     struct numbering *numbering;
     void (*jobs[2])(struct numbering *numbering);
@@ -409,66 +345,65 @@ static void run_both(struct numbering *numbering, void (*first)(struct numbering
     mx_work_parallel(numbering->plan->threads, 2, run_half, &halves);
 }
 
-static uint64_t count_satellites(const struct numbering *numbering)
-{
-    uint64_t count = 0;
-    for (uint32_t i = 0; i < numbering->blocks / 64 + 1; i++)
-        count += (uint64_t)__builtin_popcountll(numbering->satellites[i]);
-    return count;
-}
-
-static uint64_t count_unreachable_satellites(const struct numbering *numbering)
+static void count_blocks(const struct numbering *numbering, struct mx_dominators *ret)
 {
     const struct mx_rows *rows = numbering->plan->forward;
-    uint64_t count = 0;
-    for (uint32_t i = numbering->unreachable + 1; i < numbering->count; i++)
-        for (uint32_t at = rows->first[numbering->vertex[i]]; at < rows->first[numbering->vertex[i] + 1]; at++)
-            count += keeps_alive(rows->classes[at]) && is_satellite(numbering, rows->targets[at]);
-    return count;
+    for (uint32_t block = 0; block < ret->blocks; block++)
+        ret->reachable += numbering->plan->kinds[block] != MX_BLOCK_FREE;
+    ret->unreachable = numbering->count - numbering->unreachable - 1;
+    for (uint32_t i = numbering->unreachable + 1; i < numbering->count; i++) {
+        uint32_t block = vertex_block(numbering, i);
+        for (uint32_t edge = rows->first[block]; edge < rows->first[block + 1]; edge++)
+            ret->unreachable +=
+                mx_keeps_alive(rows->classes[edge]) && !mx_condensed_is_node(&numbering->graph, rows->targets[edge]);
+    }
+    ret->reachable -= ret->unreachable;
 }
 
-static void drop_array(const struct numbering *numbering, uint32_t **array)
+static size_t vertices_bytes(const struct numbering *numbering, size_t item_size)
 {
-    release(*array, array_bytes(numbering->blocks, sizeof(uint32_t)));
-    *array = NULL;
+    return ((size_t)numbering->graph.nodes + EXTRA) * item_size;
+}
+
+static size_t blocks_bytes(uint32_t blocks, size_t item_size)
+{
+    return ((size_t)blocks + EXTRA) * item_size;
 }
 
 static struct mx_error *reserve_arrays(struct numbering *numbering)
 {
-    size_t bytes = array_bytes(numbering->blocks, sizeof(uint32_t));
-    uint32_t **arrays[] = {&numbering->number, &numbering->vertex, &numbering->parent,
-                           &numbering->semi,   &numbering->label,  &numbering->idom};
+    uint32_t **arrays[] = {&numbering->vertex, &numbering->parent, &numbering->semi, &numbering->label,
+                           &numbering->idom};
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
-        if (!(*arrays[i] = reserve(bytes)))
+        if (!(*arrays[i] = mx_pages_reserve(vertices_bytes(numbering, sizeof(uint32_t)))))
             return mx_error_no_memory();
-    numbering->satellites = reserve(numbering->blocks / 8 + sizeof(uint64_t));
-    numbering->retained = reserve(array_bytes(numbering->blocks, sizeof(uint64_t)));
-    return numbering->satellites && numbering->retained ? NULL : mx_error_no_memory();
+    uint32_t blocks = numbering->graph.block_count;
+    numbering->places = mx_pages_reserve(vertices_bytes(numbering, sizeof(struct place)));
+    numbering->idoms = mx_pages_reserve(blocks_bytes(blocks, sizeof(uint32_t)));
+    numbering->retained = mx_pages_reserve(blocks_bytes(blocks, sizeof(uint64_t)));
+    return numbering->places && numbering->idoms && numbering->retained ? NULL : mx_error_no_memory();
 }
 
 static void release_arrays(struct numbering *numbering)
 {
-    drop_array(numbering, &numbering->vertex);
-    drop_array(numbering, &numbering->parent);
-    drop_array(numbering, &numbering->semi);
-    drop_array(numbering, &numbering->label);
-    drop_array(numbering, &numbering->idom);
-    release(numbering->satellites, numbering->blocks / 8 + sizeof(uint64_t));
+    uint32_t *arrays[] = {numbering->vertex, numbering->parent, numbering->semi, numbering->label, numbering->idom};
+    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
+        mx_pages_release(arrays[i], vertices_bytes(numbering, sizeof(uint32_t)));
+    mx_pages_release(numbering->places, vertices_bytes(numbering, sizeof(struct place)));
+    mx_condensed_deinit(&numbering->graph);
 }
 
 static struct mx_error *build(struct numbering *numbering, struct mx_dominators *ret)
 {
-    struct mx_work *work = numbering->plan->work;
+    MX_TRY(mx_condense(&numbering->condense, &numbering->graph));
     MX_TRY(reserve_arrays(numbering));
-    mark_satellites(numbering);
-    uint64_t satellites = count_satellites(numbering);
-    mx_work_step(work, STEPS_EACH * satellites);
-    run_both(numbering, search, weigh);
+    uint64_t satellites = numbering->graph.block_count - numbering->graph.nodes;
+    mx_work_step(numbering->plan->work, STEPS_EACH * satellites);
+    run_both(numbering, number_all, find_holders);
+    run_both(numbering, dominate, weigh);
     if (is_cancelled(numbering))
         return mx_error_cancelled();
-    uint64_t of_garbage = count_unreachable_satellites(numbering);
-    ret->reachable = numbering->unreachable - 1 + satellites - of_garbage;
-    ret->unreachable = numbering->count - numbering->unreachable - 1 + of_garbage;
+    count_blocks(numbering, ret);
     run_both(numbering, add_up, take_idoms);
     return NULL;
 }
@@ -478,11 +413,18 @@ struct mx_error *mx_dominators_build(const struct mx_dominators_plan *plan, stru
     if (plan->forward->blocks > UINT32_MAX - 3)
         return mx_error_new(MX_ERROR_UNSUPPORTED,
                             "the heap has more blocks than memext can add up: use a smaller core");
-    struct numbering numbering = {.plan = plan, .blocks = (uint32_t)plan->forward->blocks};
-    struct mx_dominators made = {.blocks = numbering.blocks};
+    struct numbering numbering = {.plan = plan,
+                                  .condense = {.forward = plan->forward,
+                                               .reverse = plan->reverse,
+                                               .kinds = plan->kinds,
+                                               .roots = plan->roots,
+                                               .root_count = plan->root_count,
+                                               .threads = plan->threads,
+                                               .work = plan->work}};
+    struct mx_dominators made = {.blocks = (uint32_t)plan->forward->blocks};
     struct mx_error *error = build(&numbering, &made);
     release_arrays(&numbering);
-    made.idoms = numbering.number;
+    made.idoms = numbering.idoms;
     made.retained = numbering.retained;
     if (error) {
         mx_dominators_deinit(&made);
@@ -494,7 +436,7 @@ struct mx_error *mx_dominators_build(const struct mx_dominators_plan *plan, stru
 
 void mx_dominators_deinit(struct mx_dominators *dominators)
 {
-    release(dominators->idoms, array_bytes(dominators->blocks, sizeof(uint32_t)));
-    release(dominators->retained, array_bytes(dominators->blocks, sizeof(uint64_t)));
+    mx_pages_release(dominators->idoms, blocks_bytes(dominators->blocks, sizeof(uint32_t)));
+    mx_pages_release(dominators->retained, blocks_bytes(dominators->blocks, sizeof(uint64_t)));
     *dominators = (struct mx_dominators){0};
 }

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Finds satellites and makes rows of nodes, part by part of the blocks. Rows
+ * stay where those of all blocks would begin, with gaps that are never touched:
+ * so the parts need not wait for each other.
+ */
+#include "heap/condense.h"
+
+#include "base/pages.h"
+
+enum { PART = 1 << 18 }; /* blocks of one task; whole words of bits */
+
+struct condenser {
+    const struct mx_condense_plan *plan;
+    struct mx_condensed *ret;
+};
+
+uint32_t mx_only_holder(const struct mx_rows *reverse, uint32_t block)
+{
+    uint32_t holder = MX_NO_BLOCK;
+    for (uint32_t i = reverse->first[block]; i < reverse->first[block + 1]; i++) {
+        if (!mx_keeps_alive(reverse->classes[i]))
+            continue;
+        if (holder != MX_NO_BLOCK)
+            return MX_NO_BLOCK;
+        holder = reverse->targets[i];
+    }
+    return holder;
+}
+
+static bool holds_nothing(const struct mx_rows *forward, uint32_t block)
+{
+    for (uint32_t i = forward->first[block]; i < forward->first[block + 1]; i++)
+        if (mx_keeps_alive(forward->classes[i]))
+            return false;
+    return true;
+}
+
+static uint32_t part_end(const struct mx_condensed *condensed, size_t part)
+{
+    uint32_t from = (uint32_t)part * PART;
+    return condensed->block_count - from < PART ? condensed->block_count : from + PART;
+}
+
+static bool is_cancelled(const struct mx_condense_plan *plan)
+{
+    return atomic_load_explicit(&plan->work->cancelled, memory_order_relaxed);
+}
+
+static void mark_part(void *context, size_t part)
+{
+    const struct condenser *condenser = context;
+    const struct mx_condense_plan *plan = condenser->plan;
+    uint32_t until = part_end(condenser->ret, part);
+    for (uint32_t block = (uint32_t)part * PART; block < until && !is_cancelled(plan); block++) {
+        bool is_node = plan->kinds[block] != MX_BLOCK_FREE &&
+                       !(holds_nothing(plan->forward, block) && mx_only_holder(plan->reverse, block) != MX_NO_BLOCK);
+        condenser->ret->is_node[block / 64] |= (uint64_t)is_node << block % 64;
+    }
+}
+
+static void mark_roots(struct condenser *condenser)
+{
+    const struct mx_condense_plan *plan = condenser->plan;
+    for (size_t i = 0; i < plan->root_count; i++)
+        if (plan->kinds[plan->roots[i]] != MX_BLOCK_FREE)
+            condenser->ret->is_node[plan->roots[i] / 64] |= UINT64_C(1) << plan->roots[i] % 64;
+}
+
+static void count_nodes(struct mx_condensed *condensed)
+{
+    for (uint32_t i = 0; i < condensed->block_count / 64 + 1; i++) {
+        condensed->before[i] = condensed->nodes;
+        condensed->nodes += (uint32_t)__builtin_popcountll(condensed->is_node[i]);
+    }
+}
+
+static struct mx_stretch copy_held(const struct mx_rows *rows, uint32_t block, const struct mx_condensed *condensed)
+{
+    struct mx_stretch stretch = {rows->first[block], rows->first[block]};
+    for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++)
+        if (mx_keeps_alive(rows->classes[i]) && mx_condensed_is_node(condensed, rows->targets[i]))
+            condensed->holds[stretch.until++] = mx_condensed_node(condensed, rows->targets[i]);
+    return stretch;
+}
+
+static void fill_part(void *context, size_t part)
+{
+    const struct condenser *condenser = context;
+    struct mx_condensed *condensed = condenser->ret;
+    uint32_t from = (uint32_t)part * PART, until = part_end(condensed, part);
+    uint32_t node = mx_condensed_node(condensed, from);
+    for (uint32_t block = from; block < until && !is_cancelled(condenser->plan); block++) {
+        if (!mx_condensed_is_node(condensed, block))
+            continue;
+        condensed->blocks[node] = block;
+        condensed->held[node++] = copy_held(condenser->plan->forward, block, condensed);
+    }
+}
+
+/* All that hold anything are nodes. */
+static struct mx_stretch copy_holders(const struct mx_rows *rows, uint32_t block, const struct mx_condensed *condensed)
+{
+    struct mx_stretch stretch = {rows->first[block], rows->first[block]};
+    for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++)
+        if (mx_keeps_alive(rows->classes[i]))
+            condensed->held_by[stretch.until++] = mx_condensed_node(condensed, rows->targets[i]);
+    return stretch;
+}
+
+void mx_condense_holders(const struct mx_condense_plan *plan, struct mx_condensed *condensed)
+{
+    const struct mx_rows *rows = plan->reverse;
+    for (uint32_t node = 0; node < condensed->nodes && !is_cancelled(plan); node++) {
+        uint32_t block = condensed->blocks[node];
+        if (rows->first[block + 1] - rows->first[block] > 1)
+            condensed->holders[node] = copy_holders(rows, block, condensed);
+    }
+}
+
+static struct mx_error *reserve_bits(struct mx_condensed *condensed)
+{
+    size_t words = (size_t)condensed->block_count / 64 + 1;
+    condensed->is_node = mx_pages_reserve(words * sizeof(uint64_t));
+    condensed->before = mx_pages_reserve(words * sizeof(uint32_t));
+    return condensed->is_node && condensed->before ? NULL : mx_error_no_memory();
+}
+
+static struct mx_error *reserve_nodes(struct mx_condensed *condensed)
+{
+    size_t nodes = condensed->nodes;
+    condensed->blocks = mx_pages_reserve(nodes * sizeof(uint32_t));
+    condensed->held = mx_pages_reserve(nodes * sizeof(struct mx_stretch));
+    condensed->holders = mx_pages_reserve(nodes * sizeof(struct mx_stretch));
+    condensed->holds = mx_pages_reserve(condensed->forward_mapped * sizeof(uint32_t));
+    condensed->held_by = mx_pages_reserve(condensed->reverse_mapped * sizeof(uint32_t));
+    bool ok = condensed->blocks && condensed->held && condensed->holders && condensed->holds && condensed->held_by;
+    return ok ? NULL : mx_error_no_memory();
+}
+
+static struct mx_error *condense(struct condenser *condenser)
+{
+    struct mx_condensed *condensed = condenser->ret;
+    size_t parts = ((size_t)condensed->block_count + PART - 1) / PART;
+    MX_TRY(reserve_bits(condensed));
+    mx_work_parallel(condenser->plan->threads, parts, mark_part, condenser);
+    mark_roots(condenser);
+    count_nodes(condensed);
+    MX_TRY(reserve_nodes(condensed));
+    mx_work_parallel(condenser->plan->threads, parts, fill_part, condenser);
+    return NULL;
+}
+
+struct mx_error *mx_condense(const struct mx_condense_plan *plan, struct mx_condensed *ret)
+{
+    *ret = (struct mx_condensed){.block_count = (uint32_t)plan->forward->blocks,
+                                 .forward_mapped = plan->forward->edges,
+                                 .reverse_mapped = plan->reverse->edges};
+    struct condenser condenser = {plan, ret};
+    struct mx_error *error = condense(&condenser);
+    if (error)
+        mx_condensed_deinit(ret);
+    return error;
+}
+
+void mx_condensed_deinit(struct mx_condensed *condensed)
+{
+    size_t words = (size_t)condensed->block_count / 64 + 1, nodes = condensed->nodes;
+    mx_pages_release(condensed->is_node, words * sizeof(uint64_t));
+    mx_pages_release(condensed->before, words * sizeof(uint32_t));
+    mx_pages_release(condensed->blocks, nodes * sizeof(uint32_t));
+    mx_pages_release(condensed->held, nodes * sizeof(struct mx_stretch));
+    mx_pages_release(condensed->holders, nodes * sizeof(struct mx_stretch));
+    mx_pages_release(condensed->holds, condensed->forward_mapped * sizeof(uint32_t));
+    mx_pages_release(condensed->held_by, condensed->reverse_mapped * sizeof(uint32_t));
+    *condensed = (struct mx_condensed){0};
+}
