@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Finds satellites and makes rows of nodes, part by part of the blocks. Rows
- * stay where those of all blocks would begin, with gaps that are never touched:
- * so the parts need not wait for each other.
+ * Finds satellites and makes rows of nodes, part by part of the blocks. A part
+ * takes the next places for its edges, whoever comes first: their order says
+ * nothing, for each node knows where its own are.
  */
 #include "heap/condense.h"
 
@@ -13,6 +13,7 @@ enum { PART = 1 << 18 }; /* blocks of one task; whole words of bits */
 struct condenser {
     const struct mx_condense_plan *plan;
     struct mx_condensed *ret;
+    _Atomic size_t edges; /* places taken */
 };
 
 uint32_t mx_only_holder(const struct mx_rows *reverse, uint32_t block)
@@ -75,46 +76,59 @@ static void count_nodes(struct mx_condensed *condensed)
     }
 }
 
-static struct mx_stretch copy_held(const struct mx_rows *rows, uint32_t block, const struct mx_condensed *condensed)
+static bool leads_to_node(const struct mx_condensed *condensed, const struct mx_rows *rows, uint32_t edge)
 {
-    struct mx_stretch stretch = {rows->first[block], rows->first[block]};
+    return mx_keeps_alive(rows->classes[edge]) && mx_condensed_is_node(condensed, rows->targets[edge]);
+}
+
+static size_t count_edges(const struct mx_condensed *condensed, const struct mx_rows *rows, uint32_t from,
+                          uint32_t until)
+{
+    size_t count = 0;
+    for (uint32_t i = rows->first[from]; i < rows->first[until]; i++)
+        count += leads_to_node(condensed, rows, i);
+    return count;
+}
+
+static uint32_t copy_edges(struct mx_condensed *condensed, const struct mx_rows *rows, uint32_t block, uint32_t at)
+{
     for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++)
-        if (mx_keeps_alive(rows->classes[i]) && mx_condensed_is_node(condensed, rows->targets[i]))
-            condensed->holds[stretch.until++] = mx_condensed_node(condensed, rows->targets[i]);
-    return stretch;
+        if (leads_to_node(condensed, rows, i))
+            condensed->holds[at++] = mx_condensed_node(condensed, rows->targets[i]);
+    return at;
 }
 
 static void fill_part(void *context, size_t part)
 {
-    const struct condenser *condenser = context;
+    struct condenser *condenser = context;
     struct mx_condensed *condensed = condenser->ret;
+    const struct mx_rows *rows = condenser->plan->forward;
     uint32_t from = (uint32_t)part * PART, until = part_end(condensed, part);
     uint32_t node = mx_condensed_node(condensed, from);
+    size_t count = count_edges(condensed, rows, from, until);
+    uint32_t at = (uint32_t)atomic_fetch_add(&condenser->edges, count);
     for (uint32_t block = from; block < until && !is_cancelled(condenser->plan); block++) {
         if (!mx_condensed_is_node(condensed, block))
             continue;
-        condensed->blocks[node] = block;
-        condensed->held[node++] = copy_held(condenser->plan->forward, block, condensed);
+        struct mx_stretch *held = &condensed->items[node].holds;
+        condensed->blocks[node++] = block;
+        held->from = at;
+        held->until = at = copy_edges(condensed, rows, block, at);
     }
 }
 
 /* All that hold anything are nodes. */
-static struct mx_stretch copy_holders(const struct mx_rows *rows, uint32_t block, const struct mx_condensed *condensed)
-{
-    struct mx_stretch stretch = {rows->first[block], rows->first[block]};
-    for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++)
-        if (mx_keeps_alive(rows->classes[i]))
-            condensed->held_by[stretch.until++] = mx_condensed_node(condensed, rows->targets[i]);
-    return stretch;
-}
-
 void mx_condense_holders(const struct mx_condense_plan *plan, struct mx_condensed *condensed)
 {
     const struct mx_rows *rows = plan->reverse;
+    uint32_t at = 0;
     for (uint32_t node = 0; node < condensed->nodes && !is_cancelled(plan); node++) {
-        uint32_t block = condensed->blocks[node];
-        if (rows->first[block + 1] - rows->first[block] > 1)
-            condensed->holders[node] = copy_holders(rows, block, condensed);
+        uint32_t block = condensed->blocks[node], until = rows->first[block + 1];
+        condensed->holders[node].from = at;
+        for (uint32_t i = rows->first[block]; until - rows->first[block] > 1 && i < until; i++)
+            if (mx_keeps_alive(rows->classes[i]))
+                condensed->held_by[at++] = mx_condensed_node(condensed, rows->targets[i]);
+        condensed->holders[node].until = at;
     }
 }
 
@@ -130,11 +144,11 @@ static struct mx_error *reserve_nodes(struct mx_condensed *condensed)
 {
     size_t nodes = condensed->nodes;
     condensed->blocks = mx_pages_reserve(nodes * sizeof(uint32_t));
-    condensed->held = mx_pages_reserve(nodes * sizeof(struct mx_stretch));
+    condensed->items = mx_pages_reserve((nodes + MX_EXTRA_NODES) * sizeof(struct mx_condensed_item));
     condensed->holders = mx_pages_reserve(nodes * sizeof(struct mx_stretch));
     condensed->holds = mx_pages_reserve(condensed->forward_mapped * sizeof(uint32_t));
     condensed->held_by = mx_pages_reserve(condensed->reverse_mapped * sizeof(uint32_t));
-    bool ok = condensed->blocks && condensed->held && condensed->holders && condensed->holds && condensed->held_by;
+    bool ok = condensed->blocks && condensed->items && condensed->holders && condensed->holds && condensed->held_by;
     return ok ? NULL : mx_error_no_memory();
 }
 
@@ -156,7 +170,7 @@ struct mx_error *mx_condense(const struct mx_condense_plan *plan, struct mx_cond
     *ret = (struct mx_condensed){.block_count = (uint32_t)plan->forward->blocks,
                                  .forward_mapped = plan->forward->edges,
                                  .reverse_mapped = plan->reverse->edges};
-    struct condenser condenser = {plan, ret};
+    struct condenser condenser = {.plan = plan, .ret = ret};
     struct mx_error *error = condense(&condenser);
     if (error)
         mx_condensed_deinit(ret);
@@ -169,7 +183,7 @@ void mx_condensed_deinit(struct mx_condensed *condensed)
     mx_pages_release(condensed->is_node, words * sizeof(uint64_t));
     mx_pages_release(condensed->before, words * sizeof(uint32_t));
     mx_pages_release(condensed->blocks, nodes * sizeof(uint32_t));
-    mx_pages_release(condensed->held, nodes * sizeof(struct mx_stretch));
+    mx_pages_release(condensed->items, (nodes + MX_EXTRA_NODES) * sizeof(struct mx_condensed_item));
     mx_pages_release(condensed->holders, nodes * sizeof(struct mx_stretch));
     mx_pages_release(condensed->holds, condensed->forward_mapped * sizeof(uint32_t));
     mx_pages_release(condensed->held_by, condensed->reverse_mapped * sizeof(uint32_t));

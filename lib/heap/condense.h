@@ -28,11 +28,19 @@ struct mx_stretch {
     uint32_t from, until;
 };
 
+enum { MX_EXTRA_NODES = 2 }; /* that hold nothing, behind all others: a search may need them */
+
+/* What a search looks at together. */
+struct mx_condensed_item {
+    uint32_t number;         /* the search's own, 0 at first */
+    struct mx_stretch holds; /* in `holds` */
+};
+
 struct mx_condensed {
-    uint64_t *is_node;          /* bits, by block */
-    uint32_t *before;           /* by 64 blocks: nodes before them */
-    uint32_t *blocks;           /* by node */
-    struct mx_stretch *held;    /* by node: what it holds, in `holds` */
+    uint64_t *is_node; /* bits, by block */
+    uint32_t *before;  /* by 64 blocks: nodes before them */
+    uint32_t *blocks;  /* by node */
+    struct mx_condensed_item *items;
     struct mx_stretch *holders; /* by node: who holds it, in `held_by`; none where it is but one: a search came by it */
     uint32_t *holds, *held_by;  /* nodes */
     uint32_t nodes;

@@ -18,14 +18,6 @@ enum {
     AHEAD = 8,       /* edges or vertices from where data is fetched to where it is looked at */
     STEPS_EACH = 3,  /* of work, a block */
     PLAIN_STEPS = 4, /* a vertex, that the last step may take before it gets a quicker way up */
-    EXTRA = 2,       /* vertices that are no nodes: the root, the unreachable */
-};
-
-/* What the search looks at together. */
-struct place {
-    uint32_t number; /* 0 = none */
-    uint32_t next;   /* edge to go on with */
-    uint32_t until;
 };
 
 /* Arrays are by depth-first number, the root's is 0. The nodes of the root and the unreachable are behind all others.
@@ -34,12 +26,11 @@ struct numbering {
     const struct mx_dominators_plan *plan;
     struct mx_condense_plan condense;
     struct mx_condensed graph;
-    struct place *places; /* by node */
-    uint32_t *vertex;     /* the node */
-    uint32_t *parent;     /* in the depth-first tree; compressed later; at last: ancestors to jump to */
-    uint32_t *semi;
-    uint32_t *label; /* nodes in the order in which the search left them; later the least semi on a compressed path; at
-                        last: depths in the dominator tree */
+    uint32_t *vertex; /* the node */
+    uint32_t *parent; /* in the depth-first tree; compressed later; at last: ancestors to jump to */
+    uint32_t *semi;   /* the edge to go on with; semidominators later */
+    uint32_t *label;  /* nodes in the order in which the search left them; later the least semi on a compressed path; at
+                         last: depths in the dominator tree */
     uint32_t *idom;
     uint32_t *idoms;    /* blocks, by block */
     uint64_t *retained; /* by block */
@@ -63,7 +54,9 @@ static bool is_cancelled(const struct numbering *numbering)
 static uint32_t give_number(struct numbering *numbering, uint32_t node, uint32_t parent)
 {
     uint32_t number = numbering->count++;
-    numbering->places[node].number = number;
+    struct mx_condensed_item *item = &numbering->graph.items[node];
+    item->number = number;
+    numbering->semi[number] = item->holds.from;
     numbering->vertex[number] = node;
     numbering->parent[number] = parent;
     return number;
@@ -71,45 +64,46 @@ static uint32_t give_number(struct numbering *numbering, uint32_t node, uint32_t
 
 /* The next node without a number that this one holds. What those further on need is on its way when their turn comes.
  */
-static uint32_t next_held(struct numbering *numbering, uint32_t node)
+static uint32_t next_held(struct numbering *numbering, uint32_t number)
 {
     const uint32_t *holds = numbering->graph.holds;
-    struct place *places = numbering->places, *place = &places[node];
-    for (uint32_t i = place->next; i < place->until; i++) {
-        if (place->until - i > AHEAD)
-            __builtin_prefetch(&places[holds[i + AHEAD]]);
-        if (place->until - i > AHEAD / 2)
-            __builtin_prefetch(&holds[places[holds[i + AHEAD / 2]].next]);
-        if (places[holds[i]].number)
+    const struct mx_condensed_item *items = numbering->graph.items;
+    uint32_t until = items[numbering->vertex[number]].holds.until;
+    for (uint32_t i = numbering->semi[number]; i < until; i++) {
+        if (until - i > AHEAD)
+            __builtin_prefetch(&items[holds[i + AHEAD]]);
+        if (until - i > AHEAD / 2)
+            __builtin_prefetch(&holds[items[holds[i + AHEAD / 2]].holds.from]);
+        if (items[holds[i]].number)
             continue;
-        place->next = i + 1;
+        numbering->semi[number] = i + 1;
         return holds[i];
     }
-    place->next = place->until;
+    numbering->semi[number] = until;
     return MX_NO_BLOCK;
 }
 
 static void fetch_held(const struct numbering *numbering, uint32_t node)
 {
-    const struct place *place = &numbering->places[node];
-    for (uint32_t i = place->next; i < place->until && i < place->next + AHEAD; i++)
-        __builtin_prefetch(&numbering->places[numbering->graph.holds[i]]);
+    struct mx_stretch held = numbering->graph.items[node].holds;
+    for (uint32_t i = held.from; i < held.until && i < held.from + AHEAD; i++)
+        __builtin_prefetch(&numbering->graph.items[numbering->graph.holds[i]]);
 }
 
 static void explore(struct numbering *numbering, uint32_t start, uint32_t holder)
 {
-    if (numbering->places[start].number)
+    if (numbering->graph.items[start].number)
         return;
     uint32_t current = give_number(numbering, start, holder);
     while (current != holder && tick(numbering)) {
-        uint32_t node = numbering->vertex[current], next = next_held(numbering, node);
+        uint32_t next = next_held(numbering, current);
         if (next != MX_NO_BLOCK) {
             current = give_number(numbering, next, current);
             fetch_held(numbering, next);
             continue;
         }
         if (numbering->keep_left)
-            numbering->label[numbering->left++] = node;
+            numbering->label[numbering->left++] = numbering->vertex[current];
         current = numbering->parent[current];
     }
 }
@@ -128,11 +122,8 @@ static void number_unreachable(struct numbering *numbering)
 {
     numbering->keep_left = true;
     explore_unreached(numbering);
-    for (uint32_t i = numbering->unreachable + 1; i < numbering->count; i++) {
-        uint32_t node = numbering->vertex[i];
-        numbering->places[node].number = 0;
-        numbering->places[node].next = numbering->graph.held[node].from;
-    }
+    for (uint32_t i = numbering->unreachable + 1; i < numbering->count; i++)
+        numbering->graph.items[numbering->vertex[i]].number = 0;
     numbering->count = numbering->unreachable + 1;
     numbering->keep_left = false;
     for (uint32_t i = numbering->left; i-- > 0 && !is_cancelled(numbering);)
@@ -149,8 +140,6 @@ static uint32_t root_node(const struct numbering *numbering, size_t root)
 static void number_all(struct numbering *numbering)
 {
     const struct mx_condensed *graph = &numbering->graph;
-    for (uint32_t node = 0; node < graph->nodes; node++)
-        numbering->places[node] = (struct place){0, graph->held[node].from, graph->held[node].until};
     give_number(numbering, graph->nodes, 0);
     for (size_t i = 0; i < numbering->plan->root_count && !is_cancelled(numbering); i++)
         if (root_node(numbering, i) != MX_NO_BLOCK)
@@ -166,7 +155,7 @@ static void begin_semis(struct numbering *numbering)
     memcpy(numbering->idom, numbering->parent, bytes);
     for (size_t i = 0; i < numbering->plan->root_count; i++)
         if (root_node(numbering, i) != MX_NO_BLOCK)
-            numbering->semi[numbering->places[root_node(numbering, i)].number] = 0;
+            numbering->semi[numbering->graph.items[root_node(numbering, i)].number] = 0;
 }
 
 /* The least semi on the way from `number` up to the last vertex above `done`, all of whose semis are known. */
@@ -198,7 +187,7 @@ static uint32_t find_semi(struct numbering *numbering, uint32_t number)
         return 0;
     struct mx_stretch holders = numbering->graph.holders[node];
     for (uint32_t i = holders.from; i < holders.until; i++) {
-        uint32_t holder = numbering->places[numbering->graph.held_by[i]].number;
+        uint32_t holder = numbering->graph.items[numbering->graph.held_by[i]].number;
         if (number < numbering->unreachable && holder > numbering->unreachable)
             continue;
         uint32_t least = holder <= number ? holder : evaluate(numbering, holder, number);
@@ -217,7 +206,7 @@ static void fetch_holders(const struct numbering *numbering, uint32_t number)
     __builtin_prefetch(&graph->held_by[graph->holders[node].from]);
     struct mx_stretch holders = graph->holders[number > AHEAD ? numbering->vertex[number - AHEAD] : 0];
     for (uint32_t i = holders.from; i < holders.until && i < holders.from + AHEAD; i++)
-        __builtin_prefetch(&numbering->places[graph->held_by[i]]);
+        __builtin_prefetch(&numbering->graph.items[graph->held_by[i]]);
 }
 
 static void find_semis(struct numbering *numbering)
@@ -314,7 +303,7 @@ static void take_idoms(struct numbering *numbering)
     uint32_t *idoms = numbering->idoms, node = 0;
     for (uint32_t block = 0; block < graph->block_count; block++) {
         if (mx_condensed_is_node(graph, block))
-            idoms[block] = vertex_block(numbering, numbering->idom[numbering->places[node++].number]);
+            idoms[block] = vertex_block(numbering, numbering->idom[numbering->graph.items[node++].number]);
         else
             idoms[block] = plan->kinds[block] == MX_BLOCK_FREE ? MX_NO_BLOCK : mx_only_holder(plan->reverse, block);
     }
@@ -362,12 +351,12 @@ static void count_blocks(const struct numbering *numbering, struct mx_dominators
 
 static size_t vertices_bytes(const struct numbering *numbering, size_t item_size)
 {
-    return ((size_t)numbering->graph.nodes + EXTRA) * item_size;
+    return ((size_t)numbering->graph.nodes + MX_EXTRA_NODES) * item_size;
 }
 
 static size_t blocks_bytes(uint32_t blocks, size_t item_size)
 {
-    return ((size_t)blocks + EXTRA) * item_size;
+    return ((size_t)blocks + MX_EXTRA_NODES) * item_size;
 }
 
 static struct mx_error *reserve_arrays(struct numbering *numbering)
@@ -378,10 +367,9 @@ static struct mx_error *reserve_arrays(struct numbering *numbering)
         if (!(*arrays[i] = mx_pages_reserve(vertices_bytes(numbering, sizeof(uint32_t)))))
             return mx_error_no_memory();
     uint32_t blocks = numbering->graph.block_count;
-    numbering->places = mx_pages_reserve(vertices_bytes(numbering, sizeof(struct place)));
     numbering->idoms = mx_pages_reserve(blocks_bytes(blocks, sizeof(uint32_t)));
     numbering->retained = mx_pages_reserve(blocks_bytes(blocks, sizeof(uint64_t)));
-    return numbering->places && numbering->idoms && numbering->retained ? NULL : mx_error_no_memory();
+    return numbering->idoms && numbering->retained ? NULL : mx_error_no_memory();
 }
 
 static void release_arrays(struct numbering *numbering)
@@ -389,7 +377,6 @@ static void release_arrays(struct numbering *numbering)
     uint32_t *arrays[] = {numbering->vertex, numbering->parent, numbering->semi, numbering->label, numbering->idom};
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
         mx_pages_release(arrays[i], vertices_bytes(numbering, sizeof(uint32_t)));
-    mx_pages_release(numbering->places, vertices_bytes(numbering, sizeof(struct place)));
     mx_condensed_deinit(&numbering->graph);
 }
 
