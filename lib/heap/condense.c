@@ -16,11 +16,12 @@ struct condenser {
     _Atomic size_t edges; /* places taken */
 };
 
-uint32_t mx_only_holder(const struct mx_rows *reverse, uint32_t block)
+uint32_t mx_only_holder(const struct mx_condense_plan *plan, uint32_t block)
 {
+    const struct mx_rows *reverse = plan->reverse;
     uint32_t holder = MX_NO_BLOCK;
     for (uint32_t i = reverse->first[block]; i < reverse->first[block + 1]; i++) {
-        if (!mx_keeps_alive(reverse->classes[i]))
+        if (!mx_keeps_alive(plan, reverse->classes[i], block))
             continue;
         if (holder != MX_NO_BLOCK)
             return MX_NO_BLOCK;
@@ -29,10 +30,11 @@ uint32_t mx_only_holder(const struct mx_rows *reverse, uint32_t block)
     return holder;
 }
 
-static bool holds_nothing(const struct mx_rows *forward, uint32_t block)
+static bool holds_nothing(const struct mx_condense_plan *plan, uint32_t block)
 {
+    const struct mx_rows *forward = plan->forward;
     for (uint32_t i = forward->first[block]; i < forward->first[block + 1]; i++)
-        if (mx_keeps_alive(forward->classes[i]))
+        if (mx_keeps_alive(plan, forward->classes[i], forward->targets[i]))
             return false;
     return true;
 }
@@ -55,7 +57,7 @@ static void mark_part(void *context, size_t part)
     uint32_t until = part_end(condenser->ret, part);
     for (uint32_t block = (uint32_t)part * PART; block < until && !is_cancelled(plan); block++) {
         bool is_node = plan->kinds[block] != MX_BLOCK_FREE &&
-                       !(holds_nothing(plan->forward, block) && mx_only_holder(plan->reverse, block) != MX_NO_BLOCK);
+                       !(holds_nothing(plan, block) && mx_only_holder(plan, block) != MX_NO_BLOCK);
         condenser->ret->is_node[block / 64] |= (uint64_t)is_node << block % 64;
     }
 }
@@ -76,25 +78,28 @@ static void count_nodes(struct mx_condensed *condensed)
     }
 }
 
-static bool leads_to_node(const struct mx_condensed *condensed, const struct mx_rows *rows, uint32_t edge)
+static bool leads_to_node(const struct condenser *condenser, uint32_t edge)
 {
-    return mx_keeps_alive(rows->classes[edge]) && mx_condensed_is_node(condensed, rows->targets[edge]);
+    const struct mx_rows *rows = condenser->plan->forward;
+    uint32_t target = rows->targets[edge];
+    return mx_keeps_alive(condenser->plan, rows->classes[edge], target) && mx_condensed_is_node(condenser->ret, target);
 }
 
-static size_t count_edges(const struct mx_condensed *condensed, const struct mx_rows *rows, uint32_t from,
-                          uint32_t until)
+static size_t count_edges(const struct condenser *condenser, uint32_t from, uint32_t until)
 {
+    const uint32_t *first = condenser->plan->forward->first;
     size_t count = 0;
-    for (uint32_t i = rows->first[from]; i < rows->first[until]; i++)
-        count += leads_to_node(condensed, rows, i);
+    for (uint32_t i = first[from]; i < first[until]; i++)
+        count += leads_to_node(condenser, i);
     return count;
 }
 
-static uint32_t copy_edges(struct mx_condensed *condensed, const struct mx_rows *rows, uint32_t block, uint32_t at)
+static uint32_t copy_edges(const struct condenser *condenser, uint32_t block, uint32_t at)
 {
+    const struct mx_rows *rows = condenser->plan->forward;
     for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++)
-        if (leads_to_node(condensed, rows, i))
-            condensed->holds[at++] = mx_condensed_node(condensed, rows->targets[i]);
+        if (leads_to_node(condenser, i))
+            condenser->ret->holds[at++] = mx_condensed_node(condenser->ret, rows->targets[i]);
     return at;
 }
 
@@ -102,10 +107,9 @@ static void fill_part(void *context, size_t part)
 {
     struct condenser *condenser = context;
     struct mx_condensed *condensed = condenser->ret;
-    const struct mx_rows *rows = condenser->plan->forward;
     uint32_t from = (uint32_t)part * PART, until = part_end(condensed, part);
     uint32_t node = mx_condensed_node(condensed, from);
-    size_t count = count_edges(condensed, rows, from, until);
+    size_t count = count_edges(condenser, from, until);
     uint32_t at = (uint32_t)atomic_fetch_add(&condenser->edges, count);
     for (uint32_t block = from; block < until && !is_cancelled(condenser->plan); block++) {
         if (!mx_condensed_is_node(condensed, block))
@@ -113,7 +117,7 @@ static void fill_part(void *context, size_t part)
         struct mx_stretch *held = &condensed->items[node].holds;
         condensed->blocks[node++] = block;
         held->from = at;
-        held->until = at = copy_edges(condensed, rows, block, at);
+        held->until = at = copy_edges(condenser, block, at);
     }
 }
 
@@ -126,7 +130,7 @@ void mx_condense_holders(const struct mx_condense_plan *plan, struct mx_condense
         uint32_t block = condensed->blocks[node], until = rows->first[block + 1];
         condensed->holders[node].from = at;
         for (uint32_t i = rows->first[block]; until - rows->first[block] > 1 && i < until; i++)
-            if (mx_keeps_alive(rows->classes[i]))
+            if (mx_keeps_alive(plan, rows->classes[i], block))
                 condensed->held_by[at++] = mx_condensed_node(condensed, rows->targets[i]);
         condensed->holders[node].until = at;
     }

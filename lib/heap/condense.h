@@ -12,6 +12,7 @@
 #define MX_HEAP_CONDENSE_H
 
 #include "base/work.h"
+#include "heap/counted.h"
 #include "heap/graph.h"
 
 struct mx_condense_plan {
@@ -19,6 +20,7 @@ struct mx_condense_plan {
     const uint16_t *kinds; /* by block: MX_BLOCK_FREE ones are left out */
     const uint32_t *roots; /* blocks: nodes always */
     size_t root_count;
+    const uint64_t *accounted; /* heap/counted.h: inexact references to such blocks do not count; NULL: none are */
     unsigned threads;
     struct mx_work *work; /* is only asked whether it was cancelled */
 };
@@ -60,13 +62,14 @@ static inline uint32_t mx_condensed_node(const struct mx_condensed *condensed, u
     return condensed->before[block / 64] + (uint32_t)__builtin_popcountll(lower);
 }
 
-static inline bool mx_keeps_alive(uint8_t class)
+static inline bool mx_keeps_alive(const struct mx_condense_plan *plan, uint8_t class, uint32_t target)
 {
-    return (class & MX_EDGE_CLASS) != MX_EDGE_BORROWED;
+    return (class & MX_EDGE_CLASS) != MX_EDGE_BORROWED &&
+           !(class & MX_EDGE_INEXACT && mx_is_accounted(plan->accounted, target));
 }
 
 /* The only block that holds this one, or MX_NO_BLOCK. */
-uint32_t mx_only_holder(const struct mx_rows *reverse, uint32_t block);
+uint32_t mx_only_holder(const struct mx_condense_plan *plan, uint32_t block);
 
 /* Nodes, and what they hold. */
 struct mx_error *mx_condense(const struct mx_condense_plan *plan, struct mx_condensed *ret);

@@ -278,7 +278,7 @@ static void weigh(struct numbering *numbering)
     plan->weigh(plan->context, retained);
     for (uint32_t block = 0; block < numbering->graph.block_count; block++)
         if (retained[block] && !mx_condensed_is_node(&numbering->graph, block))
-            retained[mx_only_holder(plan->reverse, block)] += retained[block];
+            retained[mx_only_holder(&numbering->condense, block)] += retained[block];
 }
 
 static uint32_t vertex_block(const struct numbering *numbering, uint32_t number)
@@ -305,7 +305,8 @@ static void take_idoms(struct numbering *numbering)
         if (mx_condensed_is_node(graph, block))
             idoms[block] = vertex_block(numbering, numbering->idom[numbering->graph.items[node++].number]);
         else
-            idoms[block] = plan->kinds[block] == MX_BLOCK_FREE ? MX_NO_BLOCK : mx_only_holder(plan->reverse, block);
+            idoms[block] =
+                plan->kinds[block] == MX_BLOCK_FREE ? MX_NO_BLOCK : mx_only_holder(&numbering->condense, block);
     }
     idoms[graph->block_count] = MX_NO_BLOCK;
     idoms[graph->block_count + 1] = graph->block_count;
@@ -343,8 +344,8 @@ static void count_blocks(const struct numbering *numbering, struct mx_dominators
     for (uint32_t i = numbering->unreachable + 1; i < numbering->count; i++) {
         uint32_t block = vertex_block(numbering, i);
         for (uint32_t edge = rows->first[block]; edge < rows->first[block + 1]; edge++)
-            ret->unreachable +=
-                mx_keeps_alive(rows->classes[edge]) && !mx_condensed_is_node(&numbering->graph, rows->targets[edge]);
+            ret->unreachable += mx_keeps_alive(&numbering->condense, rows->classes[edge], rows->targets[edge]) &&
+                                !mx_condensed_is_node(&numbering->graph, rows->targets[edge]);
     }
     ret->reachable -= ret->unreachable;
 }
@@ -406,6 +407,7 @@ struct mx_error *mx_dominators_build(const struct mx_dominators_plan *plan, stru
                                                .kinds = plan->kinds,
                                                .roots = plan->roots,
                                                .root_count = plan->root_count,
+                                               .accounted = plan->accounted,
                                                .threads = plan->threads,
                                                .work = plan->work}};
     struct mx_dominators made = {.blocks = (uint32_t)plan->forward->blocks};

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Raw blocks of objects that refer to nothing else: digits of decimals, locks of files.
+ */
+#include "cpython/walk.h"
+
+/* CPython Modules/_decimal/_decimal.c: PyDecObject; Modules/_io/bufferedio.c: buffered. The same since 3.8. */
+enum {
+    DECIMAL_DIGITS = 64,
+    DECIMAL_SIZE = 104,
+    BUFFERED_LOCK_BEHIND_BUFFER = 48,
+};
+
+/* Few digits are in the object itself. Python's own class of that name has no digits there. */
+void mx_refer_decimal(struct mx_walk *walk)
+{
+    mx_addr digits = mx_walk_word(walk, DECIMAL_DIGITS);
+    if (walk->type->basicsize >= DECIMAL_SIZE && digits - walk->object >= DECIMAL_SIZE)
+        mx_walk_field(walk, digits, MX_EDGE_BUFFER, "<digits>");
+}
+
+void mx_refer_buffered(struct mx_walk *walk)
+{
+    if (walk->layout->buffered.buffer >= 0)
+        mx_walk_field(walk, mx_walk_word(walk, walk->layout->buffered.buffer + BUFFERED_LOCK_BEHIND_BUFFER),
+                      MX_EDGE_BUFFER, "<lock>");
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which words that only look like references are none: of an object whose
+ * reference count is the number of counted references that are known exactly,
+ * nobody else holds any. What looks like one more is stale (a free list's old
+ * entry, a word left on a stack or in a block that is used again) or borrowed.
+ */
+#ifndef MX_HEAP_COUNTED_H
+#define MX_HEAP_COUNTED_H
+
+#include "heap/graph.h"
+
+/* Bits, by block; set for such objects. Only blocks that inexact edges or roots lead to are looked at. */
+struct mx_accounted {
+    uint64_t *bits;
+    uint32_t blocks;
+};
+
+struct mx_error *mx_accounted_find(const struct mx_graph *graph, struct mx_accounted *ret);
+void mx_accounted_deinit(struct mx_accounted *accounted);
+
+static inline bool mx_is_accounted(const uint64_t *bits, uint32_t block)
+{
+    return bits && bits[block / 64] >> block % 64 & 1;
+}
+
+#endif
