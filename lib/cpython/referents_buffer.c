@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Raw blocks of objects that refer to nothing else: digits of decimals, locks of files.
+ * Raw blocks of objects that refer to nothing else: digits of decimals, locks of files, what
+ * C libraries keep for one object.
  */
 #include "cpython/walk.h"
 
-/* CPython Modules/_decimal/_decimal.c: PyDecObject; Modules/_io/bufferedio.c: buffered. The same since 3.8. */
+/* CPython Modules/_decimal/_decimal.c: PyDecObject; Modules/_io/bufferedio.c: buffered; the same since 3.8. */
 enum {
     DECIMAL_DIGITS = 64,
     DECIMAL_SIZE = 104,
     BUFFERED_LOCK_BEHIND_BUFFER = 48,
+    UNPICKLER_ENCODING_BEHIND_BUFFERS = 8, /* Modules/_pickle.c: encoding, errors, marks */
+    UNPICKLER_TEXTS = 3,
 };
 
 /* Few digits are in the object itself. Python's own class of that name has no digits there. */
@@ -24,4 +27,12 @@ void mx_refer_buffered(struct mx_walk *walk)
     if (walk->layout->buffered.buffer >= 0)
         mx_walk_field(walk, mx_walk_word(walk, walk->layout->buffered.buffer + BUFFERED_LOCK_BEHIND_BUFFER),
                       MX_EDGE_BUFFER, "<lock>");
+}
+
+void mx_refer_unpickler_buffers(struct mx_walk *walk)
+{
+    int32_t buffers = walk->layout->unpickler.buffers;
+    for (int32_t i = 0; i < UNPICKLER_TEXTS && buffers >= 0; i++)
+        mx_walk_field(walk, mx_walk_word(walk, buffers + UNPICKLER_ENCODING_BEHIND_BUFFERS + 8 * i), MX_EDGE_BUFFER,
+                      "<settings>");
 }

@@ -189,6 +189,7 @@ void mx_refer_element_iterator(struct mx_walk *walk);
 void mx_refer_expat_parser(struct mx_walk *walk);
 void mx_refer_decimal(struct mx_walk *walk);
 void mx_refer_buffered(struct mx_walk *walk);
+void mx_refer_unpickler_buffers(struct mx_walk *walk);
 
 /* The attributes of an instance whose type keeps them at no fixed offset. */
 void mx_refer_storage(struct mx_walk *walk);

@@ -7,6 +7,12 @@
 #include "base/pages.h"
 #include "cpython/header.h"
 
+enum {
+    UNCOUNTED = 2, /* references of the dict of interned strings to each */
+    PROBED = 64,   /* of its entries */
+    FEWEST = 8,
+};
+
 struct search {
     const struct mx_graph *graph;
     uint64_t *accounted, *judged; /* bits, by block */
@@ -25,13 +31,20 @@ static int64_t count_exact(const struct mx_rows *reverse, uint32_t block)
     return count;
 }
 
-static bool is_accounted(const struct mx_graph *graph, uint32_t block)
+/* The reference count of what can die, or 0. */
+static int64_t read_count(const struct mx_graph *graph, uint32_t block)
 {
     const struct mx_type *type;
     struct mx_header header;
     mx_addr object = mx_graph_object(graph, block, &type);
-    return object && mx_header_read(&graph->target->types, type, object, &header) && !header.immortal &&
-           count_exact(&graph->reverse, block) >= header.refcount;
+    bool ok = object && mx_header_read(&graph->target->types, type, object, &header) && !header.immortal;
+    return ok ? header.refcount : 0;
+}
+
+static bool is_accounted(const struct mx_graph *graph, uint32_t block)
+{
+    int64_t count = read_count(graph, block);
+    return count && count_exact(&graph->reverse, block) >= count;
 }
 
 /* Many words may lead to one object that much refers to. */
@@ -74,6 +87,62 @@ struct mx_error *mx_accounted_find(const struct mx_graph *graph, struct mx_accou
         return NULL;
     mx_accounted_deinit(ret);
     return mx_error_no_memory();
+}
+
+/* Keys and values come in turn. */
+static bool holds_interned(const struct mx_graph *graph, uint32_t dict)
+{
+    const struct mx_rows *rows = &graph->forward;
+    uint32_t probed = 0, uncounted = 0;
+    for (uint32_t i = rows->first[dict]; i + 1 < rows->first[dict + 1] && probed < PROBED; i += 2) {
+        if (rows->classes[i] == MX_EDGE_BUFFER || rows->classes[i + 1] == MX_EDGE_BUFFER)
+            break;
+        if (rows->targets[i] != rows->targets[i + 1])
+            return false;
+        int64_t count = read_count(graph, rows->targets[i]);
+        probed += count != 0;
+        uncounted += count && count_exact(&graph->reverse, rows->targets[i]) == count + UNCOUNTED;
+    }
+    return probed >= FEWEST && uncounted > probed / 2;
+}
+
+/* Rows of referrers rise. */
+static void disown_reverse(struct mx_rows *reverse, uint32_t block, uint32_t holder)
+{
+    uint32_t low = reverse->first[block], high = reverse->first[block + 1], until = high;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (reverse->targets[middle] < holder)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < until && reverse->targets[low] == holder; low++)
+        reverse->classes[low] = MX_EDGE_BORROWED;
+}
+
+static void disown(struct mx_graph *graph, uint32_t dict)
+{
+    struct mx_rows *rows = &graph->forward;
+    for (uint32_t i = rows->first[dict]; i < rows->first[dict + 1]; i++) {
+        bool is_item = rows->classes[i] == MX_EDGE_TRAVERSED || rows->classes[i] == MX_EDGE_OWNED;
+        if (!is_item || !read_count(graph, rows->targets[i]))
+            continue;
+        rows->classes[i] = MX_EDGE_BORROWED;
+        disown_reverse(&graph->reverse, rows->targets[i], dict);
+    }
+}
+
+void mx_disown_interned(struct mx_graph *graph)
+{
+    for (size_t i = 0; i < graph->roots.count; i++) {
+        const struct mx_graph_root *root = &graph->roots.items[i];
+        bool is_outside = root->root.kind == MX_ROOT_C_GLOBAL || root->root.kind == MX_ROOT_INTERPRETER;
+        if (is_outside && holds_interned(graph, root->block)) {
+            disown(graph, root->block);
+            return;
+        }
+    }
 }
 
 void mx_accounted_deinit(struct mx_accounted *accounted)

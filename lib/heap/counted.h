@@ -19,6 +19,13 @@ struct mx_accounted {
 struct mx_error *mx_accounted_find(const struct mx_graph *graph, struct mx_accounted *ret);
 void mx_accounted_deinit(struct mx_accounted *accounted);
 
+/*
+ * The interpreter's dict of interned strings holds each of them twice and is not counted for it, so that they can die
+ * (but for those of 3.12, which are immortal): its references become borrowed ones in both directions. It is a dict
+ * that a root outside of the heap holds, with keys that are their own values and have two references more than counted.
+ */
+void mx_disown_interned(struct mx_graph *graph);
+
 static inline bool mx_is_accounted(const uint64_t *bits, uint32_t block)
 {
     return bits && bits[block / 64] >> block % 64 & 1;

@@ -85,6 +85,14 @@ class Dicter(dict):
     __slots__ = ("extra",)
 
 
+class Wide:
+    """Its instances share no table of keys with others."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+__warningregistry__ = {}               # a connection that is not closed makes it: not at its deletion
 SHARED = [text(5000)]
 Point = collections.namedtuple("Point", "x y")
 
@@ -279,7 +287,7 @@ def shared_outside():
 
 @case
 def instance_with_dict():
-    made = Node(1)
+    made = Wide(1)
     made.__dict__["more"] = text(99)
     for i in range(40):
         setattr(made, "attribute%d" % i, number(i))
