@@ -10,6 +10,8 @@ enum {
     DECIMAL_DIGITS = 64,
     DECIMAL_SIZE = 104,
     BUFFERED_LOCK_BEHIND_BUFFER = 48,
+    CTYPES_DATA = 16, /* Modules/_ctypes/ctypes.h: b_ptr, b_needsfree of CDataObject */
+    CTYPES_OWNS_DATA = 24,
     UNPICKLER_ENCODING_BEHIND_BUFFERS = 8, /* Modules/_pickle.c: encoding, errors, marks */
     UNPICKLER_TEXTS = 3,
 };
@@ -35,4 +37,11 @@ void mx_refer_unpickler_buffers(struct mx_walk *walk)
     for (int32_t i = 0; i < UNPICKLER_TEXTS && buffers >= 0; i++)
         mx_walk_field(walk, mx_walk_word(walk, buffers + UNPICKLER_ENCODING_BEHIND_BUFFERS + 8 * i), MX_EDGE_BUFFER,
                       "<settings>");
+}
+
+/* Small values are in the object itself, and those of others are theirs. */
+void mx_refer_ctypes_data(struct mx_walk *walk)
+{
+    if (mx_walk_u32(walk, CTYPES_OWNS_DATA))
+        mx_walk_field(walk, mx_walk_word(walk, CTYPES_DATA), MX_EDGE_BUFFER, "<data>");
 }

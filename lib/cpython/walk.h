@@ -188,6 +188,7 @@ void mx_refer_pickle_data(struct mx_walk *walk);
 void mx_refer_element_iterator(struct mx_walk *walk);
 void mx_refer_expat_parser(struct mx_walk *walk);
 void mx_refer_decimal(struct mx_walk *walk);
+void mx_refer_ctypes_data(struct mx_walk *walk);
 void mx_refer_buffered(struct mx_walk *walk);
 void mx_refer_unpickler_buffers(struct mx_walk *walk);
 

@@ -9,7 +9,7 @@
 
 enum {
     UNCOUNTED = 2, /* references of the dict of interned strings to each */
-    PROBED = 64,   /* of its entries */
+    PROBED = 512,  /* of its entries */
     FEWEST = 8,
 };
 
@@ -41,8 +41,19 @@ static int64_t read_count(const struct mx_graph *graph, uint32_t block)
     return ok ? header.refcount : 0;
 }
 
+/* A raw block has one owner: the object whose field it is known to be in. */
+static bool has_owner(const struct mx_rows *reverse, uint32_t block)
+{
+    for (uint32_t i = reverse->first[block]; i < reverse->first[block + 1]; i++)
+        if (reverse->classes[i] == MX_EDGE_BUFFER)
+            return true;
+    return false;
+}
+
 static bool is_accounted(const struct mx_graph *graph, uint32_t block)
 {
+    if (graph->heap->kinds[block] == MX_BLOCK_RAW)
+        return has_owner(&graph->reverse, block);
     int64_t count = read_count(graph, block);
     return count && count_exact(&graph->reverse, block) >= count;
 }
@@ -89,21 +100,20 @@ struct mx_error *mx_accounted_find(const struct mx_graph *graph, struct mx_accou
     return mx_error_no_memory();
 }
 
-/* Keys and values come in turn. */
+/* Keys and values come in turn. Many strings have references of C code's as well: for these the sum is no sign. */
 static bool holds_interned(const struct mx_graph *graph, uint32_t dict)
 {
     const struct mx_rows *rows = &graph->forward;
-    uint32_t probed = 0, uncounted = 0;
-    for (uint32_t i = rows->first[dict]; i + 1 < rows->first[dict + 1] && probed < PROBED; i += 2) {
-        if (rows->classes[i] == MX_EDGE_BUFFER || rows->classes[i + 1] == MX_EDGE_BUFFER)
-            break;
+    uint32_t until = rows->first[dict + 1], probed = 0, uncounted = 0;
+    uint32_t step = 2 * ((until - rows->first[dict]) / (2 * PROBED) + 1);
+    for (uint32_t i = rows->first[dict]; i + 1 < until && rows->classes[i] != MX_EDGE_BUFFER; i += step) {
         if (rows->targets[i] != rows->targets[i + 1])
             return false;
         int64_t count = read_count(graph, rows->targets[i]);
         probed += count != 0;
         uncounted += count && count_exact(&graph->reverse, rows->targets[i]) == count + UNCOUNTED;
     }
-    return probed >= FEWEST && uncounted > probed / 2;
+    return uncounted >= FEWEST && uncounted > probed / FEWEST;
 }
 
 /* Rows of referrers rise. */

@@ -4,6 +4,7 @@
  * reference count is the number of counted references that are known exactly,
  * nobody else holds any. What looks like one more is stale (a free list's old
  * entry, a word left on a stack or in a block that is used again) or borrowed.
+ * So are words that lead to a raw block that an object is known to own.
  */
 #ifndef MX_HEAP_COUNTED_H
 #define MX_HEAP_COUNTED_H

@@ -11,6 +11,7 @@ What must not be counted as kept or freed by chance:
 - the type cache holds names: it is cleared
 - nothing is read or computed between two counts; NOTHING, a case that holds None, shows that measuring frees nothing
 """
+import _thread
 import array
 import collections
 import contextvars
@@ -660,24 +661,30 @@ def delete_all(path):
     os.dup2(old, 2)
 
 
+def make_one(make, done):
+    """Called in a thread that ends: no stale word of a C stack is the address of what was made, no frame is shared."""
+    try:
+        make()                        # what modules keep of a first time is there then
+        HELD.append(make())
+    except ImportError:
+        CASES.remove(make)
+    done.release()
+
+
 def make_all():
-    """Called in a thread that ends: no stale word of a C stack is the address of what was made."""
     for make in list(CASES):
-        try:
-            make()                    # what modules keep of a first time is there then
-            HELD.append(make())
-        except ImportError:
-            CASES.remove(make)
+        done = _thread.allocate_lock()
+        done.acquire()
+        _thread.start_new_thread(make_one, (make, done))
+        done.acquire()
+    HELD[CASES.index(thread_locals)] = thread_locals()    # of a thread that lives on
     CASES.append(nothing)
     HELD.append(None)
     settle()
 
 
 def main():
-    maker = threading.Thread(target=make_all)
-    maker.start()
-    maker.join()
-    HELD[CASES.index(thread_locals)] = thread_locals()    # of a thread that lives on
+    make_all()
     serve(globals(), targets=[(make.__name__, id(HELD[i]), None) for i, make in enumerate(CASES)
                               if HELD[i] is not None])
 
