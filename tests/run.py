@@ -83,6 +83,9 @@ def truth_jobs(python, build):
              for one in found if not one.refused]
     jobs.append(Job("truth/retained/large", [python, "tests/truth/retained.py", "--build", build, "--python", python,
                                              "--large"]))
+    jobs += [Job("truth/refcounts/" + one.name,
+                 [python, "tests/truth/refcounts.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
     jobs.append(Job("truth/glibc", [python, "tests/truth/glibc.py", "--build", build]))
     return [Job("truth/others", [python, "tests/truth/run.py", "--build", build, "--refused"])] + jobs
 
