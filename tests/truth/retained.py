@@ -23,8 +23,8 @@ HEADER, PAGE_SIZE = 8, 4096
 NOTHING = "nothing"                   # the case that shows that measuring frees nothing
 TWIN_MB = 100
 
-# Where the two differ for a known reason: case, first and last version, and the least and the most that memext says more
-# than was freed. The reasons are in docs/exactness.md.
+# Where the two differ for a known reason: case, first and last version, and the least and the most that memext says
+# more than was freed. The reasons are in docs/exactness.md.
 ANY, TO_3_10 = ((3, 8), (3, 99)), ((3, 8), (3, 10))
 EXPECTED = [
     ("a_class", *ANY, -112, 0), ("class_with_slots", *ANY, -336, 0), ("ctypes_data", *ANY, -1000, 0),
