@@ -271,7 +271,6 @@ static void resolve_names(struct mx_target *target, struct mx_graph *graph)
     }
 }
 
-<<<<<<< HEAD
 static void list_retainers(struct mx_retained *retained, enum mx_retained_by by, mx_addr within)
 {
     const struct mx_retained_query query = {.by = by, .within = within, .limit = OBJECTS_SHOWN};
@@ -310,7 +309,8 @@ static void add_up_retained(struct mx_target *target, const struct mx_heap *heap
         mx_objects_close(objects);
     check_error(error);
     mx_retained_close(retained);
-=======
+}
+
 static void look_for_waste(struct mx_target *target, const struct mx_heap *heap, struct mx_graph *graph)
 {
     const struct mx_waste_query query = {.limit = 10};
@@ -319,7 +319,6 @@ static void look_for_waste(struct mx_target *target, const struct mx_heap *heap,
     if (!error)
         mx_waste_close(waste);
     check_error(error);
->>>>>>> main
 }
 
 static void follow_graph(struct mx_target *target, const struct mx_heap *heap)
@@ -331,11 +330,8 @@ static void follow_graph(struct mx_target *target, const struct mx_heap *heap)
         return;
     follow_types(target, heap, graph);
     resolve_names(target, graph);
-<<<<<<< HEAD
     add_up_retained(target, heap, graph);
-=======
     look_for_waste(target, heap, graph);
->>>>>>> main
     mx_graph_close(graph);
 }
 
