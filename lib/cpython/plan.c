@@ -228,9 +228,9 @@ static bool traverses_like_static(const struct planner *planner)
     const struct mx_types *types = planner->types;
     const struct mx_type *base = type->base_index < types->types.count ? &types->types.items[type->base_index] : NULL;
     mx_addr offset = (mx_addr)planner->layout->type.tp_traverse;
-    return base && !(base->flags & MX_TPFLAGS_HEAPTYPE) &&
-           mx_memory_pointer(planner->memory, type->address + offset) ==
-               mx_memory_pointer(planner->memory, base->address + offset);
+    mx_addr traverse = mx_memory_pointer(planner->memory, type->address + offset);
+    return base && traverse && !(base->flags & MX_TPFLAGS_HEAPTYPE) &&
+           mx_memory_pointer(planner->memory, base->address + offset) == traverse;
 }
 
 /* A type made at run time is counted by its instances. Types made in C were slow to learn that they should show it. */

@@ -186,6 +186,7 @@ void mx_refer_code(struct mx_walk *walk);
 void mx_refer_frame(struct mx_walk *walk);
 void mx_refer_generator(struct mx_walk *walk);
 void mx_refer_module(struct mx_walk *walk);
+void mx_refer_faulthandler(struct mx_walk *walk); /* what the module of this name has besides */
 void mx_refer_lru_cache(struct mx_walk *walk);
 void mx_refer_hamt_array(struct mx_walk *walk);
 void mx_refer_hamt_bitmap(struct mx_walk *walk);
