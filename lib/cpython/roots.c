@@ -9,6 +9,7 @@
 #include "cpython/dict.h"
 #include "cpython/frames.h"
 #include "cpython/rootnames.h"
+#include "cpython/typecache.h"
 
 struct giving {
     const struct mx_referents *referents;
@@ -132,6 +133,13 @@ static void give_fields(struct giving *giving, mx_addr state, enum mx_root_kind 
     }
 }
 
+/* The writable data of a module, as far as it is the target's state. */
+static bool is_data(const struct mx_region *region)
+{
+    return region->module != MX_NO_MODULE && (region->flags & MX_REGION_WRITE) &&
+           !(region->flags & (MX_REGION_SHARED | MX_REGION_MISSING | MX_REGION_INITIAL));
+}
+
 /* By field where a field is known; `words`: then all other words. */
 static void give_states(struct giving *giving, bool words)
 {
@@ -151,6 +159,45 @@ static void give_states(struct giving *giving, bool words)
             give_words(giving, state, state + (mx_addr)runtime->layout.thread.size, MX_ROOT_THREAD);
         else
             give_fields(giving, state, MX_ROOT_THREAD);
+    }
+}
+
+/* `names`: the kind of the references that the cache owns. */
+static void give_cache(struct giving *giving, mx_addr start, mx_addr end, enum mx_root_kind names)
+{
+    size_t entries, length = (size_t)(end - start);
+    const uint8_t *bytes = mx_memory_state(giving->runtime->memory, start, length);
+    size_t at = bytes ? mx_type_cache_find(giving->types, bytes, length, &entries) : 0;
+    for (size_t i = 0; bytes && i < entries && !giving->stopped; i++, at += MX_CACHE_ENTRY) {
+        struct mx_root name = {.kind = (uint8_t)names, .counted = true, .exact = true, .place = start + at};
+        if (!mx_type_cache_used(giving->types, bytes + at))
+            continue;
+        struct mx_root value = {.kind = MX_ROOT_CACHE, .exact = true, .place = start + at + MX_CACHE_VALUE};
+        name.place += MX_CACHE_NAME;
+        name.object = mx_load_u64(bytes + at + MX_CACHE_NAME);
+        name.detail = giving->detail | MX_IN_TYPE_CACHE;
+        value.object = mx_load_u64(bytes + at + MX_CACHE_VALUE);
+        give(giving, &name);
+        give(giving, &value);
+    }
+}
+
+/* 3.10+: in each interpreter's state; before: in the data of the module that the interpreter is in. */
+static void give_caches(struct giving *giving)
+{
+    const struct mx_runtime *runtime = giving->runtime;
+    const struct mx_memory *memory = runtime->memory;
+    bool is_static = runtime->layout.traverse_shape < MX_TRAVERSE_3_10;
+    for (size_t i = 0; !is_static && i < runtime->interpreters.count; i++) {
+        mx_addr state = runtime->interpreters.items[i].address;
+        giving->detail = i;
+        give_cache(giving, state, state + (mx_addr)runtime->layout.interpreter.size, MX_ROOT_INTERPRETER);
+    }
+    giving->detail = 0;
+    for (size_t i = 0; is_static && i < memory->regions.count; i++) {
+        const struct mx_region *region = &memory->regions.items[i];
+        if (is_data(region) && &runtime->modules->modules.items[region->module] == runtime->module)
+            give_cache(giving, region->start, region->end, MX_ROOT_C_GLOBAL);
     }
 }
 
@@ -194,9 +241,7 @@ static void give_globals(struct giving *giving)
     giving->detail = 0;
     for (size_t i = 0; i < memory->regions.count && !giving->stopped; i++) {
         const struct mx_region *region = &memory->regions.items[i];
-        bool is_data = region->module != MX_NO_MODULE && (region->flags & MX_REGION_WRITE) &&
-                       !(region->flags & (MX_REGION_SHARED | MX_REGION_MISSING | MX_REGION_INITIAL));
-        if (is_data)
+        if (is_data(region))
             give_words(giving, region->start, region->end, MX_ROOT_C_GLOBAL);
     }
 }
@@ -215,6 +260,7 @@ void mx_roots_each(const struct mx_referents *referents, const struct mx_threads
     give_frames(&giving, give_locals);
     give_frames(&giving, give_rest_of_frame);
     give_states(&giving, false);
+    give_caches(&giving);
     give_static_types(&giving);
     if (!referents->find_block)
         return;
