@@ -372,6 +372,15 @@ MX_API void mx_path_close(struct mx_path *path);
  */
 MX_API struct mx_error *mx_target_resolve(struct mx_target *target, const char *expression, mx_addr *ret);
 
+/*
+ * How a name path that is being typed may go on: whole paths up to the end of the next name, sorted ("app.CA":
+ * app.CACHE, app.CARDS; "ap": app). Modules and attributes, as far as they are known without counting the heap.
+ */
+struct mx_names;
+MX_API struct mx_error *mx_names_complete(struct mx_target *target, const char *typed, struct mx_names **ret);
+MX_API const char *const *mx_names(const struct mx_names *names, size_t *count);
+MX_API void mx_names_close(struct mx_names *names);
+
 /* ---- Retained sizes ------------------------------------------------------- */
 
 /*

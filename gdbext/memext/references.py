@@ -45,7 +45,7 @@ class References(Command):
     raw = True
 
     def candidates(self):
-        return objects.candidates()
+        return objects.candidates(self.typed)
 
     def check_output(self, arguments):
         """Before the work is done, not after it."""
