@@ -5,6 +5,7 @@
  */
 #include <CUnit/CUnit.h>
 #include <string.h>
+#include <time.h>
 
 #include "heap/dominators.h"
 #include "heap/rows.h"
@@ -395,6 +396,31 @@ static void test_a_chain_of_a_million_needs_no_stack(void)
     check_chain(true);
 }
 
+/* The first block holds all leaves, and so does the end of a long chain: climbed step by step, the chain is too long.
+ */
+static void test_a_long_climb_from_each_leaf_is_short(void)
+{
+    enum { CHAIN = 200000, LEAVES = 200000, MOST_SECONDS = 10 };
+    struct drawing drawing = {0};
+    time_t start = time(NULL);
+    begin_drawing(&drawing, CHAIN + LEAVES, CHAIN + 2 * LEAVES);
+    for (uint32_t block = 0; block < CHAIN + LEAVES; block++) {
+        drawing.kinds[block] = 0;
+        if (block + 1 < CHAIN)
+            draw_edge(&drawing, block + 1, MX_EDGE_TRAVERSED);
+        for (uint32_t leaf = 0; leaf < LEAVES && (!block || block == CHAIN - 1); leaf++)
+            draw_edge(&drawing, CHAIN + leaf, MX_EDGE_TRAVERSED);
+        end_block(&drawing, block);
+    }
+    CU_ASSERT_TRUE_FATAL(mx_array_push(&drawing.roots, 0));
+    CU_ASSERT_PTR_NULL_FATAL(dominate(&drawing, NULL));
+    for (uint32_t block = 1; block < CHAIN + LEAVES; block++)
+        if (drawing.dominators.idoms[block] != (block < CHAIN ? block - 1 : 0))
+            CU_FAIL_FATAL("a wrong dominator");
+    CU_ASSERT_TRUE(time(NULL) - start < MOST_SECONDS);
+    end_drawing(&drawing);
+}
+
 static void test_an_empty_heap(void)
 {
     struct drawing drawing = {0};
@@ -430,6 +456,7 @@ void suite_dominators(CU_pSuite suite)
     CU_add_test(suite, "dominators equal the iteration", test_dominators_equal_the_iteration);
     CU_add_test(suite, "sums add up", test_sums_add_up);
     CU_add_test(suite, "a chain of a million needs no stack", test_a_chain_of_a_million_needs_no_stack);
+    CU_add_test(suite, "a long climb from each leaf is short", test_a_long_climb_from_each_leaf_is_short);
     CU_add_test(suite, "an empty heap", test_an_empty_heap);
     CU_add_test(suite, "it can be cancelled", test_it_can_be_cancelled);
 }
