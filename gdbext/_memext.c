@@ -10,6 +10,7 @@
  */
 #include "graph.h"
 #include "retained.h"
+#include "waste.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -407,6 +408,9 @@ static PyMethodDef target_methods[] = {
     {"complete", target_complete, METH_VARARGS, "complete(typed): [path] that a path of names may go on to"},
     {"graph", WITH_KEYWORDS(mx_target_graph), METH_VARARGS | METH_KEYWORDS,
      "graph(heap, progress=None): the references of a Heap of this Target; a Graph"},
+    {"waste", WITH_KEYWORDS(mx_target_waste), METH_VARARGS | METH_KEYWORDS,
+     "waste(heap, graph=None, limit=0, least=0, progress=None):\n"
+     "([(kind, addr, value, count, bytes, wasted, holder)], [(kind, count, wasted)], wasted bytes in all)"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };

@@ -133,13 +133,6 @@ static void give_fields(struct giving *giving, mx_addr state, enum mx_root_kind 
     }
 }
 
-/* The writable data of a module, as far as it is the target's state. */
-static bool is_data(const struct mx_region *region)
-{
-    return region->module != MX_NO_MODULE && (region->flags & MX_REGION_WRITE) &&
-           !(region->flags & (MX_REGION_SHARED | MX_REGION_MISSING | MX_REGION_INITIAL));
-}
-
 /* By field where a field is known; `words`: then all other words. */
 static void give_states(struct giving *giving, bool words)
 {
@@ -196,7 +189,7 @@ static void give_caches(struct giving *giving)
     giving->detail = 0;
     for (size_t i = 0; is_static && i < memory->regions.count; i++) {
         const struct mx_region *region = &memory->regions.items[i];
-        if (is_data(region) && &runtime->modules->modules.items[region->module] == runtime->module)
+        if (mx_region_is_module_data(region) && &runtime->modules->modules.items[region->module] == runtime->module)
             give_cache(giving, region->start, region->end, MX_ROOT_C_GLOBAL);
     }
 }
@@ -241,7 +234,7 @@ static void give_globals(struct giving *giving)
     giving->detail = 0;
     for (size_t i = 0; i < memory->regions.count && !giving->stopped; i++) {
         const struct mx_region *region = &memory->regions.items[i];
-        if (is_data(region))
+        if (mx_region_is_module_data(region))
             give_words(giving, region->start, region->end, MX_ROOT_C_GLOBAL);
     }
 }
