@@ -394,7 +394,7 @@ static struct mx_error *by_root(struct mx_retained_table *table, const struct mx
 {
     const struct mx_dominators *dominators = &table->retained->dominators;
     struct origins origins = {.table = table};
-    MX_TRY(mx_graph_parents(table->retained->graph));
+    MX_TRY(mx_graph_parents(table->retained->graph, NULL));
     origins.known = malloc(((size_t)dominators->blocks + 1) * sizeof(uint32_t));
     if (!origins.known)
         return mx_error_no_memory();

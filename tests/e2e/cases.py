@@ -269,7 +269,9 @@ def wrong_options(stage):
 @case
 def completion(stage):
     return stage.gdb(["-c", stage.core()], "complete py-", "complete py-count -", "py-count Session",
-                     "complete py-count -sort ", "complete py-objects __main__.S", "complete set memext ")
+                     "complete py-count -sort ", "complete py-objects __main__.S", "complete set memext ",
+                     "complete py-show __main__.CA", "complete py-path os.pa", "complete py-refs os.path.jo",
+                     "complete py-show -depth 2 __main__.nothing")
 
 
 @case

@@ -217,7 +217,7 @@ static void draw_tree(struct mx_graph *graph, mx_addr object, enum mx_direction 
     const struct mx_tree_query query = {
         .start = object, .direction = direction, .depth = 3, .width = 10, .borrowed = true, .buffers = true};
     struct mx_tree *tree;
-    struct mx_error *error = mx_tree_open(graph, &query, &tree);
+    struct mx_error *error = mx_tree_open(graph, &query, NULL, &tree);
     if (!error)
         mx_tree_close(tree);
     check_error(error);
@@ -229,7 +229,7 @@ static void follow_references(struct mx_graph *graph, mx_addr object)
     draw_tree(graph, object, MX_REFERRERS);
     for (unsigned nth = 0; nth < PATHS_EACH; nth++) {
         struct mx_path *path;
-        struct mx_error *error = mx_path_open(graph, object, nth, NULL, &path);
+        struct mx_error *error = mx_path_open(graph, object, nth, NULL, NULL, &path);
         if (!error)
             mx_path_close(path);
         check_error(error);
