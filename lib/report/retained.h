@@ -13,6 +13,10 @@ struct mx_retained {
     uint64_t static_bytes, unowned;
 };
 
+/* Bytes of a used block as retained sizes count them. */
+uint64_t mx_block_weight(const struct mx_target *target, const struct mx_heap *heap, const struct mx_span *span,
+                         uint32_t block);
+
 /* 0 where there are no retained sizes. */
 static inline uint64_t mx_retained_block(const struct mx_retained *retained, uint32_t block)
 {
