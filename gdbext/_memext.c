@@ -10,6 +10,7 @@
  */
 #include "graph.h"
 #include "retained.h"
+#include "sql.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -384,6 +385,8 @@ static PyMethodDef target_methods[] = {
     {"resolve", target_resolve, METH_VARARGS, "resolve(path): the address of the object under a path of names"},
     {"graph", WITH_KEYWORDS(mx_target_graph), METH_VARARGS | METH_KEYWORDS,
      "graph(heap, progress=None): the references of a Heap of this Target; a Graph"},
+    {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,
+     "sql(heap, statement, graph=None, retained=None, progress=None): an Sql"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };
@@ -433,6 +436,7 @@ static PyMethodDef module_methods[] = {
      "open_process(pid, ...): as open_core; the process must be stopped, and stay so while its Target is used"},
     {"growth", module_growth, METH_VARARGS,
      "growth(before, now): [(type, type_addr, count, bytes, count_delta, bytes_delta)] of two Histograms"},
+    {"sql_check", mx_module_sql_check, METH_VARARGS, "sql_check(statement): {graph, retained}: what it needs"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -472,7 +476,8 @@ static bool fill_module(PyObject *module)
     state->histogram_type = add_type(module, "_memext.Histogram", "Histogram", histogram_methods);
     state->graph_type = add_type(module, "_memext.Graph", "Graph", mx_graph_methods);
     state->retained_type = add_type(module, "_memext.Retained", "Retained", mx_retained_methods);
-    return state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
+    state->sql_type = add_type(module, "_memext.Sql", "Sql", mx_sql_methods);
+    return state->sql_type && state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
            state->retained_type && PyModule_AddStringConstant(module, "version", MX_VERSION) == 0;
 }
 

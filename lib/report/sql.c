@@ -183,6 +183,21 @@ static struct mx_error *explain(const struct mx_sql *sql, const char *text, int 
     return sentence(MX_ERROR_ARGUMENT, message);
 }
 
+/* SQLite declares a table when it is first named, and asks the authorizer as for a change of the schema. */
+static struct mx_error *declare_tables(sqlite3 *database)
+{
+    for (const struct mx_sql_table *const *table = mx_sql_all; *table; table++) {
+        char text[64];
+        snprintf(text, sizeof(text), "SELECT 1 FROM %s", (*table)->name);
+        sqlite3_stmt *statement = NULL;
+        int code = sqlite3_prepare_v2(database, text, -1, &statement, NULL);
+        sqlite3_finalize(statement);
+        if (code != SQLITE_OK)
+            return mx_sql_failure(database, code);
+    }
+    return NULL;
+}
+
 static struct mx_error *connect(struct mx_sql *sql)
 {
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY | SQLITE_OPEN_NOMUTEX |
@@ -195,6 +210,7 @@ static struct mx_error *connect(struct mx_sql *sql)
     sqlite3_limit(sql->database, SQLITE_LIMIT_LENGTH, LONGEST_VALUE);
     sqlite3_limit(sql->database, SQLITE_LIMIT_ATTACHED, 0);
     MX_TRY(mx_sql_register(sql->database, sql->tables));
+    MX_TRY(declare_tables(sql->database));
     sqlite3_set_authorizer(sql->database, authorize, sql);
     sqlite3_progress_handler(sql->database, STEPS_A_LOOK, look_up, sql);
     return NULL;

@@ -304,6 +304,7 @@ static struct mx_error *seek(struct mx_sql_cursor *cursor, const struct mx_sql_p
 {
     MX_TRY(require(cursor));
     cursor->list = NULL;
+    cursor->span = NULL;
     cursor->at = 0;
     cursor->end =
         cursor->table->of_blocks ? cursor->tables->sources.heap->spans.blocks : cursor->table->rows(cursor->tables, 0);

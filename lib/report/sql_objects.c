@@ -36,12 +36,17 @@ static void give_text(sqlite3_context *context, const char *text)
     sqlite3_result_text(context, text, -1, SQLITE_STATIC);
 }
 
-static uint64_t object_size(const struct mx_sql_tables *tables, uint32_t block)
+/* Nearly all of them are told from the bytes at hand. */
+static uint64_t size_of(const struct mx_sql_tables *tables, const struct mx_type *type, mx_addr object)
 {
-    uint32_t type;
-    mx_addr object = mx_sql_object(tables, block, &type);
-    uint64_t fixed = object ? mx_object_fixed_size(&tables->sources.target->types.types.items[type]) : 0;
-    return fixed || !object ? fixed : mx_object_shallow_size(tables->sources.target, object);
+    enum { ENOUGH = 64 };
+    const struct mx_target *target = tables->sources.target;
+    uint64_t fixed = mx_object_fixed_size(type);
+    if (fixed)
+        return fixed;
+    const uint8_t *bytes = mx_memory_view(target->memory, object, ENOUGH);
+    return bytes ? mx_object_size(&target->types, type, object, bytes, ENOUGH, NULL)
+                 : mx_object_shallow_size(target, object);
 }
 
 enum { TYPE = 2, MODULE, SIZE, OWNED, RETAINED, REFCOUNT, GC, ROOT_DISTANCE, VALUE };
@@ -78,7 +83,7 @@ static struct mx_error *seek_object(struct mx_sql_cursor *cursor, const struct m
 
 static bool is_object(const struct mx_sql_cursor *cursor, uint32_t block)
 {
-    return mx_heap_type_of(cursor->tables->sources.heap, block) < cursor->tables->sources.heap->types.count;
+    return mx_sql_type_of(cursor->tables, block) != MX_MAP_NONE;
 }
 
 static struct mx_error *give_owned(const struct mx_sql_tables *tables, uint32_t block, mx_addr object,
@@ -145,37 +150,40 @@ static void give_header(const struct mx_sql_tables *tables, const struct mx_type
 static struct mx_error *object_column(struct mx_sql_cursor *cursor, int column, sqlite3_context *context)
 {
     struct mx_sql_tables *tables = cursor->tables;
-    uint32_t type;
-    mx_addr object = mx_sql_object(tables, cursor->row, &type);
-    if (!object)
-        return NULL;
+    uint32_t index = mx_sql_type_of(tables, cursor->row);
     switch (column) {
     case MX_SQL_ID:
         give_integer(context, cursor->row);
         return NULL;
-    case MX_SQL_ADDR:
-        give_integer(context, object);
-        return NULL;
     case TYPE:
-        give_text(context, tables->sources.heap->types.items[type].name);
+        give_text(context, tables->sources.heap->types.items[index].name);
         return NULL;
     case MODULE:
         MX_TRY(mx_sql_index_modules(tables));
-        give_text(context, tables->modules[type]);
+        give_text(context, tables->modules[index]);
         return NULL;
-    case SIZE:
-        give_integer(context, object_size(tables, cursor->row));
-        return NULL;
-    case OWNED:
-        return give_owned(tables, cursor->row, object, context);
     case RETAINED:
         return give_retained(tables, cursor->row, context);
     case ROOT_DISTANCE:
         return give_distance(tables, cursor->row, context);
+    default:
+        break;
+    }
+    const struct mx_type *type = &tables->sources.target->types.types.items[index];
+    mx_addr object = mx_heap_object(tables->sources.heap, mx_sql_span(cursor), cursor->row, index);
+    switch (column) {
+    case MX_SQL_ADDR:
+        give_integer(context, object);
+        return NULL;
+    case SIZE:
+        give_integer(context, size_of(tables, type, object));
+        return NULL;
+    case OWNED:
+        return give_owned(tables, cursor->row, object, context);
     case VALUE:
         return give_value(tables, object, context);
     default:
-        give_header(tables, &tables->sources.target->types.types.items[type], object, column, context);
+        give_header(tables, type, object, column, context);
         return NULL;
     }
 }
@@ -199,19 +207,10 @@ const struct mx_sql_table mx_sql_objects = {
 
 enum { STRING_TYPE = 2, LENGTH, WIDTH, STRING_SIZE, STRING_VALUE, MOST_TEXT = 1 << 20 };
 
-static const struct mx_type *string_type(const struct mx_sql_tables *tables, uint32_t block, mx_addr *object)
-{
-    uint32_t type;
-    *object = mx_sql_object(tables, block, &type);
-    const struct mx_type *found = *object ? &tables->sources.target->types.types.items[type] : NULL;
-    return found && found->kind == MX_KIND_STR ? found : NULL;
-}
-
 static bool is_string(const struct mx_sql_cursor *cursor, uint32_t block)
 {
-    uint32_t type = mx_heap_type_of(cursor->tables->sources.heap, block);
-    const struct mx_types *types = &cursor->tables->sources.target->types;
-    return type < types->types.count && types->types.items[type].kind == MX_KIND_STR && is_object(cursor, block);
+    uint32_t type = mx_sql_type_of(cursor->tables, block);
+    return type != MX_MAP_NONE && cursor->tables->sources.target->types.types.items[type].kind == MX_KIND_STR;
 }
 
 static uint64_t string_rows(const struct mx_sql_tables *tables, unsigned equals)
@@ -240,11 +239,10 @@ static struct mx_error *give_string(const struct mx_str *str, sqlite3_context *c
 static struct mx_error *string_column(struct mx_sql_cursor *cursor, int column, sqlite3_context *context)
 {
     struct mx_sql_tables *tables = cursor->tables;
-    mx_addr object;
     struct mx_str str;
-    const struct mx_type *type = string_type(tables, cursor->row, &object);
-    if (!type)
-        return NULL;
+    uint32_t index = mx_sql_type_of(tables, cursor->row);
+    const struct mx_type *type = &tables->sources.target->types.types.items[index];
+    mx_addr object = mx_heap_object(tables->sources.heap, mx_sql_span(cursor), cursor->row, index);
     switch (column) {
     case MX_SQL_ID:
         give_integer(context, cursor->row);
@@ -256,7 +254,7 @@ static struct mx_error *string_column(struct mx_sql_cursor *cursor, int column, 
         give_text(context, type->name);
         return NULL;
     case STRING_SIZE:
-        give_integer(context, object_size(tables, cursor->row));
+        give_integer(context, size_of(tables, type, object));
         return NULL;
     default:
         break;
@@ -302,7 +300,7 @@ static struct mx_error *block_column(struct mx_sql_cursor *cursor, int column, s
     static const char *const allocators[] = {
         [MX_SPAN_POOL] = "pymalloc", [MX_SPAN_CHUNKS] = "malloc", [MX_SPAN_STATIC] = "static"};
     const struct mx_sources *sources = &cursor->tables->sources;
-    const struct mx_span *span = mx_spans_of(&sources->heap->spans, cursor->row);
+    const struct mx_span *span = mx_sql_span(cursor);
     switch (column) {
     case MX_SQL_ID:
         give_integer(context, cursor->row);

@@ -62,9 +62,10 @@ struct mx_sql_cursor {
     const struct mx_sql_table *table;
     const uint32_t *list; /* NULL: the numbers themselves */
     uint64_t begin, at, end;
-    uint32_t row;   /* the current one */
-    uint32_t block; /* refs: whose edge the current one is */
-    bool backwards; /* refs: rows are indices of the reverse rows */
+    uint32_t row;               /* the current one */
+    const struct mx_span *span; /* blocks: of the current one; NULL: not looked for yet */
+    uint32_t block;             /* refs: whose edge the current one is */
+    bool backwards;             /* refs: rows are indices of the reverse rows */
     struct mx_sql_edges *edges;
 };
 
@@ -113,6 +114,12 @@ struct mx_error *mx_sql_index_distances(struct mx_sql_tables *tables);
 
 /* The group of a type's name, or MX_MAP_NONE. */
 uint32_t mx_sql_find_group(const struct mx_sql_tables *tables, const char *name);
+
+/* The index of the type of the object in a block; MX_MAP_NONE when it holds none. */
+uint32_t mx_sql_type_of(const struct mx_sql_tables *tables, uint32_t block);
+
+/* The span of a cursor's current block, which mostly is that of the one before. */
+const struct mx_span *mx_sql_span(struct mx_sql_cursor *cursor);
 
 /* The object in a block, 0 when it holds none; *type is its index. */
 mx_addr mx_sql_object(const struct mx_sql_tables *tables, uint32_t block, uint32_t *type);

@@ -100,8 +100,8 @@ struct mx_error *mx_sql_register(sqlite3 *database, struct mx_sql_tables *tables
 static bool has_word(const char *words, const char *word)
 {
     size_t length = strlen(word);
-    for (const char *at = words; at && (at = strstr(at, word)); at++)
-        if (length && at > words && at[-1] == ' ' && at[length] == ' ')
+    for (const char *at = words; at && length && (at = strstr(at, word)); at++)
+        if (at > words && at[-1] == ' ' && at[length] == ' ')
             return true;
     return false;
 }
@@ -118,13 +118,31 @@ unsigned mx_sql_column_needs(const char *name, const char *column)
     return 0;
 }
 
+uint32_t mx_sql_type_of(const struct mx_sql_tables *tables, uint32_t block)
+{
+    const struct mx_heap *heap = tables->sources.heap;
+    uint32_t type = mx_heap_type_of(heap, block);
+    return type < heap->types.count && type < tables->sources.target->types.types.count ? type : MX_MAP_NONE;
+}
+
 mx_addr mx_sql_object(const struct mx_sql_tables *tables, uint32_t block, uint32_t *type)
 {
     const struct mx_heap *heap = tables->sources.heap;
-    *type = mx_heap_type_of(heap, block);
-    if (*type >= heap->types.count || *type >= tables->sources.target->types.types.count)
-        return 0;
-    return mx_heap_object(heap, mx_spans_of(&heap->spans, block), block, *type);
+    *type = mx_sql_type_of(tables, block);
+    return *type == MX_MAP_NONE ? 0 : mx_heap_object(heap, mx_spans_of(&heap->spans, block), block, *type);
+}
+
+const struct mx_span *mx_sql_span(struct mx_sql_cursor *cursor)
+{
+    const struct mx_spans *spans = &cursor->tables->sources.heap->spans;
+    const struct mx_span *end = spans->spans.items + spans->spans.count, *span = cursor->span;
+    uint32_t row = cursor->row;
+    if (span && row - span->first >= span->count && ++span < end && !span->count)
+        span++;
+    if (!span || span >= end || row - span->first >= span->count)
+        span = mx_spans_of(spans, row);
+    cursor->span = span;
+    return span;
 }
 
 mx_addr mx_sql_address(const struct mx_sql_tables *tables, uint32_t block)
@@ -154,8 +172,8 @@ uint32_t mx_sql_find_group(const struct mx_sql_tables *tables, const char *name)
 /* The group of the object in a block; MX_MAP_NONE when it holds none. */
 static uint32_t group_of_block(const struct mx_sql_tables *tables, uint32_t block)
 {
-    uint32_t type = mx_heap_type_of(tables->sources.heap, block);
-    return type < tables->sources.heap->types.count ? tables->group_of[type] : MX_MAP_NONE;
+    uint32_t type = mx_sql_type_of(tables, block);
+    return type == MX_MAP_NONE ? MX_MAP_NONE : tables->group_of[type];
 }
 
 /* Counting sort: blocks of a group stay in the order of their ids. */

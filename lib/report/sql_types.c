@@ -116,7 +116,7 @@ const struct mx_sql_table mx_sql_types = {
     .column = type_column,
 };
 
-enum { START, END, SIZE, FLAGS, KIND, REGION_NAME, MISSING };
+enum { START, SIZE, FLAGS, KIND, REGION_NAME, MISSING };
 
 static const unsigned region_indices[] = {0};
 
@@ -156,9 +156,6 @@ static struct mx_error *region_column(struct mx_sql_cursor *cursor, int column, 
     case START:
         sqlite3_result_int64(context, (sqlite3_int64)region->start);
         break;
-    case END:
-        sqlite3_result_int64(context, (sqlite3_int64)region->end);
-        break;
     case SIZE:
         sqlite3_result_int64(context, (sqlite3_int64)(region->end - region->start));
         break;
@@ -180,7 +177,7 @@ static struct mx_error *region_column(struct mx_sql_cursor *cursor, int column, 
 
 const struct mx_sql_table mx_sql_regions = {
     .name = "regions",
-    .columns = "start ADDRESS INT, \"end\" ADDRESS INT, size INT, flags TEXT, kind TEXT, name TEXT, missing INT",
+    .columns = "addr ADDRESS INT, size INT, flags TEXT, kind TEXT, name TEXT, missing INT",
     .indices = region_indices,
     .rows = region_rows,
     .column = region_column,
