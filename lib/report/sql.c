@@ -27,7 +27,7 @@ struct mx_sql {
     const struct mx_progress *progress;
     int64_t reported; /* when, in ns */
     unsigned needs;
-    char denied[64]; /* what the authorizer did not allow; "" */
+    enum { DENIED_NOTHING, DENIED_FUNCTION, DENIED_STATEMENT } denied; /* by the authorizer */
     size_t columns;
     const char **names;
     bool *is_address;
@@ -51,39 +51,6 @@ static int look_up(void *context)
     sql->reported = time;
     return !sql->progress->report(sql->progress->context, "running the statement", sql->tables->done,
                                   sql->tables->total);
-}
-
-/* What of a connection's actions a statement that only reads has; others by their names in SQL. */
-static const char *action_name(int action)
-{
-    switch (action) {
-    case SQLITE_INSERT:
-        return "INSERT";
-    case SQLITE_UPDATE:
-        return "UPDATE";
-    case SQLITE_DELETE:
-        return "DELETE";
-    case SQLITE_ATTACH:
-        return "ATTACH";
-    case SQLITE_DETACH:
-        return "DETACH";
-    case SQLITE_PRAGMA:
-        return "PRAGMA";
-    case SQLITE_TRANSACTION:
-    case SQLITE_SAVEPOINT:
-        return "a transaction";
-    case SQLITE_FUNCTION:
-        return "load_extension()";
-    case SQLITE_CREATE_VTABLE:
-    case SQLITE_CREATE_TABLE:
-    case SQLITE_CREATE_TEMP_TABLE:
-        return "CREATE TABLE";
-    case SQLITE_CREATE_VIEW:
-    case SQLITE_CREATE_TEMP_VIEW:
-        return "CREATE VIEW";
-    default:
-        return "a change of the schema";
-    }
 }
 
 static bool is_harmless_pragma(const char *name)
@@ -119,8 +86,7 @@ static int authorize(void *context, int action, const char *first, const char *s
     (void)trigger;
     struct mx_sql *sql = context;
     if (!is_allowed(action, first, second)) {
-        if (!sql->denied[0])
-            snprintf(sql->denied, sizeof(sql->denied), "%s", action_name(action));
+        sql->denied = action == SQLITE_FUNCTION ? DENIED_FUNCTION : DENIED_STATEMENT;
         return SQLITE_DENY;
     }
     if (action == SQLITE_READ)
@@ -162,14 +128,23 @@ static int piece_length(const char *at)
     return (int)length;
 }
 
+static struct mx_error *refuse(const struct mx_sql *sql, const char *text)
+{
+    if (sql->denied == DENIED_FUNCTION)
+        return mx_error_new(MX_ERROR_ARGUMENT, "statements only read here: load_extension() is not allowed");
+    const char *word = text + strspn(text, " \t\r\n;");
+    return mx_error_new(MX_ERROR_ARGUMENT, "statements only read here: %.*s is not allowed",
+                        (int)strcspn(word, " \t\r\n;("), word);
+}
+
 /* Which SQLite did not understand, and where. */
 static struct mx_error *explain(const struct mx_sql *sql, const char *text, int code)
 {
     char message[512];
     const char *said = sqlite3_errmsg(sql->database);
     int at = sqlite3_error_offset(sql->database);
-    if (sql->denied[0])
-        return mx_error_new(MX_ERROR_ARGUMENT, "statements only read here: %s is not allowed", sql->denied);
+    if (sql->denied)
+        return refuse(sql, text);
     if ((code & 0xff) != SQLITE_ERROR)
         return mx_sql_failure(sql->database, code);
     const char *hint = strncmp(said, "no such table", 13)
@@ -234,10 +209,11 @@ static struct mx_error *prepare(struct mx_sql *sql, const char *text)
     if (!sql->statement)
         return mx_error_new(MX_ERROR_ARGUMENT, "there is no statement: write SELECT ... FROM objects ...");
     unsigned needs = sql->needs;
+    bool explains = sqlite3_stmt_isexplain(sql->statement);
     if (is_more(sql->database, tail))
         return mx_error_new(MX_ERROR_ARGUMENT, "one statement at a time: another one begins at character %d",
                             (int)(tail - text) + (int)strspn(tail, " \n\t\r") + 1);
-    sql->needs = needs;
+    sql->needs = explains ? 0 : needs;
     if (!sqlite3_stmt_readonly(sql->statement))
         return mx_error_new(MX_ERROR_ARGUMENT, "statements only read here");
     if (sqlite3_bind_parameter_count(sql->statement))
