@@ -96,16 +96,6 @@ static int authorize(void *context, int action, const char *first, const char *s
     return SQLITE_OK;
 }
 
-/* One line, whatever SQLite quotes. */
-static struct mx_error *sentence(enum mx_error_code code, const char *text)
-{
-    struct mx_error *error = mx_error_new(code, "%s", text);
-    for (char *at = error->message; *at && error->code == code; at++)
-        if (*at == '\n' || *at == '\r' || *at == '\t')
-            *at = ' ';
-    return error;
-}
-
 struct mx_error *mx_sql_failure(sqlite3 *database, int code)
 {
     switch (code & 0xff) {
@@ -114,7 +104,7 @@ struct mx_error *mx_sql_failure(sqlite3 *database, int code)
     case SQLITE_INTERRUPT:
         return mx_error_cancelled();
     default:
-        return sentence(MX_ERROR_ARGUMENT, sqlite3_errmsg(database));
+        return mx_error_new(MX_ERROR_ARGUMENT, "%s", sqlite3_errmsg(database));
     }
 }
 
@@ -155,7 +145,9 @@ static struct mx_error *explain(const struct mx_sql *sql, const char *text, int 
                  text + at, hint);
     else
         snprintf(message, sizeof(message), "%s%s%s", said, at >= 0 ? ", at the end of the statement" : "", hint);
-    return sentence(MX_ERROR_ARGUMENT, message);
+    for (char *c = message; *c; c++)
+        *c = (unsigned char)*c < ' ' ? ' ' : *c;
+    return mx_error_new(MX_ERROR_ARGUMENT, "%s", message);
 }
 
 /* SQLite declares a table when it is first named, and asks the authorizer as for a change of the schema. */
@@ -214,8 +206,8 @@ static struct mx_error *prepare(struct mx_sql *sql, const char *text)
         return mx_error_new(MX_ERROR_ARGUMENT, "one statement at a time: another one begins at character %d",
                             (int)(tail - text) + (int)strspn(tail, " \n\t\r") + 1);
     sql->needs = explains ? 0 : needs;
-    if (!sqlite3_stmt_readonly(sql->statement))
-        return mx_error_new(MX_ERROR_ARGUMENT, "statements only read here");
+    if (!sqlite3_stmt_readonly(sql->statement) || !sqlite3_column_count(sql->statement))
+        return refuse(sql, text);
     if (sqlite3_bind_parameter_count(sql->statement))
         return mx_error_new(
             MX_ERROR_ARGUMENT, "write values instead of the parameter %s",
