@@ -137,6 +137,8 @@ static struct mx_error *explain(const struct mx_sql *sql, const char *text, int 
         return refuse(sql, text);
     if ((code & 0xff) != SQLITE_ERROR)
         return mx_sql_failure(sql->database, code);
+    if (!strcmp(said, "incomplete input"))
+        return mx_error_new(MX_ERROR_ARGUMENT, "the statement is not complete: something is missing at its end");
     const char *hint = strncmp(said, "no such table", 13)
                            ? ""
                            : "; the tables are objects, refs, types, roots, blocks, regions and strings";
@@ -144,7 +146,7 @@ static struct mx_error *explain(const struct mx_sql *sql, const char *text, int 
         snprintf(message, sizeof(message), "%s, at character %d: `%.*s'%s", said, at + 1, piece_length(text + at),
                  text + at, hint);
     else
-        snprintf(message, sizeof(message), "%s%s%s", said, at >= 0 ? ", at the end of the statement" : "", hint);
+        snprintf(message, sizeof(message), "%s%s", said, hint);
     for (char *c = message; *c; c++)
         *c = (unsigned char)*c < ' ' ? ' ' : *c;
     return mx_error_new(MX_ERROR_ARGUMENT, "%s", message);
@@ -174,6 +176,8 @@ static struct mx_error *connect(struct mx_sql *sql)
         code = sqlite3_exec(sql->database, "PRAGMA temp_store=MEMORY", NULL, NULL, NULL);
     if (code != SQLITE_OK)
         return sql->database ? mx_sql_failure(sql->database, code) : mx_error_no_memory();
+    /* A misspelt name in double quotes would be a text otherwise. */
+    sqlite3_db_config(sql->database, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     sqlite3_limit(sql->database, SQLITE_LIMIT_LENGTH, LONGEST_VALUE);
     sqlite3_limit(sql->database, SQLITE_LIMIT_ATTACHED, 0);
     MX_TRY(mx_sql_register(sql->database, sql->tables));

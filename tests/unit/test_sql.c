@@ -8,6 +8,7 @@
 #include <CUnit/CUnit.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "fake.h"
 #include "heap/graph.h"
@@ -364,7 +365,8 @@ static void test_errors_tell_where(void)
     check_refusal("SELECT * FORM objects", "at character 10: `FORM objects'");
     check_refusal("SELECT\nsise\nFROM objects", "no such column: sise, at character 8: `sise FROM objects'");
     check_refusal("SELECT 1 FROM objekts", "no such table: objekts; the tables are objects, refs");
-    check_refusal("SELECT 1 FROM objects WHERE", "incomplete input");
+    check_refusal("SELECT 1 FROM objects WHERE", "not complete: something is missing at its end");
+    check_refusal("SELECT \"sise\" FROM objects", "no such column: sise, at character 8");
     check_refusal("SELECT 1; SELECT 2", "another one begins at character 11");
     check_refusal("CREATE TABLE x(a)", "statements only read here: CREATE is not allowed");
     check_refusal("REINDEX", "statements only read here: REINDEX is not allowed");
@@ -478,6 +480,29 @@ static void test_tables_can_be_copied_into_a_database(void)
     fake_close(&fake);
 }
 
+/* 40 MB to be sorted, while no file can be opened. */
+static void test_sorting_stays_in_memory(void)
+{
+    struct fake fake;
+    struct made made;
+    struct rlimit usual, none;
+    CU_ASSERT_TRUE_FATAL(fake_next_row((fake = (struct fake){0}, &fake)));
+    open_made(&made, &fake);
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = usual;
+    none.rlim_cur = 0;
+    setrlimit(RLIMIT_NOFILE, &none);
+    char *answer = ask_of(&made.sources,
+                          "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000) "
+                          "SELECT count(*), max(length(t)) FROM (SELECT i, hex(zeroblob(100)) || i % 1000 AS t FROM n "
+                          "ORDER BY t LIMIT -1)");
+    setrlimit(RLIMIT_NOFILE, &usual);
+    CU_ASSERT_STRING_EQUAL(answer, "200000|203;");
+    free(answer);
+    close_made(&made);
+    fake_close(&fake);
+}
+
 static void test_values_of_every_type(void)
 {
     struct fake fake;
@@ -507,5 +532,6 @@ void suite_sql(CU_pSuite suite)
     CU_ADD_TEST(suite, test_sources_that_are_missing_are_named);
     CU_ADD_TEST(suite, test_a_statement_without_end_is_cancelled);
     CU_ADD_TEST(suite, test_tables_can_be_copied_into_a_database);
+    CU_ADD_TEST(suite, test_sorting_stays_in_memory);
     CU_ADD_TEST(suite, test_values_of_every_type);
 }
