@@ -492,10 +492,10 @@ static void test_sorting_stays_in_memory(void)
     none = usual;
     none.rlim_cur = 0;
     setrlimit(RLIMIT_NOFILE, &none);
-    char *answer = ask_of(&made.sources,
-                          "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000) "
-                          "SELECT count(*), max(length(t)) FROM (SELECT i, hex(zeroblob(100)) || i % 1000 AS t FROM n "
-                          "ORDER BY t LIMIT -1)");
+    char *answer = ask_of(
+        &made.sources, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 200000) "
+                       "SELECT count(*), max(length(t)) FROM (SELECT i, hex(zeroblob(100)) || (i % 1000) AS t FROM n "
+                       "ORDER BY t LIMIT -1)");
     setrlimit(RLIMIT_NOFILE, &usual);
     CU_ASSERT_STRING_EQUAL(answer, "200000|203;");
     free(answer);
