@@ -6,6 +6,7 @@ import re
 
 import harness
 import interpreters
+import terminal
 from checks import TOP_KEYS, check, json_of, keys_wrong
 
 DOC = os.path.join(harness.ROOT, "docs", "sql.md")
@@ -134,3 +135,21 @@ def sql_in_cut_cores(stage):
         if "incomplete" not in text:
             problems.append("%d %%: nothing says that it is incomplete: %s" % (percent, text))
     return problems
+
+
+@check
+def sql_without_end(stage):
+    """It shows its progress, Ctrl-C ends it, and the next one is answered."""
+    endless = "py-sql WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    gdb = terminal.Terminal(stage, ["-c", stage.core()])
+    try:
+        gdb.send(endless.encode() + b"\n")
+        gdb.read_until(b"running the statement", 60)
+        gdb.send(b"\x03")
+        text, _ = gdb.read_until(terminal.PROMPT, 60)
+        problems = [] if b"Quit" in text else ["Ctrl-C: %r" % text]
+        problems += terminal.cancel(gdb, endless, 1)
+        text, _ = gdb.ask("py-sql SELECT count(*) FROM objects WHERE type = '__main__.Session'")
+        return problems if b"2000" in text else problems + ["after Ctrl-C: %r" % text]
+    finally:
+        gdb.close()
