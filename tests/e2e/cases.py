@@ -2,6 +2,8 @@
 import os
 import shutil
 
+import harness
+
 CASES = {}
 
 STORY = ("py-info", "py-count '__main__.*'", "py-count -gc '__main__.*' -sort name", "py-count -limit 2",
@@ -195,6 +197,16 @@ def retained_asked_wrongly(stage):
                      "py-retained __main__.CACH", "py-retained -limit 1 -o /nonexistent/file")
 
 
+# ---- reference counts ----
+
+@case
+def refcounts(stage):
+    work = stage.start(*harness.workload(stage.python, "refleaks.py", stage.path("planted")))
+    return stage.gdb(["-p", str(work.pid)], "py-refcounts -limit 1", "py-refcounts __main__.Thing -list -limit 1",
+                     "print $py != 0", "py-refcounts -missing -limit 1", "py-refcounts nosuch",
+                     "py-refcounts dict list", "py-refcounts -since nosuch")
+
+
 # ---- SQL ----
 
 @case
@@ -204,7 +216,7 @@ def sql(stage):
                      "py-sql SELECT addr, type, value FROM objects WHERE type = '__main__.Basket' -limit 2",
                      "print $py != 0",
                      "py-sql SELECT name, kind FROM refs WHERE src = object('__main__.SHOP')",
-                     "py-sql SELECT path(id), retained > size AS holds FROM objects WHERE id = object('__main__.CACHE')",
+                     "py-sql SELECT path(id), retained > size AS big FROM objects WHERE id = object('__main__.CACHE')",
                      "py-sql \"SELECT 1, NULL, 2.5, 'a' || char(10) || 'b' AS text\"", "py-sql SELECT 1 WHERE 0",
                      "py-sql -csv SELECT 'a,b' AS c, NULL AS d, 'e' AS f",
                      "py-sql EXPLAIN QUERY PLAN SELECT type, count(*) FROM objects GROUP BY 1",

@@ -296,8 +296,7 @@ static void ask_in_sql(struct mx_target *target, const struct mx_heap *heap, str
         "SELECT * FROM objects",
         "SELECT * FROM objects WHERE type IN ('list', 'dict', 'type')",
         "SELECT type, count(*), sum(size) FROM objects GROUP BY 1",
-        "SELECT * FROM objects WHERE addr BETWEEN (SELECT min(addr) + 4096 FROM blocks) AND (SELECT max(addr) FROM "
-        "blocks)",
+        "SELECT * FROM objects WHERE addr > (SELECT min(addr) + 4096 FROM blocks) AND id < 99999",
         "SELECT * FROM refs",
         "SELECT * FROM refs WHERE dst IN (SELECT id FROM objects WHERE type = 'type' LIMIT 20)",
         "SELECT count(name) FROM refs WHERE src IN (SELECT id FROM objects WHERE type = 'dict' LIMIT 200)",
