@@ -2,8 +2,10 @@
 """Rows of SQL statements as a table, CSV and JSON. Knows nothing of GDB or of what is in them."""
 import csv
 import io
+import os
 
 from . import table
+from .options import UsageError
 
 WIDEST = 60  # of a text that is not the last column, on a screen
 
@@ -60,13 +62,43 @@ def aligned(names, rows, width=0):
         yield "  ".join(cells + [table.clip(last, room)]).rstrip()
 
 
-def csv_lines(names, rows):
+def write_rows(file, rows):
     """As RFC 4180 has them; NULL is empty."""
-    file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(names)
     writer.writerows(["" if value is None else value for value in row] for row in rows)
+
+
+def csv_lines(names, rows):
+    file = io.StringIO()
+    write_rows(file, [names] + rows)
     return [file.getvalue()[:-1]]
+
+
+def write_chunks(path, names, chunks):
+    """The number of rows written."""
+    count = 0
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        write_rows(file, [names])
+        for rows in chunks:
+            write_rows(file, rows)
+            count += len(rows)
+    return count
+
+
+def write_csv(path, names, chunks):
+    """A file of the rows in `chunks`, however many: under another name until it is whole. The number of rows."""
+    is_device = os.path.exists(path) and not os.path.isfile(path)
+    part = path if is_device else path + ".part"
+    try:
+        count = write_chunks(part, names, chunks)
+        if not is_device:
+            os.replace(part, path)
+        return count
+    except OSError as error:
+        raise UsageError("cannot write %s: %s" % (path, error.strerror))
+    finally:
+        if not is_device and os.path.exists(part):
+            os.remove(part)
 
 
 def json_rows(names, rows):

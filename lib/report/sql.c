@@ -26,6 +26,7 @@ struct mx_sql {
     sqlite3_stmt *statement;
     const struct mx_progress *progress;
     int64_t reported; /* when, in ns */
+    bool is_over;     /* SQLite would begin anew */
     unsigned needs;
     enum { DENIED_NOTHING, DENIED_FUNCTION, DENIED_STATEMENT } denied; /* by the authorizer */
     size_t columns;
@@ -343,8 +344,8 @@ static bool read_value(struct mx_sql *sql, size_t column, struct mx_sql_value *v
     }
 }
 
-/* A view of a process that ended is no view: what was missing was not counted. */
-static struct mx_error *finish(const struct mx_sql *sql)
+/* Nothing can be read of a process that ended: rows would be missing or empty. */
+static struct mx_error *check_alive(const struct mx_sql *sql)
 {
     if (mx_memory_gone(sql->tables->sources.target->memory))
         return mx_error_new(MX_ERROR_OS, "the process ended while the statement ran");
@@ -353,14 +354,15 @@ static struct mx_error *finish(const struct mx_sql *sql)
 
 struct mx_error *mx_sql_next(struct mx_sql *sql, const struct mx_sql_value **ret)
 {
-    int code = sqlite3_step(sql->statement);
+    int code = sql->is_over ? SQLITE_DONE : sqlite3_step(sql->statement);
+    sql->is_over = code != SQLITE_ROW;
+    if (code != SQLITE_DONE && code != SQLITE_ROW)
+        return mx_sql_failure(sql->database, code);
+    MX_TRY(check_alive(sql));
     if (code == SQLITE_DONE) {
-        MX_TRY(finish(sql));
         *ret = NULL;
         return NULL;
     }
-    if (code != SQLITE_ROW)
-        return mx_sql_failure(sql->database, code);
     for (size_t i = 0; i < sql->columns; i++)
         if (!read_value(sql, i, &sql->values[i]))
             return mx_error_no_memory();

@@ -1,7 +1,10 @@
 """gdbext/memext/sqltext.py: rows of statements as text."""
+import os
+import tempfile
 import unittest
 
 from memext import sqltext
+from memext.options import UsageError
 
 
 class Aligning(unittest.TestCase):
@@ -30,6 +33,24 @@ class Formats(unittest.TestCase):
     def test_csv_quotes_what_needs_it(self):
         self.assertEqual(sqltext.csv_lines(["a", "b"], [("x,y", None), ('"', "1\n2"), (1, 2.5)]),
                          ['a,b\n"x,y",\n"""","1\n2"\n1,2.5'])
+
+    def test_files_are_whole_or_not_there(self):
+        def broken():
+            yield [(1, 2)]
+            raise KeyboardInterrupt
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "rows.csv")
+            self.assertEqual(sqltext.write_csv(path, ["a", "b"], iter([[(1, None)], [("x\n", 3)]])), 2)
+            with self.assertRaises(KeyboardInterrupt):
+                sqltext.write_csv(path, ["a", "b"], broken())
+            with open(path, newline="") as file:
+                self.assertEqual(file.read(), 'a,b\n1,\n"x\n",3\n')
+            self.assertEqual(os.listdir(folder), ["rows.csv"])
+            with self.assertRaisesRegex(UsageError, "cannot write .*: No such file"):
+                sqltext.write_csv(os.path.join(folder, "no", "rows.csv"), ["a"], iter([]))
+        with self.assertRaisesRegex(UsageError, "cannot write /dev/full: No space"):
+            sqltext.write_csv("/dev/full", ["a"], iter([[(1,)]]))
 
     def test_equal_names_become_different_keys(self):
         self.assertEqual(sqltext.unique(["id", "id", "x", "id", "id_2"]), ["id", "id_2", "x", "id_3", "id_2_2"])

@@ -67,7 +67,7 @@ static void make_heap(struct made *made)
 static void make_types(struct made *made)
 {
     const struct mx_types *types = &made->target.types;
-    made->heap.tallies = calloc(types->types.count, sizeof(struct mx_tally));
+    made->heap.tallies = calloc(types->types.count, sizeof(*made->heap.tallies));
     CU_ASSERT_PTR_NOT_NULL_FATAL(made->heap.tallies);
     for (size_t i = 0; i < types->types.count; i++) {
         const struct mx_type *type = &types->types.items[i];
@@ -76,6 +76,7 @@ static void make_types(struct made *made)
     }
     for (size_t i = 0; i < OBJECTS; i++) {
         const struct mx_type *type = mx_type_of(types, made->objects[i]);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(type);
         made->heap.tallies[type - types->types.items].count++;
         made->heap.tallies[type - types->types.items].bytes += mx_object_shallow_size(&made->target, made->objects[i]);
     }
@@ -480,6 +481,26 @@ static void test_tables_can_be_copied_into_a_database(void)
     fake_close(&fake);
 }
 
+static void test_behind_the_last_row_is_no_other(void)
+{
+    struct fake fake;
+    struct made made;
+    struct mx_sql *sql;
+    const struct mx_sql_value *values = NULL;
+    CU_ASSERT_TRUE_FATAL(fake_next_row((fake = (struct fake){0}, &fake)));
+    open_made(&made, &fake);
+    CU_ASSERT_PTR_NULL_FATAL(mx_sql_open(&made.sources, "SELECT 1", NULL, &sql));
+    CU_ASSERT_PTR_NULL(mx_sql_next(sql, &values));
+    CU_ASSERT_PTR_NOT_NULL(values);
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_PTR_NULL(mx_sql_next(sql, &values));
+        CU_ASSERT_PTR_NULL(values);
+    }
+    mx_sql_close(sql);
+    close_made(&made);
+    fake_close(&fake);
+}
+
 /* 40 MB to be sorted, while no file can be opened. */
 static void test_sorting_stays_in_memory(void)
 {
@@ -532,6 +553,7 @@ void suite_sql(CU_pSuite suite)
     CU_ADD_TEST(suite, test_sources_that_are_missing_are_named);
     CU_ADD_TEST(suite, test_a_statement_without_end_is_cancelled);
     CU_ADD_TEST(suite, test_tables_can_be_copied_into_a_database);
+    CU_ADD_TEST(suite, test_behind_the_last_row_is_no_other);
     CU_ADD_TEST(suite, test_sorting_stays_in_memory);
     CU_ADD_TEST(suite, test_values_of_every_type);
 }

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """py-sql: questions that no other command asks."""
+import os
+
 import _memext
 
 from .. import sqltext, table
@@ -8,6 +10,7 @@ from ..options import Option, UsageError
 from ..session import SESSION
 
 ALL = 2 ** 62
+CHUNK = 10000
 
 TABLES = """objects(id, addr, type, module, size, owned, retained, refcount, gc, root_distance, value)
 refs(src, dst, kind, name, exact)         src and dst are ids of objects and blocks
@@ -43,31 +46,55 @@ class Sql(Command):
         self.as_csv = arguments.csv or (arguments.o or "").endswith(".csv")
         if self.as_csv and arguments.json:
             raise UsageError("-csv and -json: choose one")
-        names, rows, more = self.ask(statement, arguments)
-        answer = self.new_answer()
-        answer.beside = {"columns": sqltext.unique(names)}
-        answer.total = {"rows": len(rows), "more": more}
-        answer.rows = sqltext.json_rows(names, rows)
-        answer.lines = (sqltext.csv_lines(names, rows) if self.as_csv else
-                        list(sqltext.aligned(names, rows, self.line_width(arguments))) + last_line(rows, more))
-        return answer
+        sql = self.open(statement)
+        try:
+            return self.to_file(sql, arguments) if self.as_csv and arguments.o else self.to_rows(sql, arguments)
+        finally:
+            sql.close()
 
-    def ask(self, statement, arguments):
-        """(names of columns, rows, whether there are more)."""
+    def open(self, statement):
+        """The statement begun on this stop, with what it needs."""
         needs = _memext.sql_check(statement)
         heap = SESSION.heap(self.progress)
         graph = SESSION.graph(self.progress) if needs["graph"] else None
         retained = SESSION.retained(self.progress) if needs["retained"] else None
-        sql = SESSION.target().sql(heap, statement, graph=graph, retained=retained, progress=self.progress)
-        try:
-            limit = self.limit_for(arguments)
-            rows = sql.rows(limit + 1 if limit else ALL, progress=self.progress)
-            names = sql.columns()
-        finally:
-            sql.close()
-        more = bool(limit) and len(rows) > limit
+        return SESSION.target().sql(heap, statement, graph=graph, retained=retained, progress=self.progress)
+
+    def to_rows(self, sql, arguments):
+        names, limit = sql.columns(), self.limit_for(arguments)
+        rows = sql.rows(limit + 1 if limit else ALL, progress=self.progress)
         remember_first(rows)
-        return names, rows[:limit] if more else rows, more
+        more = bool(limit) and len(rows) > limit
+        rows = rows[:limit] if more else rows
+        answer = self.new_answer()
+        answer.beside = {"columns": sqltext.unique(names)}
+        answer.total = {"rows": len(rows), "more": more}
+        answer.rows = sqltext.json_rows(names, rows) if arguments.json or arguments.o else []
+        answer.lines = (sqltext.csv_lines(names, rows) if self.as_csv else
+                        list(sqltext.aligned(names, rows, self.line_width(arguments))) + last_line(rows, more))
+        return answer
+
+    def to_file(self, sql, arguments):
+        """Some rows at a time: there may be more than GDB has memory for."""
+        path = os.path.expanduser(arguments.o)
+        count = sqltext.write_csv(path, sql.columns(), self.chunks(sql, self.limit_for(arguments)))
+        answer = self.new_answer()
+        answer.total = {"rows": count}
+        return answer
+
+    def chunks(self, sql, limit):
+        left = limit or ALL
+        while left:
+            rows = sql.rows(min(left, CHUNK), progress=self.progress)
+            if not rows:
+                return
+            left -= len(rows)
+            yield rows
+
+    def write(self, answer, path, as_json):
+        if not self.as_csv:
+            return super().write(answer, path, as_json)
+        return "wrote %s (%s)" % (path, table.plural(answer.total["rows"], "row"))
 
     def limit_for(self, arguments):
         """Programs get all."""
