@@ -11,6 +11,7 @@
 #include "graph.h"
 #include "retained.h"
 #include "sql.h"
+#include "waste.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -387,6 +388,9 @@ static PyMethodDef target_methods[] = {
      "graph(heap, progress=None): the references of a Heap of this Target; a Graph"},
     {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,
      "sql(heap, statement, graph=None, retained=None, progress=None): an Sql"},
+    {"waste", WITH_KEYWORDS(mx_target_waste), METH_VARARGS | METH_KEYWORDS,
+     "waste(heap, graph=None, limit=0, least=0, progress=None):\n"
+     "([(kind, addr, value, count, bytes, wasted, holder)], [(kind, count, wasted)], wasted bytes in all)"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };
