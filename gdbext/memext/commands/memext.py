@@ -32,6 +32,7 @@ Why is it so big?
 What is wasted?
   py-strings                  equal strings and bytes, sparse lists, dicts and sets
 Is it C code that leaks?
+  py-leaks                    memory of C code that nothing reaches any more
   py-refcounts                objects held by a reference that nobody has
 What no other command asks?
   py-sql SELECT ...           the heap's objects, references and memory in SQL
