@@ -10,6 +10,7 @@
  */
 #include "graph.h"
 #include "retained.h"
+#include "sql.h"
 #include "waste.h"
 
 #include <stdlib.h>
@@ -408,6 +409,8 @@ static PyMethodDef target_methods[] = {
     {"complete", target_complete, METH_VARARGS, "complete(typed): [path] that a path of names may go on to"},
     {"graph", WITH_KEYWORDS(mx_target_graph), METH_VARARGS | METH_KEYWORDS,
      "graph(heap, progress=None): the references of a Heap of this Target; a Graph"},
+    {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,
+     "sql(heap, statement, graph=None, retained=None, progress=None): an Sql"},
     {"waste", WITH_KEYWORDS(mx_target_waste), METH_VARARGS | METH_KEYWORDS,
      "waste(heap, graph=None, limit=0, least=0, progress=None):\n"
      "([(kind, addr, value, count, bytes, wasted, holder)], [(kind, count, wasted)], wasted bytes in all)"},
@@ -460,6 +463,7 @@ static PyMethodDef module_methods[] = {
      "open_process(pid, ...): as open_core; the process must be stopped, and stay so while its Target is used"},
     {"growth", module_growth, METH_VARARGS,
      "growth(before, now): [(type, type_addr, count, bytes, count_delta, bytes_delta)] of two Histograms"},
+    {"sql_check", mx_module_sql_check, METH_VARARGS, "sql_check(statement): {graph, retained}: what it needs"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -499,7 +503,8 @@ static bool fill_module(PyObject *module)
     state->histogram_type = add_type(module, "_memext.Histogram", "Histogram", histogram_methods);
     state->graph_type = add_type(module, "_memext.Graph", "Graph", mx_graph_methods);
     state->retained_type = add_type(module, "_memext.Retained", "Retained", mx_retained_methods);
-    return state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
+    state->sql_type = add_type(module, "_memext.Sql", "Sql", mx_sql_methods);
+    return state->sql_type && state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
            state->retained_type && PyModule_AddStringConstant(module, "version", MX_VERSION) == 0;
 }
 
