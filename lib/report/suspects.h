@@ -60,6 +60,14 @@ struct mx_error *mx_picks_choose(struct mx_holding *holding, const struct mx_hol
 struct mx_error *mx_cause_find(const struct mx_holding *holding, const struct mx_pick *pick, struct mx_strtab *names,
                                struct mx_suspect *ret);
 
+/* Fills what each pick holds: rows[i] is of the i-th. `least` as it was chosen with. */
+struct mx_error *mx_holds_find(struct mx_holding *holding, const struct mx_picks *picks, uint64_t least,
+                               struct mx_strtab *names, struct mx_suspect *rows);
+
+/* What no root leads to: garbage, objects that somebody counts a reference to, C data. Fills a row of each. */
+enum { MX_LOST_GARBAGE, MX_LOST_HELD, MX_LOST_DATA, MX_LOST_KINDS };
+struct mx_error *mx_lost_find(struct mx_holding *holding, struct mx_suspect *rows);
+
 /* "sys.modules['app'].CACHE" as a name path: app.CACHE. NULL when there is no memory. */
 const char *mx_name_path(const char *expression, struct mx_strtab *names);
 
