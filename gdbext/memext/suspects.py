@@ -5,8 +5,8 @@ import textwrap
 from . import retaining, table
 from .answer import address
 
-# Of the bytes that a holder explains: what is below is said to be shared.
-ALONE_LEAST = 0.9
+# Of the bytes that a holder explains: where fewer are its alone, that is said.
+ALONE_LEAST = 0.5
 WIDTH = 110
 
 
@@ -44,7 +44,7 @@ def facts(row, value, size):
     else:
         yield "cause", row["cause"]
     if row["alone"] < ALONE_LEAST * row["retained"]:
-        yield "shared", "others hold parts of it too: only %s would be freed with it" % size(row["alone"])
+        yield "shared", "others refer to parts of it, too: %s would be freed with it alone" % size(row["alone"])
     if row["holds"]:
         yield "holds", holds_text(row, size)
     if row["example"]:
