@@ -196,6 +196,7 @@ static void give_globals(struct giving *giving)
         const struct mx_region *region = &memory->regions.items[i];
         bool is_data = region->module != MX_NO_MODULE && (region->flags & MX_REGION_WRITE) &&
                        !(region->flags & (MX_REGION_SHARED | MX_REGION_MISSING | MX_REGION_INITIAL));
+        giving->detail = is_data && &giving->runtime->modules->modules.items[region->module] == giving->runtime->module;
         if (is_data)
             give_words(giving, region->start, region->end, MX_ROOT_C_GLOBAL);
     }

@@ -9,13 +9,13 @@
 enum { MODULE_LEVELS = 2 };
 
 /* From this rank on, roots and edges that only look like references count. Words of C stacks and of the interpreter's
-   state (its free lists above all) come last: many are stale. */
+   own data (its free lists above all) come last: many are stale. */
 enum { LOOSE_RANK = 3 };
 
 unsigned mx_root_rank(const struct mx_root *root)
 {
     if (!root->exact)
-        return root->kind == MX_ROOT_C_GLOBAL ? LOOSE_RANK : LOOSE_RANK + 1;
+        return root->kind == MX_ROOT_C_GLOBAL && !root->detail ? LOOSE_RANK : LOOSE_RANK + 1;
     return root->kind == MX_ROOT_MODULE ? 0 : root->kind == MX_ROOT_LOCAL ? 1 : 2;
 }
 

@@ -65,11 +65,12 @@ static struct mx_error *finish_row(struct mx_suspects *suspects, struct mx_suspe
     return row->next ? NULL : mx_error_no_memory();
 }
 
-/* Of a comparison, and of a namespace's rest, no dominator tree tells. */
+/* Of comparisons no dominator tree tells; and nobody lets go of a namespace. */
 static uint64_t alone(const struct mx_suspects *suspects, const struct mx_pick *pick)
 {
     uint64_t retained = mx_retained_block(suspects->holding.retained, pick->holder);
-    return suspects->is_comparison || pick->is_rest || retained > pick->bytes ? pick->bytes : retained;
+    bool is_all = suspects->is_comparison || mx_holding_is_space(&suspects->holding, pick->holder);
+    return is_all || retained > pick->bytes ? pick->bytes : retained;
 }
 
 static struct mx_error *describe_picks(struct mx_suspects *suspects)

@@ -326,6 +326,7 @@ static const char *pytest_name(const char *type)
         {"Fixture", "the cached value of a fixture"},
         {"fixtures.", "the cached value of a fixture"},
         {"capture.", "captured output"},
+        {"python.Function", "a test that has run"},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (strstr(type, known[i].part))

@@ -18,7 +18,7 @@ def records(count=COUNT):
 
 def ready():
     """Says READY; each line on stdin is answered by DONE and goes on with the next step, if there is one."""
-    print("READY {}", flush=True)
+    print("\nREADY {}", flush=True)          # behind what a test framework left on the line
     for line in sys.stdin:
         yield line.strip()
         print("DONE", flush=True)
