@@ -1,4 +1,6 @@
 """What a failed test said stays in its report until the session ends."""
+import gc
+
 import leak
 
 
@@ -7,4 +9,5 @@ def test_fail():
 
 
 def test_wait():
+    gc.collect()
     leak.wait()
