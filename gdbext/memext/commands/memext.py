@@ -32,6 +32,8 @@ Why is it so big?
   py-retained                 the objects that keep most memory alive
   py-retained -by root        the same by type, module or root
   py-retained OBJ             what OBJ's memory consists of
+What is wasted?
+  py-strings                  equal strings and bytes, sparse lists, dicts and sets
 Is it C code that leaks?
   py-refcounts                objects held by a reference that nobody has
 In breakpoint conditions and expressions:
