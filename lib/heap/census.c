@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "base/pages.h"
 #include "cpython/gc.h"
 #include "cpython/size.h"
 #include "heap/scan.h"
@@ -98,16 +99,11 @@ static void search_types(struct census *census)
 static struct mx_error *measure_fixed_sizes(struct census *census)
 {
     const struct mx_types *types = &census->target->types;
-    static const uint8_t nothing[64];
     census->fixed_sizes = mx_calloc(types->types.count, sizeof(*census->fixed_sizes));
     if (!census->fixed_sizes)
         return mx_error_no_memory();
-    for (size_t i = 0; i < types->types.count; i++) {
-        const struct mx_type *type = &types->types.items[i];
-        bool plain = type->itemsize == 0 && (type->kind == MX_KIND_OTHER || type->kind == MX_KIND_FLOAT);
-        if (plain)
-            census->fixed_sizes[i] = mx_object_size(types, type, 0, nothing, sizeof(nothing), NULL);
-    }
+    for (size_t i = 0; i < types->types.count; i++)
+        census->fixed_sizes[i] = mx_object_fixed_size(&types->types.items[i]);
     return NULL;
 }
 
@@ -269,7 +265,7 @@ static struct mx_error *assemble(struct census *census, struct drafts *drafts)
             return mx_error_no_memory();
     MX_TRY(mx_spans_seal(&heap->spans));
     heap->kinds_mapped = (size_t)heap->spans.blocks * sizeof(*heap->kinds) + 1;
-    heap->kinds = reserve(heap->kinds_mapped);
+    heap->kinds = mx_pages_reserve(heap->kinds_mapped);
     if (!heap->kinds)
         return mx_error_no_memory();
     for (size_t i = 0; i < drafts->drafts.count; i++) {

@@ -90,8 +90,7 @@ static struct mx_error *describe_picks(struct mx_suspects *suspects)
         MX_TRY(mx_cause_find(&suspects->holding, pick, &suspects->names, &row));
         suspects->rows.items[suspects->rows.count++] = row;
     }
-    return mx_holds_find(&suspects->holding, &suspects->picks, suspects->least, &suspects->names,
-                         suspects->rows.items);
+    return mx_holds_find(&suspects->holding, &suspects->picks, suspects->least, &suspects->names, suspects->rows.items);
 }
 
 /* With another process, what is lost there counts as it was. */

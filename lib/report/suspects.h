@@ -16,7 +16,7 @@
  *
  *   dominators   root -> Order, Order, ... (in a.CACHE and in b.LIST)      holders   root -> a -> a.CACHE -> Order, ...
  *
- * Both trees only go down the tree of shortest ways, hence there are no cycles.
+ * Both trees go down the tree of shortest ways, but for words that only look like references: rings are cut.
  */
 struct mx_holding {
     struct mx_retained *retained;

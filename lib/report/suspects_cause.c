@@ -16,9 +16,9 @@
 #include "report/suspects.h"
 
 enum {
-    ROOM = 1536,         /* for a cause in words */
+    ROOM = 1536,          /* for a cause in words */
     MOST_SHOWN_STEPS = 5, /* of a path that is no expression */
-    MOST_OTHERS = 3,     /* other ways that are tried, to say who else holds it */
+    MOST_OTHERS = 3,      /* other ways that are tried, to say who else holds it */
 };
 
 /* The way to one holder. */
@@ -131,7 +131,7 @@ static void name_place(struct reader *reader, size_t step, char *buffer, size_t 
     struct mx_path *path;
     struct mx_show_options options = {.depth = 1, .items = 1, .characters = CHARACTERS, .one_line = true};
     char *shown = NULL;
-    struct mx_error *error = mx_path_open(reader->graph, reader->nodes[step].address, 0, NULL, &path);
+    struct mx_error *error = mx_path_open(reader->graph, reader->nodes[step].address, 0, NULL, NULL, &path);
     const char *expression = error ? NULL : mx_path_expression(path);
     const char *name = expression ? mx_name_path(expression, reader->names) : NULL;
     if (name) {
@@ -176,9 +176,9 @@ static bool by_function(struct reader *reader, size_t step)
         is_default   ? mx_function_default_name(types_of(reader), function, index_in(item), name, sizeof(name))
         : is_closure ? mx_function_closure_name(types_of(reader), function, index_in(item), name, sizeof(name))
                      : *bare(item, name, sizeof(name)) != '\0';
-    const char *what = is_closure                  ? "variable in the closure"
+    const char *what = is_closure                 ? "variable in the closure"
                        : is_default || is_keyword ? "default of an argument"
-                                                   : "attribute";
+                                                  : "attribute";
     const char *named = is_closure ? "variable" : is_default || is_keyword ? "default of argument" : "attribute";
     name_place(reader, step, place, sizeof(place));
     if (has_name)
@@ -295,10 +295,14 @@ static bool by_module(struct reader *reader, size_t step)
 static bool by_root(struct reader *reader)
 {
     static const enum mx_cause causes[] = {
-        [MX_ROOT_MODULE] = MX_CAUSE_MODULE_GLOBAL,     [MX_ROOT_LOCAL] = MX_CAUSE_FRAME_LOCAL,
-        [MX_ROOT_FRAME] = MX_CAUSE_FRAME_LOCAL,        [MX_ROOT_INTERPRETER] = MX_CAUSE_OTHER,
-        [MX_ROOT_THREAD] = MX_CAUSE_OTHER,             [MX_ROOT_STATIC_TYPE] = MX_CAUSE_CLASS_ATTRIBUTE,
-        [MX_ROOT_C_GLOBAL] = MX_CAUSE_EXTENSION_MODULE, [MX_ROOT_C_STACK] = MX_CAUSE_OTHER,
+        [MX_ROOT_MODULE] = MX_CAUSE_MODULE_GLOBAL,
+        [MX_ROOT_LOCAL] = MX_CAUSE_FRAME_LOCAL,
+        [MX_ROOT_FRAME] = MX_CAUSE_FRAME_LOCAL,
+        [MX_ROOT_INTERPRETER] = MX_CAUSE_OTHER,
+        [MX_ROOT_THREAD] = MX_CAUSE_OTHER,
+        [MX_ROOT_STATIC_TYPE] = MX_CAUSE_CLASS_ATTRIBUTE,
+        [MX_ROOT_C_GLOBAL] = MX_CAUSE_EXTENSION_MODULE,
+        [MX_ROOT_C_STACK] = MX_CAUSE_OTHER,
         [MX_ROOT_CACHE] = MX_CAUSE_OTHER,
     };
     uint32_t block;
@@ -308,7 +312,7 @@ static bool by_root(struct reader *reader)
     mx_error_free(error);
     enum mx_cause cause = root ? causes[root->kind] : MX_CAUSE_OTHER;
     if (root && root->kind == MX_ROOT_THREAD)
-        cause = strstr(label, "exception")  ? MX_CAUSE_EXCEPTION
+        cause = strstr(label, "exception") ? MX_CAUSE_EXCEPTION
                 : strstr(label, ": frame") ? MX_CAUSE_FRAME_LOCAL
                                            : MX_CAUSE_THREAD_LOCAL;
     snprintf(reader->why, ROOM, "%s%s", label, cause == MX_CAUSE_EXTENSION_MODULE ? ", which C code keeps" : "");
@@ -379,7 +383,7 @@ static void add_others(struct reader *reader)
     for (unsigned nth = 1; nth <= MOST_OTHERS; nth++) {
         struct mx_path *path;
         bool is_expression;
-        struct mx_error *error = mx_path_open(reader->graph, holder, nth, NULL, &path);
+        struct mx_error *error = mx_path_open(reader->graph, holder, nth, NULL, NULL, &path);
         if (error) {
             mx_error_free(error);
             return;
@@ -414,7 +418,7 @@ struct mx_error *mx_cause_find(const struct mx_holding *holding, const struct mx
     struct reader reader = {.graph = holding->retained->graph, .pick = pick, .names = names, .ret = ret};
     const struct mx_type *type;
     struct mx_path *path;
-    MX_TRY(mx_path_open(reader.graph, mx_graph_object(reader.graph, pick->holder, &type), 0, NULL, &path));
+    MX_TRY(mx_path_open(reader.graph, mx_graph_object(reader.graph, pick->holder, &type), 0, NULL, NULL, &path));
     struct mx_error *error = read_way(&reader, holding, path);
     mx_path_close(path);
     return error;

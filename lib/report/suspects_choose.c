@@ -17,7 +17,7 @@ enum {
     FOLLOWED_PERCENT = 80, /* of its holder's bytes: an element that is followed, or several that stand for it */
     MOST_PARTS = 8,        /* elements that are told one by one where none of them stands out */
     OUTSTANDING_PERCENT = 20,
-    MOST_ALIKE = 16,       /* steps over objects of one type: more are a linked list */
+    MOST_ALIKE = 16, /* steps over objects of one type: more are a linked list */
     MOST_LIFTS = 3,
 };
 
@@ -152,8 +152,7 @@ static struct mx_error *is_instance_dict(const struct chooser *chooser, uint32_t
     *ret = false;
     if (!type || type->kind != MX_KIND_DICT || !big->parent || big->parent == MX_MAP_NONE)
         return NULL;
-    const char *label =
-        mx_label_between(graph_of(chooser), chooser->bigs.items[big->parent].block, big->block, &names);
+    const char *label = mx_label_between(graph_of(chooser), chooser->bigs.items[big->parent].block, big->block, &names);
     *ret = label && !strcmp(label, "__dict__");
     struct mx_error *error = label ? NULL : mx_error_no_memory();
     mx_strtab_deinit(&names);
@@ -247,8 +246,8 @@ static struct mx_error *end(struct chooser *chooser, uint32_t at, const struct k
 
 static struct mx_error *end_in_space(struct chooser *chooser, uint32_t at, const struct kids *kids)
 {
-    bool is_crowd = kids->count > MOST_PARTS &&
-                    !is_percent(kids->most, chooser->bigs.items[at].value, OUTSTANDING_PERCENT);
+    bool is_crowd =
+        kids->count > MOST_PARTS && !is_percent(kids->most, chooser->bigs.items[at].value, OUTSTANDING_PERCENT);
     if (at && (is_crowd || !kids->count))
         return pick(chooser, at, chooser->bigs.items[at].value, false);
     return split(chooser, at, kids);

@@ -18,7 +18,7 @@ enum {
 /* What hangs directly on one holder, of one type. */
 struct share {
     uint32_t pick; /* index */
-    uint32_t type;   /* of the heap, or MX_MAP_NONE for buffers */
+    uint32_t type; /* of the heap, or MX_MAP_NONE for buffers */
     uint64_t count, bytes, most;
     uint32_t example; /* the largest */
 };

@@ -97,11 +97,9 @@ static void describe(const struct mx_retained *retained, const struct types *typ
     row->holds_type = best == count ? "raw block" : graph->heap->types.items[best].name;
     row->holds_count = types->count[best];
     row->holds_bytes = types->bytes[best];
-    row->example = row->holds_count && best < count
-                       ? mx_graph_object(graph, known_as(retained, types->example[best]), &type)
-                       : 0;
+    row->example =
+        row->holds_count && best < count ? mx_graph_object(graph, known_as(retained, types->example[best]), &type) : 0;
     row->type = row->path = row->example_path = "";
-
 }
 
 static void explain(const struct mx_graph *graph, struct mx_suspect *rows)

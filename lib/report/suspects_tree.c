@@ -180,6 +180,23 @@ static void climb(struct mx_holding *holding, uint32_t *waiting, uint32_t leaf)
     waiting[at] = DONE;
 }
 
+/*
+ * Ways may lead over words that the dominator tree takes for none, and then hang two blocks on each other. Such a ring
+ * is cut where the tree was mended: what stood there hangs on the root.
+ */
+static void cut_rings(struct mx_holding *holding, uint32_t *waiting)
+{
+    const struct mx_dominators *dominators = &holding->retained->dominators;
+    for (uint32_t block = 0; block < dominators->blocks; block++) {
+        uint32_t owner = holding->owners[block];
+        if (waiting[block] == DONE || owner == MX_NO_BLOCK || owner == dominators->idoms[block])
+            continue;
+        holding->owners[block] = mx_dominators_root(dominators);
+        if (!--waiting[owner])
+            climb(holding, waiting, owner);
+    }
+}
+
 /* From the leaves up, each block when its last child is done. */
 static struct mx_error *add_up(struct mx_holding *holding)
 {
@@ -196,13 +213,15 @@ static struct mx_error *add_up(struct mx_holding *holding)
         if (!waiting[block])
             climb(holding, waiting, block);
     }
+    if (go_on)
+        cut_rings(holding, waiting);
     free(waiting);
     return go_on ? NULL : mx_error_cancelled();
 }
 
 static struct mx_error *build(struct mx_holding *holding, const struct mx_heap *since)
 {
-    MX_TRY(mx_graph_parents(holding->retained->graph));
+    MX_TRY(mx_graph_parents(holding->retained->graph, holding->work.progress));
     MX_TRY(mark_spaces(holding));
     if (!find_owners(holding))
         return mx_error_cancelled();

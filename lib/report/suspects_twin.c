@@ -107,7 +107,7 @@ struct mx_error *mx_twin_find(struct mx_graph *graph, uint32_t block, struct mx_
     const struct mx_type *type;
     struct mx_path *path;
     *ret = MX_NO_BLOCK;
-    struct mx_error *error = mx_path_open(graph, mx_graph_object(graph, block, &type), 0, NULL, &path);
+    struct mx_error *error = mx_path_open(graph, mx_graph_object(graph, block, &type), 0, NULL, NULL, &path);
     if (error && error->code == MX_ERROR_NOT_FOUND) {
         mx_error_free(error);
         return NULL;

@@ -41,7 +41,8 @@ class Lines(unittest.TestCase):
         self.assertEqual(text[:2], ["1. 2.00 KiB, 50.0 %: unreachable cycles", "   cause  garbage"])
 
     def test_shared(self):
-        self.assertIn("   shared others refer to parts of it, too: 100 B would be freed with it alone", lines(alone=100))
+        self.assertIn("   shared others refer to parts of it, too: 100 B would be freed with it alone",
+                      lines(alone=100))
         self.assertFalse([line for line in lines(alone=1900) if "shared" in line])
 
     def test_nothing_below(self):

@@ -35,7 +35,10 @@ Why is it so big?
 What is wasted?
   py-strings                  equal strings and bytes, sparse lists, dicts and sets
 Is it C code that leaks?
+  py-leaks                    memory of C code that nothing reaches any more
   py-refcounts                objects held by a reference that nobody has
+What no other command asks?
+  py-sql SELECT ...           the heap's objects, references and memory in SQL
 In breakpoint conditions and expressions:
   $py_count("TYPE")  $py_bytes("TYPE")  $py_rss()
   $py                         the address of the (first) object printed last

@@ -1,4 +1,4 @@
-"""Puts the folder of leak.py on the way; run one file at a time, with -s. The last test of each waits to be looked at."""
+"""Puts the folder of leak.py on the way. Run one file at a time, with -s: the last test of each waits."""
 import os
 import sys
 
