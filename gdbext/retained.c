@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "suspects.h"
+
 static void close_retained(void *pointer)
 {
     mx_retained_close(pointer);
@@ -125,6 +127,9 @@ PyMethodDef mx_retained_methods[] = {
     {"rows", WITH_KEYWORDS(retained_rows), METH_VARARGS | METH_KEYWORDS,
      "rows(by='object', within=0, limit=0, progress=None):\n"
      "([(addr, name, retained, size, share, count)], total rows); by object, type, module or root"},
+    {"suspects", WITH_KEYWORDS(mx_retained_suspects), METH_VARARGS | METH_KEYWORDS,
+     "suspects(since=None, since_retained=None, least_share=0.0, limit=0, progress=None):\n"
+     "([a dict of mx_suspect's members], bytes to be explained)"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now."},
     {NULL, NULL, 0, NULL},
 };

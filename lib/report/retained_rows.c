@@ -276,18 +276,6 @@ static uint32_t holder_of(const struct mx_graph *graph, uint32_t block)
     return MX_NO_BLOCK;
 }
 
-static const struct mx_root *best_root(const struct mx_graph *graph, uint32_t block)
-{
-    const struct mx_root *best = NULL;
-    size_t first, count = mx_graph_roots_of(graph, block, &first);
-    for (size_t i = first; i < first + count; i++) {
-        const struct mx_root *root = &graph->roots.items[graph->roots_by_block[i]].root;
-        if (root->kind != MX_ROOT_CACHE && (!best || mx_root_rank(root) < mx_root_rank(best)))
-            best = root;
-    }
-    return best;
-}
-
 static const char static_objects[] = "static objects";
 
 /* The words of one library's or thread's data are one root here, and so are all static types. */
@@ -297,7 +285,7 @@ static uint32_t row_of_root(struct origins *origins, uint32_t origin)
     struct mx_retained_table *table = origins->table;
     const struct mx_graph *graph = table->retained->graph;
     char name[MX_REFERENCE_NAME];
-    const struct mx_root *root = origin == MX_NO_BLOCK ? NULL : best_root(graph, origin);
+    const struct mx_root *root = origin == MX_NO_BLOCK ? NULL : mx_root_best(graph, origin);
     if (!root)
         return row_of(table, &origins->by_name, unknown, strlen(unknown));
     if (root->kind == MX_ROOT_STATIC_TYPE)
