@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The diagnosis: what py-report concludes from the answers of other commands, and as text of two screens.
+
+A Report holds rows as JSON has them; text and page (reportpage.py) are made of
+it. Knows nothing of GDB, nor of how the answers were found.
+"""
+import re
+import textwrap
+
+from . import retaining, table
+
+WIDTH = 100
+# Rows of each part in the text: all parts and their headings fill two screens at most.
+TYPES_SHOWN, SUSPECTS_SHOWN, GROWTH_SHOWN = 8, 5, 5
+# A holder of this share makes the verdict alone.
+MAIN_SHARE = 0.3
+# Below this share of the process, Python's heap is not where its memory went.
+HEAP_LEAST = 0.5
+# Waste of this share is worth a step of its own.
+WASTE_SHARE = 0.05
+CONTAINERS = ("dict", "list", "set", "frozenset", "tuple", "deque", "defaultdict", "OrderedDict", "Counter")
+WASTE_NAMES = {"strings": "equal str", "bytes": "equal bytes", "lists": "over-allocated lists",
+               "dicts": "sparse dicts", "sets": "sparse sets", "empty-dicts": "empty instance dicts"}
+
+
+class Report:
+    """What was found. `total`: bytes that the suspects' shares are of: the heap's, or the growth since `since`."""
+
+    def __init__(self, about, process, size=table.size):
+        self.about = about
+        self.process = process
+        self.size = size
+        self.since = None
+        self.total = 0
+        self.ledger = []
+        self.types = []
+        self.suspects = []
+        self.growth = None
+        self.waste = {"rows": [], "kinds": [], "wasted": 0}
+        self.complete = True
+        self.remarks = []
+        self.retained = {}
+
+    def used(self):
+        return self.retained.get("total", 0)
+
+    def json(self):
+        """The parts as programs read them."""
+        return {"verdict": verdict(self), "ledger": self.ledger, "types": self.types, "suspects": self.suspects,
+                "growth": self.growth, "waste": self.waste,
+                "completeness": {"complete": self.complete, "remarks": self.remarks}, "next": steps(self)}
+
+
+def ledger(heap, retained, free_bytes, process):
+    """Rows that add up to the process's bytes, {kind, bytes, count}; `process` is (bytes, where that is from)."""
+    objects = heap["objects"] - heap["static_objects"]
+    rows = [("python/objects", retained["total"] - heap["raw_bytes"] - retained["static_bytes"], objects),
+            ("python/buffers", heap["raw_bytes"], heap["raw_blocks"]),
+            ("python/static", retained["static_bytes"], heap["static_objects"]),
+            ("pymalloc/free", free_bytes, heap["pool_free_blocks"])]
+    rows = [(kind, max(size, 0), count) for kind, size, count in rows]
+    rest = process[0] - sum(row[1] for row in rows)
+    if rest > 0:
+        rows.append(("rest", rest, None))
+    return [{"kind": kind, "bytes": size, "count": count} for kind, size, count in rows]
+
+
+LEDGER_TEXTS = {
+    "python/objects": "Python objects",
+    "python/buffers": "their tables and buffers, C data",
+    "python/static": "static objects of the interpreter and libraries",
+    "pymalloc/free": "free blocks in pymalloc's pools",
+    "rest": "the rest: code, stacks, free malloc memory, what other allocators took",
+}
+
+
+# ---- The verdict ----
+
+
+def many(count):
+    """1,234 or 1.2 million."""
+    if count < 1000000:
+        return table.number(count)
+    scaled, unit = (count / 1e6, "million") if count < 1e9 else (count / 1e9, "billion")
+    return "%s %s" % (("%.1f" % scaled).replace(".0", "") if scaled < 100 else "%.0f" % scaled, unit)
+
+
+def share_text(share):
+    """For a sentence: whole percents, unless that is nothing."""
+    return "%.0f %%" % (100 * share) if share >= 0.01 or not share else retaining.percent(share)
+
+
+def article(noun):
+    return ("an " if noun[:1].lower() in "aeio" else "a ") + noun
+
+
+def holder_text(suspect):
+    """`the module global app.CACHE`: the cause in words, with the path where they do not name it."""
+    why, path = suspect["why"], suspect["path"]
+    if not why:
+        return path or article(suspect["type"])
+    if path and suspect["is_expression"] and not names_it(why, path):
+        why += " (%s)" % path
+    return why if re.match(r"(the|a|an|unreachable|all)\b", why) else "the " + why
+
+
+def names_it(why, path):
+    """Whether the words contain the last two names of the path."""
+    names = re.findall(r"\w+", re.sub(r"^sys\.modules\['(.*?)'\]", r"\1", path))
+    return all(re.search(r"\b%s\b" % re.escape(name), why) for name in names[-2:])
+
+
+def contents_text(suspect):
+    """`a dict of 1.2 million app.Order`."""
+    holds = suspect["holds"]
+    kind = suspect["type"]
+    if not kind:
+        return "mostly %s %s" % (many(holds["count"]), holds["type"]) if holds else ""
+    if not holds or not holds["count"]:
+        return article(kind)
+    joint = "of" if kind.rpartition(".")[2] in CONTAINERS else "that holds"
+    return "%s %s %s %s" % (article(kind), joint, many(holds["count"]), holds["type"])
+
+
+def held_sentence(report):
+    """The one holder that explains most, or the largest of several."""
+    first, size = report.suspects[0], report.size
+    growth = " of what is new since %s" % report.since if report.since else ""
+    head = "%s of %s%s, %s, " % (size(first["retained"]), size(report.total), growth, share_text(first["share"]))
+    if first["share"] >= MAIN_SHARE or len(report.suspects) == 1:
+        contents = contents_text(first)
+        if first["cause"] == "garbage":
+            return "%sis garbage that the collector has not freed%s." % (head, contents and ": " + contents)
+        return "%sis held by %s%s." % (head, holder_text(first), contents and ", " + contents)
+    shown = report.suspects[:3]
+    named = "; ".join("%s (%s)" % (holder_text(one), share_text(one["share"])) for one in shown)
+    return "No holder explains most of the %s%s; the largest %d hold %s, %s: %s." % (
+        size(report.total), growth, len(shown), size(sum(one["retained"] for one in shown)),
+        share_text(sum(one["share"] for one in shown)), named)
+
+
+def verdict(report):
+    """The sentence, or two of them, that somebody reads who reads nothing else."""
+    used, size = report.used(), report.size
+    if report.suspects:
+        text = held_sentence(report)
+    elif report.since:
+        text = "Nothing that grew since %s stands out." % report.since
+    else:
+        text = "No holder stands out among the %s of Python's heap." % size(used)
+    process, place = report.process
+    if process and used < HEAP_LEAST * process:
+        text += " Python's heap is only %s of the %s %s (%s): most of that is not Python's." % (
+            size(used), size(process), place, share_text(used / process))
+    return text if report.complete else text + " Parts of the target are missing: sizes are lower bounds."
+
+
+# ---- What to do next ----
+
+
+def steps(report):
+    """Commands to type next, each with what it tells: {command, why}."""
+    result = [{"command": one["next"], "why": "suspect %d: %s" % (number + 1, holder_text(one))}
+              for number, one in enumerate(report.suspects[:2]) if one["next"]]
+    if report.used() and report.waste["wasted"] >= WASTE_SHARE * report.used():
+        result.append({"command": "py-strings", "why": "%s of waste in detail" % report.size(report.waste["wasted"])})
+    if not report.suspects:
+        result.append({"command": "py-retained", "why": "the objects that keep most alive"})
+    if not report.since:
+        result.append({"command": "py-mark before", "why": "then run on, stop again, and: py-report -since before"})
+    return result
+
+
+# ---- Text ----
+
+
+def wrap(text, indent=2):
+    """Lines of a paragraph."""
+    return textwrap.wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent,
+                         break_on_hyphens=False) or [""]
+
+
+def section(title, lines):
+    """A heading and what is below it, indented; nothing when there is nothing."""
+    lines = list(lines)
+    return ["", title] + ["  " + line if line else "" for line in lines] if lines else []
+
+
+def share_of(value, total):
+    return retaining.percent(value / total) if total else ""
+
+
+def ledger_lines(report):
+    rows = report.ledger
+    total = sum(row["bytes"] for row in rows)
+    result = table.Table("bytes", "share", "count", "what")
+    for row in rows:
+        result.add(report.size(row["bytes"]), share_of(row["bytes"], total),
+                   "" if row["count"] is None else table.number(row["count"]), LEDGER_TEXTS[row["kind"]])
+    result.add(report.size(total), "", "", report.process[1] if report.process[0] else "in all")
+    return result.lines(WIDTH - 2)
+
+
+def type_lines(report):
+    shown = report.types[:TYPES_SHOWN]
+    result = table.Table("retained", "bytes", "count", "type")
+    for row in shown:
+        kept = row.get("retained")
+        result.add("" if kept is None else report.size(kept), report.size(row["bytes"]), table.number(row["count"]),
+                   row["type"])
+    return list(result.lines(WIDTH - 2)) if shown else []
+
+
+def suspect_lines(report):
+    """Two lines each: how much and what it is, then what it holds."""
+    shown = report.suspects[:SUSPECTS_SHOWN]
+    width = max([len(report.size(one["retained"])) for one in shown] or [0])
+    for number, one in enumerate(shown, 1):
+        what = re.sub("^the ", "", holder_text(one))
+        yield table.shorten("%d. %s  %6s  %s: %s" % (
+            number, report.size(one["retained"]).rjust(width), retaining.percent(one["share"]), one["cause"], what),
+            WIDTH - 2)
+        below = [contents_text(one)]
+        if one["example_path"]:
+            below.append("such as %s" % one["example_path"])
+        yield table.clip(" " * (width + 13) + "; ".join(part for part in below if part), WIDTH - 2)
+    if len(report.suspects) > len(shown):
+        yield "… and %s: py-suspects" % table.plural(len(report.suspects) - len(shown), "more suspect")
+
+
+def growth_lines(report):
+    if not report.growth:
+        return
+    result = table.Table("+count", "+bytes", "count", "type")
+    for row in report.growth["rows"][:GROWTH_SHOWN]:
+        result.add(table.delta(row["count_delta"]), size_delta(report, row["bytes_delta"]),
+                   table.number(row["count"]), row["type"])
+    yield from result.lines(WIDTH - 2)
+    total = report.growth["total"]
+    yield "total: %s objects, %s" % (table.delta(total["count_delta"]), size_delta(report, total["bytes_delta"]))
+
+
+def size_delta(report, value):
+    return ("+" if value > 0 else "") + report.size(value)
+
+
+def waste_lines(report):
+    """One line a kind, with its worst case."""
+    result = table.Table("wasted", "objects", "kind", "worst", cut=table.clip)
+    for kind in report.waste["kinds"]:
+        worst = next((row for row in report.waste["rows"] if row["kind"] == kind["kind"] and row["value"]), None)
+        text = "" if not worst else "%s × %s%s" % (table.number(worst["count"]), worst["value"],
+                                                   " of " + worst["holder"] if worst["holder"] else "")
+        result.add(report.size(kind["wasted"]), table.number(kind["count"]), WASTE_NAMES.get(kind["kind"], kind["kind"]),
+                   text)
+    return result.lines(WIDTH - 2) if result.rows else []
+
+
+def completeness_lines(report):
+    for remark in report.remarks:
+        yield from textwrap.wrap(remark, WIDTH - 2, subsequent_indent="  ")
+
+
+def step_lines(report):
+    found = steps(report)
+    width = max(len(step["command"]) for step in found)
+    return [table.clip("%-*s  %s" % (min(width, 60), step["command"], step["why"]), WIDTH - 2) for step in found]
+
+
+def lines(report):
+    """The whole diagnosis."""
+    used = report.used()
+    waste = report.waste["wasted"]
+    yield report.about
+    yield ""
+    yield from wrap(verdict(report))
+    yield from section("Ledger", ledger_lines(report))
+    yield from section("Suspects%s" % (" since %s" % report.since if report.since else ""), suspect_lines(report))
+    yield from section("Growth since %s" % report.since, growth_lines(report))
+    yield from section("Types", type_lines(report))
+    yield from section("Waste: %s%s" % (report.size(waste), ", %s of the heap" % retaining.percent(waste / used)
+                                        if used else ""), waste_lines(report))
+    yield from section("Completeness", completeness_lines(report))
+    yield from section("Next", step_lines(report))
