@@ -19,4 +19,7 @@ static inline uint64_t mx_retained_block(const struct mx_retained *retained, uin
     return retained && block < retained->dominators.blocks ? retained->dominators.retained[block] : 0;
 }
 
+/* What a used block weighs: its bytes, or a static object's shallow size. */
+uint64_t mx_retained_weight(const struct mx_graph *graph, const struct mx_span *span, uint32_t block);
+
 #endif
