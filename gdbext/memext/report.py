@@ -24,7 +24,8 @@ WASTE_NAMES = {"strings": "equal str", "bytes": "equal bytes", "lists": "over-al
 
 
 class Report:
-    """What was found. `total`: bytes that the suspects' shares are of: the heap's, or the growth since `since`."""
+    """What was found. `process` is (its bytes, what these are); `total`: bytes that the suspects' shares are of: the
+    heap's, or the growth since `since`."""
 
     def __init__(self, about, process, size=table.size):
         self.about = about
@@ -52,14 +53,14 @@ class Report:
 
 
 def ledger(heap, retained, free_bytes, process):
-    """Rows that add up to the process's bytes, {kind, bytes, count}; `process` is (bytes, where that is from)."""
+    """Rows that add up to `process`, the bytes of it all (0: unknown): {kind, bytes, count}."""
     objects = heap["objects"] - heap["static_objects"]
     rows = [("python/objects", retained["total"] - heap["raw_bytes"] - retained["static_bytes"], objects),
             ("python/buffers", heap["raw_bytes"], heap["raw_blocks"]),
             ("python/static", retained["static_bytes"], heap["static_objects"]),
             ("pymalloc/free", free_bytes, heap["pool_free_blocks"])]
     rows = [(kind, max(size, 0), count) for kind, size, count in rows]
-    rest = process[0] - sum(row[1] for row in rows)
+    rest = process - sum(row[1] for row in rows)
     if rest > 0:
         rows.append(("rest", rest, None))
     return [{"kind": kind, "bytes": size, "count": count} for kind, size, count in rows]
