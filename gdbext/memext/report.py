@@ -7,7 +7,7 @@ it. Knows nothing of GDB, nor of how the answers were found.
 import re
 import textwrap
 
-from . import retaining, table
+from . import retaining, table, waste
 
 WIDTH = 100
 # Rows of each part in the text: all parts and their headings fill two screens at most.
@@ -19,8 +19,6 @@ HEAP_LEAST = 0.5
 # Waste of this share is worth a step of its own.
 WASTE_SHARE = 0.05
 CONTAINERS = ("dict", "list", "set", "frozenset", "tuple", "deque", "defaultdict", "OrderedDict", "Counter")
-WASTE_NAMES = {"strings": "equal str", "bytes": "equal bytes", "lists": "over-allocated lists",
-               "dicts": "sparse dicts", "sets": "sparse sets", "empty-dicts": "empty instance dicts"}
 
 
 class Report:
@@ -126,8 +124,9 @@ def contents_text(suspect):
 def held_sentence(report):
     """The one holder that explains most, or the largest of several."""
     first, size = report.suspects[0], report.size
-    growth = " of what is new since %s" % report.since if report.since else ""
-    head = "%s of %s%s, %s, " % (size(first["retained"]), size(report.total), growth, share_text(first["share"]))
+    whole = "%s that came since %s" % (size(report.total), report.since) if report.since else size(report.total)
+    head = "%s of %s%s, %s, " % (size(first["retained"]), "the " if report.since else "", whole,
+                                 share_text(first["share"]))
     if first["share"] >= MAIN_SHARE or len(report.suspects) == 1:
         contents = contents_text(first)
         if first["cause"] == "garbage":
@@ -135,8 +134,8 @@ def held_sentence(report):
         return "%sis held by %s%s." % (head, holder_text(first), contents and ", " + contents)
     shown = report.suspects[:3]
     named = "; ".join("%s (%s)" % (holder_text(one), share_text(one["share"])) for one in shown)
-    return "No holder explains most of the %s%s; the largest %d hold %s, %s: %s." % (
-        size(report.total), growth, len(shown), size(sum(one["retained"] for one in shown)),
+    return "No holder explains most of the %s; the largest %d hold %s, %s: %s." % (
+        whole, len(shown), size(sum(one["retained"] for one in shown)),
         share_text(sum(one["share"] for one in shown)), named)
 
 
@@ -204,10 +203,10 @@ def ledger_lines(report):
 
 def type_lines(report):
     shown = report.types[:TYPES_SHOWN]
-    result = table.Table("retained", "bytes", "count", "type")
+    result = table.Table("bytes", "count", "retained", "type")
     for row in shown:
-        kept = row.get("retained")
-        result.add("" if kept is None else report.size(kept), report.size(row["bytes"]), table.number(row["count"]),
+        kept = row["retained"]
+        result.add(report.size(row["bytes"]), table.number(row["count"]), "" if kept is None else report.size(kept),
                    row["type"])
     return list(result.lines(WIDTH - 2)) if shown else []
 
@@ -247,14 +246,17 @@ def size_delta(report, value):
 
 def waste_lines(report):
     """One line a kind, with its worst case."""
-    result = table.Table("wasted", "objects", "kind", "worst", cut=table.clip)
+    result = table.Table("wasted", "objects", "kind", "the worst of them", cut=table.clip)
     for kind in report.waste["kinds"]:
-        worst = next((row for row in report.waste["rows"] if row["kind"] == kind["kind"] and row["value"]), None)
-        text = "" if not worst else "%s × %s%s" % (table.number(worst["count"]), worst["value"],
-                                                   " of " + worst["holder"] if worst["holder"] else "")
-        result.add(report.size(kind["wasted"]), table.number(kind["count"]), WASTE_NAMES.get(kind["kind"], kind["kind"]),
-                   text)
+        worst = next((row for row in report.waste["rows"] if row["kind"] == kind["kind"]), None)
+        if kind["wasted"]:
+            result.add(report.size(kind["wasted"]), table.number(kind["count"]), waste.KINDS[kind["kind"]],
+                       worst_text(worst) if worst else "")
     return result.lines(WIDTH - 2) if result.rows else []
+
+
+def worst_text(row):
+    return waste.row_text(row) if row["count"] == 1 else "%s × %s" % (table.number(row["count"]), waste.row_text(row))
 
 
 def completeness_lines(report):
@@ -271,7 +273,7 @@ def step_lines(report):
 def lines(report):
     """The whole diagnosis."""
     used = report.used()
-    waste = report.waste["wasted"]
+    wasted = report.waste["wasted"]
     yield report.about
     yield ""
     yield from wrap(verdict(report))
@@ -279,7 +281,7 @@ def lines(report):
     yield from section("Suspects%s" % (" since %s" % report.since if report.since else ""), suspect_lines(report))
     yield from section("Growth since %s" % report.since, growth_lines(report))
     yield from section("Types", type_lines(report))
-    yield from section("Waste: %s%s" % (report.size(waste), ", %s of the heap" % retaining.percent(waste / used)
+    yield from section("Waste: %s%s" % (report.size(wasted), ", %s of the heap" % retaining.percent(wasted / used)
                                         if used else ""), waste_lines(report))
     yield from section("Completeness", completeness_lines(report))
     yield from section("Next", step_lines(report))

@@ -9,7 +9,7 @@ target is escaped, and cut to a bounded length.
 import json
 import os
 
-from . import page, report as texts, retaining, table
+from . import page, report as texts, retaining, table, waste
 from .picture import visible
 
 # d3-hierarchy alone: 14 KB of d3's 280.
@@ -195,25 +195,21 @@ def growth(report):
 
 def types(report):
     used = report.used() or 1
-    rows = [[cell(row["retained"] or 0, "" if row["retained"] is None else report.size(row["retained"])),
+    rows = [[cell(row["bytes"], report.size(row["bytes"])), cell(row["count"], table.number(row["count"])),
+             cell(row["retained"] or 0, "" if row["retained"] is None else report.size(row["retained"])),
              cell(row["retained"] or 0, share_bar((row["retained"] or 0) / used, True)),
-             cell(row["bytes"], report.size(row["bytes"])), cell(row["count"], table.number(row["count"])),
              cell(None, escape(row["type"], TYPE_WIDTH))] for row in report.types]
-    return html_table(("retained", "<share", "bytes", "count", "type"), rows) if rows else ""
+    return html_table(("bytes", "count", "retained", "<share", "type"), rows) if rows else ""
 
 
-def waste(report):
+def wasted(report):
+    kinds = "; ".join("%s: %s" % (waste.KINDS[kind["kind"]], report.size(kind["wasted"]))
+                      for kind in report.waste["kinds"] if kind["wasted"])
     rows = [[cell(row["wasted"], report.size(row["wasted"])), cell(row["count"], table.number(row["count"])),
-             cell(row["bytes"], report.size(row["bytes"])),
-             cell(None, escape(texts.WASTE_NAMES.get(row["kind"], row["kind"])), True),
-             cell(None, "<code>%s</code>%s" % (escape(row["value"], 80),
-                                               " of " + escape(row["holder"], 120) if row["holder"] else ""))]
-            for row in report.waste["rows"] if row["value"]]
-    kinds = "; ".join("%s %s" % (report.size(kind["wasted"]), texts.WASTE_NAMES.get(kind["kind"], kind["kind"]))
-                      for kind in report.waste["kinds"])
-    if not rows:
-        return "<p>%s</p>\n" % escape(kinds) if kinds else ""
-    return "<p>%s</p>\n" % escape(kinds) + html_table(("wasted", "objects", "bytes", "<kind", "value and holder"), rows)
+             cell(row["bytes"], report.size(row["bytes"])), cell(None, escape(waste.KINDS[row["kind"]]), True),
+             cell(None, escape(waste.row_text(row), 200))] for row in report.waste["rows"]]
+    return ("<p>%s</p>\n" % escape(kinds) if kinds else "") + (
+        html_table(("wasted", "objects", "bytes", "<kind", "held by = value"), rows) if rows else "")
 
 
 def completeness(report):
@@ -233,8 +229,8 @@ def steps(report):
 def body(report, trees, with_layout):
     used = report.used()
     since = " since %s" % report.since if report.since else ""
-    wasted = "%s, %s of the heap" % (report.size(report.waste["wasted"]),
-                                     retaining.percent(report.waste["wasted"] / used)) if used else ""
+    saved = "%s, %s of the heap, could be saved" % (
+        report.size(report.waste["wasted"]), retaining.percent(report.waste["wasted"] / used)) if used else ""
     return "".join((
         tiles(report),
         section("Suspects" + since, suspects(report, trees), "suspects", "the holders that explain most"),
@@ -243,7 +239,7 @@ def body(report, trees, with_layout):
         section("Growth" + since, growth(report), "growth"),
         section("Types", types(report), "types", "retained: what would be freed with all objects of a type"),
         section("Ledger", ledger(report), "ledger", "what the process's memory is"),
-        section("Waste", waste(report), "waste", wasted),
+        section("Waste", wasted(report), "waste", saved),
         section("Completeness", completeness(report), "completeness"),
         section("Next", steps(report), "next")))
 

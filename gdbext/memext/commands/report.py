@@ -2,7 +2,7 @@
 """py-report: the whole diagnosis, as text or as one page."""
 import _memext
 
-from .. import functions, objects, parameters, picture, reftree, report, reportpage, table
+from .. import functions, objects, parameters, picture, reftree, report, reportpage, table, waste
 from ..answer import address
 from ..command import SINCE, Command, files
 from ..options import Option, UsageError
@@ -13,7 +13,7 @@ ENDINGS = ("html", "json", "txt")
 # Of the page; halved until the page is small enough.
 NODES, TREE_DEPTH, TREE_WIDTH = 10000, 3, 10
 # Rows of the page's tables, and for programs.
-TYPES_AT_MOST, WASTE_AT_MOST, SUSPECTS_AT_MOST, GROWTH_AT_MOST = 200, 20, 20, 200
+TYPES_AT_MOST, WASTE_AT_MOST, SUSPECTS_AT_MOST, GROWTH_AT_MOST = 200, 40, 20, 200
 
 
 class Report(Command):
@@ -94,7 +94,9 @@ class Report(Command):
         """The page with `scale` of what it could hold of the map and the trees."""
         nodes = []
         if layout:
-            nodes = SESSION.retained().outline(nodes=max(100, int(NODES * scale)), since=answer.since,
+            # What would be less than half a pixel of the whole map is put together by type.
+            least = answer.report.used() // 1000
+            nodes = SESSION.retained().outline(least=least, nodes=max(100, int(NODES * scale)), since=answer.since,
                                                progress=self.progress)
         trees = {one["addr"]: list(holder_trees(one["addr"], int(TREE_WIDTH * scale)))
                  for one in answer.report.suspects if one["addr"]} if scale else {}
@@ -131,7 +133,10 @@ def suspect_rows(retained, since, progress):
 
 
 def waste_rows(heap, progress):
-    return {"rows": [], "kinds": [], "wasted": 0}
+    """{rows, kinds, wasted}, as py-strings gives them."""
+    found, kinds, wasted = SESSION.target().waste(heap, SESSION.graph(), limit=WASTE_AT_MOST, progress=progress)
+    return {"rows": waste.json_rows(found, None, WASTE_AT_MOST)[0], "wasted": wasted,
+            "kinds": [{"kind": kind, "count": count, "wasted": size} for kind, count, size in kinds]}
 
 
 def growth_rows(before, now):

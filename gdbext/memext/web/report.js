@@ -59,7 +59,7 @@
   }
 
   function title(node) {
-    if (node.type === "rest") return "the rest";
+    if (node.type === "rest") return number(node.count) + " smaller ones";
     if (!node.above) return "the heap";
     if (!node.above.above) return node.type;
     if (node.count > 1) return number(node.count) + " × " + node.type;
@@ -85,25 +85,35 @@
     d3.partition()(this.root);
     this.whole = data.retained || 1;
     this.cells = {};
-    this.focus = this.start();
+    this.focus = this.root;
     this.draw();
   }
 
-  // Where there is one child that is nearly all, the map begins there.
-  Map.prototype.start = function () { return this.root; };
-
+  // The nodes to draw: those of a visible height, and for the others of a parent, which are its last, one filler.
   Map.prototype.visible = function (columns) {
     const found = [], pending = [this.focus], height = this.box.clientHeight || 480;
     const least = LOWEST / height * (this.focus.x1 - this.focus.x0);
     while (pending.length) {
       const node = pending.pop();
       found.push(node);
-      if (node.depth - this.focus.depth + 1 < columns)
-        for (const child of node.children || [])
-          if (child.x1 - child.x0 >= least) pending.push(child);
+      if (!node.children || node.filler || node.depth - this.focus.depth + 1 >= columns) continue;
+      const small = node.children.filter(function (child) { return child.x1 - child.x0 < least; });
+      for (const child of node.children)
+        if (child.x1 - child.x0 >= least) pending.push(child);
+      if (small.length) found.push(filler(node, small));
     }
     return found;
   };
+
+  // Stands for children that are too low to be drawn: a click shows their parent, where they are higher.
+  function filler(node, small) {
+    const sum = function (of) { return small.reduce(function (total, child) { return total + of(child); }, 0); };
+    const data = {type: "rest", name: "", count: sum(function (child) { return child.data.count; }), own: 0,
+                  retained: sum(function (child) { return child.value; }), address: "", children: [],
+                  above: node.data, index: "small" + node.data.index};
+    return {data: data, filler: node, depth: node.depth + 1, x0: Math.min(...small.map(function (one) { return one.x0; })),
+            x1: Math.max(...small.map(function (one) { return one.x1; }))};
+  }
 
   Map.prototype.draw = function () {
     const width = this.box.clientWidth || 1000, height = this.box.clientHeight || 480;
@@ -130,15 +140,16 @@
   };
 
   Map.prototype.make = function (node) {
-    const self = this, cell = element("div", {class: "cell" + (node.children ? "" : " leaf"), "data-index": node.data.index});
+    const self = this, cell = element("div", {class: "cell" + (node.children || node.filler ? "" : " leaf"), "data-index": node.data.index});
     cell.style.background = "var(--k" + kind(node.data) + ")";
     cell.title = describe(node.data, this.whole).join("\n");
-    if (node.children) {
+    const target = node.filler || node;
+    if (target.children) {
       cell.tabIndex = 0;
       cell.setAttribute("role", "button");
-      cell.addEventListener("click", function () { self.zoom(node); });
+      cell.addEventListener("click", function () { self.zoom(target); });
       cell.addEventListener("keydown", function (event) {
-        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); self.zoom(node); }
+        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); self.zoom(target); }
       });
     }
     cell.addEventListener("mouseenter", function () { self.tell(node); });
