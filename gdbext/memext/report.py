@@ -245,12 +245,12 @@ def size_delta(report, value):
 
 
 def waste_lines(report):
-    """One line a kind, with its worst case."""
+    """One line a kind that matters, with its worst case."""
     result = table.Table("wasted", "objects", "kind", "the worst of them", cut=table.clip)
-    for kind in report.waste["kinds"]:
+    for kind in sorted(report.waste["kinds"], key=lambda one: -one["wasted"]):
         worst = next((row for row in report.waste["rows"] if row["kind"] == kind["kind"]), None)
-        if kind["wasted"]:
-            result.add(report.size(kind["wasted"]), table.number(kind["count"]), waste.KINDS[kind["kind"]],
+        if kind["wasted"] * 1000 >= max(report.used(), 1):
+            result.add(report.size(kind["wasted"]), table.number(kind["count"]), kind["kind"],
                        worst_text(worst) if worst else "")
     return result.lines(WIDTH - 2) if result.rows else []
 
