@@ -31,6 +31,8 @@ Why is it so big?
   py-retained OBJ             what OBJ's memory consists of
 What is wasted?
   py-strings                  equal strings and bytes, sparse lists, dicts and sets
+Is it C code that leaks?
+  py-refcounts                objects held by a reference that nobody has
 In breakpoint conditions and expressions:
   $py_count("TYPE")  $py_bytes("TYPE")  $py_rss()
   $py                         the address of the (first) object printed last
