@@ -16,8 +16,8 @@ TYPES_SHOWN, SUSPECTS_SHOWN, GROWTH_SHOWN = 8, 5, 5
 MAIN_SHARE = 0.3
 # Below this share of the process, Python's heap is not where its memory went.
 HEAP_LEAST = 0.5
-# Waste of this share is worth a step of its own.
-WASTE_SHARE = 0.05
+# A holder, or waste, of this share is worth a step of its own.
+STEP_SHARE = 0.05
 CONTAINERS = ("dict", "list", "set", "frozenset", "tuple", "deque", "defaultdict", "OrderedDict", "Counter")
 
 
@@ -64,12 +64,14 @@ def ledger(heap, retained, free_bytes, process):
     return [{"kind": kind, "bytes": size, "count": count} for kind, size, count in rows]
 
 
+# Causes whose holder has a name of its own in Python's source.
+NAMED = {"module-global": "module global", "class-attribute": "class attribute"}
 LEDGER_TEXTS = {
     "python/objects": "Python objects",
     "python/buffers": "their tables and buffers, C data",
     "python/static": "static objects of the interpreter and libraries",
     "pymalloc/free": "free blocks in pymalloc's pools",
-    "rest": "the rest: code, stacks, free malloc memory, what other allocators took",
+    "rest": "the rest: code, stacks, free malloc memory, other allocators",
 }
 
 
@@ -93,32 +95,39 @@ def article(noun):
     return ("an " if noun[:1].lower() in "aeio" else "a ") + noun
 
 
+def plain_path(suspect):
+    """The path as Python's source would have it, `app.CACHE`; empty where there is no expression."""
+    return re.sub(r"^sys\.modules\['([\w.]+)'\]", r"\1", suspect["path"]) if suspect["is_expression"] else ""
+
+
 def holder_text(suspect):
     """`the module global app.CACHE`: the cause in words, with the path where they do not name it."""
-    why, path = suspect["why"], suspect["path"]
+    why, path = suspect["why"], plain_path(suspect)
+    if suspect["cause"] in NAMED and suspect["type"] != "module" and re.fullmatch(r"[\w.]+", path):
+        return "the %s %s" % (NAMED[suspect["cause"]], path)
     if not why:
         return path or article(suspect["type"])
-    if path and suspect["is_expression"] and not names_it(why, path):
-        why += " (%s)" % path
-    return why if re.match(r"(the|a|an|unreachable|all)\b", why) else "the " + why
+    return why if re.match(r"(the|a|an|unreachable|all) ", why) else "the " + why
 
 
-def names_it(why, path):
-    """Whether the words contain the last two names of the path."""
-    names = re.findall(r"\w+", re.sub(r"^sys\.modules\['(.*?)'\]", r"\1", path))
-    return all(re.search(r"\b%s\b" % re.escape(name), why) for name in names[-2:])
+def example_text(suspect):
+    """Where one of the things held is found; empty when that is not known."""
+    return plain_path(suspect) + suspect["example_path"] if suspect["example_path"] else ""
 
 
 def contents_text(suspect):
     """`a dict of 1.2 million app.Order`."""
-    holds = suspect["holds"]
-    kind = suspect["type"]
-    if not kind:
-        return "mostly %s %s" % (many(holds["count"]), holds["type"]) if holds else ""
-    if not holds or not holds["count"]:
+    holds, kind = suspect["holds"], suspect["type"]
+    held = "%s %s" % (many(holds["count"]), holds["type"]) if holds else ""
+    if held and holds["type"] == retaining.RAW and holds["count"] != 1:
+        held += "s"
+    if not suspect["addr"]:
+        return held
+    if not held:
         return article(kind)
-    joint = "of" if kind.rpartition(".")[2] in CONTAINERS else "that holds"
-    return "%s %s %s %s" % (article(kind), joint, many(holds["count"]), holds["type"])
+    if kind == "functools._lru_cache_wrapper":
+        return "a cache of " + held
+    return "%s %s %s" % (article(kind), "of" if kind.rpartition(".")[2] in CONTAINERS else "that holds", held)
 
 
 def held_sentence(report):
@@ -161,8 +170,8 @@ def verdict(report):
 def steps(report):
     """Commands to type next, each with what it tells: {command, why}."""
     result = [{"command": one["next"], "why": "suspect %d: %s" % (number + 1, holder_text(one))}
-              for number, one in enumerate(report.suspects[:2]) if one["next"]]
-    if report.used() and report.waste["wasted"] >= WASTE_SHARE * report.used():
+              for number, one in enumerate(report.suspects[:2]) if one["next"] and one["share"] >= STEP_SHARE]
+    if report.used() and report.waste["wasted"] >= STEP_SHARE * report.used():
         result.append({"command": "py-strings", "why": "%s of waste in detail" % report.size(report.waste["wasted"])})
     if not report.suspects:
         result.append({"command": "py-retained", "why": "the objects that keep most alive"})
@@ -175,9 +184,11 @@ def steps(report):
 
 
 def wrap(text, indent=2):
-    """Lines of a paragraph."""
-    return textwrap.wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent,
-                         break_on_hyphens=False) or [""]
+    """Lines of a paragraph; a number stays with its unit."""
+    bound = re.sub(r"([0-9]) (%|[KMGT]?i?B\b)", "\\1\xa0\\2", text)
+    found = textwrap.wrap(bound, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent,
+                          break_on_hyphens=False)
+    return [line.replace("\xa0", " ") for line in found]
 
 
 def section(title, lines):
@@ -216,14 +227,11 @@ def suspect_lines(report):
     shown = report.suspects[:SUSPECTS_SHOWN]
     width = max([len(report.size(one["retained"])) for one in shown] or [0])
     for number, one in enumerate(shown, 1):
-        what = re.sub("^the ", "", holder_text(one))
-        yield table.shorten("%d. %s  %6s  %s: %s" % (
-            number, report.size(one["retained"]).rjust(width), retaining.percent(one["share"]), one["cause"], what),
-            WIDTH - 2)
-        below = [contents_text(one)]
-        if one["example_path"]:
-            below.append("such as %s" % one["example_path"])
-        yield table.clip(" " * (width + 13) + "; ".join(part for part in below if part), WIDTH - 2)
+        yield table.shorten("%d. %*s  %7s  %s" % (
+            number, width, report.size(one["retained"]), retaining.percent(one["share"]),
+            re.sub("^the ", "", holder_text(one))), WIDTH - 2)
+        below = [contents_text(one)] + (["such as " + example_text(one)] if one["example_path"] else [])
+        yield table.clip(" " * (width + 14) + ", ".join(part for part in below if part), WIDTH - 2)
     if len(report.suspects) > len(shown):
         yield "… and %s: py-suspects" % table.plural(len(report.suspects) - len(shown), "more suspect")
 
@@ -261,7 +269,7 @@ def worst_text(row):
 
 def completeness_lines(report):
     for remark in report.remarks:
-        yield from textwrap.wrap(remark, WIDTH - 2, subsequent_indent="  ")
+        yield from wrap(remark, 0)
 
 
 def step_lines(report):

@@ -160,14 +160,15 @@ def map_box(with_layout):
 
 def suspect(report, number, one, trees):
     """`trees`: reftree.Trees around the holder."""
-    way = one["path"] if one["path"] and one["path"] not in one["why"] else ""
+    holder, example = texts.holder_text(one), texts.example_text(one)
+    way = one["path"] if one["path"] and texts.plain_path(one) not in holder else ""
     parts = ['<article class="suspect" id="suspect%d">\n<header><span class="bytes">%s</span><b>%s</b>'
              '<span class="badge">%s</span></header>\n' % (
-                 number, escape(report.size(one["retained"])), escape(texts.holder_text(one), 200), escape(one["cause"])),
+                 number, escape(report.size(one["retained"])), escape(holder, 200), escape(one["cause"])),
              share_bar(one["share"]), "<p>%s of %s: %s%s</p>\n" % (
                  retaining.percent(one["share"]), "what is new" if report.since else "the heap",
                  escape(texts.contents_text(one), 300) or "its contents",
-                 ", such as <code>%s</code>" % escape(one["example_path"], 100) if one["example_path"] else "")]
+                 ", such as <code>%s</code>" % escape(example, 100) if example else "")]
     if way:
         parts.append('<p class="dim">the way there: <code>%s</code></p>\n' % escape(way, 300))
     if one["next"]:

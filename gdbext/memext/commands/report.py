@@ -126,10 +126,16 @@ def heap_of(before, now):
 
 def suspect_rows(retained, since, progress):
     """(rows as py-suspects gives them, bytes to be explained)."""
-    if not hasattr(retained, "suspects"):
-        return [], retained.info()["total"]
     found, total = retained.suspects(since=since, limit=SUSPECTS_AT_MOST, progress=progress)
-    return found, total
+    return [suspect_row(one) for one in found], total
+
+
+def suspect_row(one):
+    holds = {"type": one["holds_type"], "count": one["holds_count"], "bytes": one["holds_bytes"]}
+    row = {key: one[key] for key in ("type", "path", "is_expression", "cause", "why", "retained", "share",
+                                     "example_path", "next")}
+    return dict(row, addr=address(one["addr"]), holds=holds if one["holds_count"] else None,
+                example=address(one["example"]))
 
 
 def waste_rows(heap, progress):
