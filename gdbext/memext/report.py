@@ -10,10 +10,13 @@ import textwrap
 from . import retaining, table, waste
 
 WIDTH = 100
-# Rows of each part in the text: all parts and their headings fill two screens at most.
-TYPES_SHOWN, SUSPECTS_SHOWN, GROWTH_SHOWN = 8, 5, 5
+# Rows of each part in the text, without and with growth: all parts and their headings fill two screens at most.
+SHOWN = {False: {"types": 8, "suspects": 5, "waste": 3}, True: {"types": 5, "suspects": 4, "growth": 4, "waste": 3}}
+# Characters of a holder and of what it holds in the verdict.
+HOLDER_WIDTH = 100
 # A holder of this share makes the verdict alone.
 MAIN_SHARE = 0.3
+NEARLY_ALL = 0.99
 # Below this share of the process, Python's heap is not where its memory went.
 HEAP_LEAST = 0.5
 # A holder, or waste, of this share is worth a step of its own.
@@ -39,6 +42,10 @@ class Report:
         self.complete = True
         self.remarks = []
         self.retained = {}
+
+    def shown(self, part):
+        """How many rows of a part the text has."""
+        return SHOWN[bool(self.growth)][part]
 
     def used(self):
         return self.retained.get("total", 0)
@@ -110,6 +117,10 @@ def holder_text(suspect):
     return why if re.match(r"(the|a|an|unreachable|all) ", why) else "the " + why
 
 
+def short_holder(suspect):
+    return table.shorten(holder_text(suspect), HOLDER_WIDTH)
+
+
 def example_text(suspect):
     """Where one of the things held is found; empty when that is not known."""
     return plain_path(suspect) + suspect["example_path"] if suspect["example_path"] else ""
@@ -136,13 +147,15 @@ def held_sentence(report):
     whole = "%s that came since %s" % (size(report.total), report.since) if report.since else size(report.total)
     head = "%s of %s%s, %s, " % (size(first["retained"]), "the " if report.since else "", whole,
                                  share_text(first["share"]))
+    if first["share"] >= NEARLY_ALL:
+        head = "Nearly all of the %s " % whole
     if first["share"] >= MAIN_SHARE or len(report.suspects) == 1:
-        contents = contents_text(first)
+        contents = table.clip(contents_text(first), HOLDER_WIDTH)
         if first["cause"] == "garbage":
             return "%sis garbage that the collector has not freed%s." % (head, contents and ": " + contents)
-        return "%sis held by %s%s." % (head, holder_text(first), contents and ", " + contents)
+        return "%sis held by %s%s." % (head, short_holder(first), contents and ", " + contents)
     shown = report.suspects[:3]
-    named = "; ".join("%s (%s)" % (holder_text(one), share_text(one["share"])) for one in shown)
+    named = "; ".join("%s (%s)" % (short_holder(one), share_text(one["share"])) for one in shown)
     return "No holder explains most of the %s; the largest %d hold %s, %s: %s." % (
         whole, len(shown), size(sum(one["retained"] for one in shown)),
         share_text(sum(one["share"] for one in shown)), named)
@@ -213,7 +226,7 @@ def ledger_lines(report):
 
 
 def type_lines(report):
-    shown = report.types[:TYPES_SHOWN]
+    shown = report.types[:report.shown("types")]
     result = table.Table("bytes", "count", "retained", "type")
     for row in shown:
         kept = row["retained"]
@@ -224,7 +237,7 @@ def type_lines(report):
 
 def suspect_lines(report):
     """Two lines each: how much and what it is, then what it holds."""
-    shown = report.suspects[:SUSPECTS_SHOWN]
+    shown = report.suspects[:report.shown("suspects")]
     width = max([len(report.size(one["retained"])) for one in shown] or [0])
     for number, one in enumerate(shown, 1):
         yield table.shorten("%d. %*s  %7s  %s" % (
@@ -240,7 +253,7 @@ def growth_lines(report):
     if not report.growth:
         return
     result = table.Table("+count", "+bytes", "count", "type")
-    for row in report.growth["rows"][:GROWTH_SHOWN]:
+    for row in report.growth["rows"][:report.shown("growth")]:
         result.add(table.delta(row["count_delta"]), size_delta(report, row["bytes_delta"]),
                    table.number(row["count"]), row["type"])
     yield from result.lines(WIDTH - 2)
@@ -255,7 +268,7 @@ def size_delta(report, value):
 def waste_lines(report):
     """One line a kind that matters, with its worst case."""
     result = table.Table("wasted", "objects", "kind", "the worst of them", cut=table.clip)
-    for kind in sorted(report.waste["kinds"], key=lambda one: -one["wasted"]):
+    for kind in sorted(report.waste["kinds"], key=lambda one: -one["wasted"])[:report.shown("waste")]:
         worst = next((row for row in report.waste["rows"] if row["kind"] == kind["kind"]), None)
         if kind["wasted"] * 1000 >= max(report.used(), 1):
             result.add(report.size(kind["wasted"]), table.number(kind["count"]), kind["kind"],

@@ -22,6 +22,7 @@ TYPE_WIDTH, NAME_WIDTH = 100, 60
 LEDGER_KINDS = {"python/objects": 1, "python/buffers": 5, "python/static": 4, "pymalloc/free": 2, "rest": 6}
 ABOUT_MAP = ("Every block of the heap once, inside what keeps it alive. To the right of a box is what would be freed with "
              "it; height is bytes. Click to go in, click the leftmost box, or press Escape, to go out.")
+WHOLE = {False: "the heap", True: "what is new"}
 TREES = {True: "What refers to it", False: "What it refers to"}
 
 PAGE = """<!DOCTYPE html>
@@ -151,32 +152,31 @@ def ledger(report):
     return '<div class="stack">%s</div>\n' % bar + html_table(("bytes", "share", "count", "what"), rows, foot)
 
 
-def map_box(with_layout):
+def map_box(report, with_layout):
     if not with_layout:
         return '<p class="remark">%s</p>\n' % escape(WITHOUT)
-    return ('<div class="crumbs" id="crumbs"></div>\n<div class="map" id="map"></div>\n'
-            '<div class="detail" id="detail"></div>\n<div class="legend" id="legend"></div>\n')
+    return ('<div class="crumbs" id="crumbs"></div>\n<div class="map" id="map" data-unit="%s"></div>\n'
+            '<div class="detail" id="detail"></div>\n<div class="legend" id="legend"></div>\n' % WHOLE[bool(report.since)])
 
 
 def suspect(report, number, one, trees):
     """`trees`: reftree.Trees around the holder."""
-    holder, example = texts.holder_text(one), texts.example_text(one)
+    holder, contents, example = texts.holder_text(one), texts.contents_text(one), texts.example_text(one)
     way = one["path"] if one["path"] and texts.plain_path(one) not in holder else ""
-    parts = ['<article class="suspect" id="suspect%d">\n<header><span class="bytes">%s</span><b>%s</b>'
-             '<span class="badge">%s</span></header>\n' % (
-                 number, escape(report.size(one["retained"])), escape(holder, 200), escape(one["cause"])),
-             share_bar(one["share"]), "<p>%s of %s: %s%s</p>\n" % (
-                 retaining.percent(one["share"]), "what is new" if report.since else "the heap",
-                 escape(texts.contents_text(one), 300) or "its contents",
-                 ", such as <code>%s</code>" % escape(example, 100) if example else "")]
-    if way:
-        parts.append('<p class="dim">the way there: <code>%s</code></p>\n' % escape(way, 300))
-    if one["next"]:
-        parts.append('<p class="dim">next: <code>%s</code></p>\n' % escape(one["next"], 300))
+    more = '<p class="dim">next: <code>%s</code></p>\n' % escape(one["next"], 300) if one["next"] else ""
     for index, tree in enumerate(trees):
-        parts.append('<details class="tree-box"><summary>%s</summary>\n<div class="tree">%s</div></details>\n' % (
-            TREES[tree.referrers], "".join(page.whole_tree(tree, "s%dt%d" % (number, index)))))
-    return "".join(parts) + "</article>\n"
+        more += '<details class="tree-box"><summary>%s</summary>\n<div class="tree">%s</div></details>\n' % (
+            TREES[tree.referrers], "".join(page.whole_tree(tree, "s%dt%d" % (number, index))))
+    return "".join((
+        '<article class="suspect" id="suspect%d">\n<header><span class="bytes">%s</span><b>%s</b>'
+        '<span class="badge">%s</span></header>\n' % (number, escape(report.size(one["retained"])), escape(holder, 200),
+                                                      escape(one["cause"])),
+        share_bar(one["share"]),
+        "<p>%s of %s%s%s</p>\n" % (retaining.percent(one["share"]), WHOLE[bool(report.since)],
+                                   ": " + escape(contents, 300) if contents else "",
+                                   ", such as <code>%s</code>" % escape(example, 100) if example else ""),
+        '<p class="dim">the way there: <code>%s</code></p>\n' % escape(way, 300) if way else "",
+        '<div class="more">\n%s</div>\n</article>\n' % more))
 
 
 def suspects(report, trees):
@@ -235,7 +235,7 @@ def body(report, trees, with_layout):
     return "".join((
         tiles(report),
         section("Suspects" + since, suspects(report, trees), "suspects", "the holders that explain most"),
-        section("Map", '<p class="dim screen">%s</p>\n' % escape(ABOUT_MAP) + map_box(with_layout), "where",
+        section("Map", '<p class="dim screen">%s</p>\n' % escape(ABOUT_MAP) + map_box(report, with_layout), "where",
                 "retained memory" + since),
         section("Growth" + since, growth(report), "growth"),
         section("Types", types(report), "types", "retained: what would be freed with all objects of a type"),

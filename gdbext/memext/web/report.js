@@ -29,6 +29,7 @@
     return value.toFixed(value < 9.995 ? 2 : value < 99.95 ? 1 : 0) + " " + units[unit];
   }
 
+  // As retaining.percent() writes it.
   function percent(share) {
     share *= 100;
     return share.toFixed(share >= 1 || !share ? 1 : 2) + " %";
@@ -66,11 +67,11 @@
     return node.name || node.type;
   }
 
-  function describe(node, whole) {
+  function describe(node, whole, unit) {
     const lines = [title(node)];
     if (node.count === 1 && node.name && node.above && node.above.above) lines[0] += " = " + node.type;
     if (node.address) lines[0] += " at " + node.address;
-    lines.push(size(node.retained) + ", " + percent(node.retained / whole) + " of the heap"
+    lines.push(size(node.retained) + ", " + percent(node.retained / whole) + " of " + unit
                + (node.children.length && node.own ? "; " + size(node.own) + " its own" : ""));
     return lines;
   }
@@ -84,6 +85,7 @@
       .sort(function (a, b) { return (a.data.type === "rest") - (b.data.type === "rest") || b.value - a.value; });
     d3.partition()(this.root);
     this.whole = data.retained || 1;
+    this.unit = box.dataset.unit;
     this.cells = {};
     this.focus = this.root;
     this.draw();
@@ -142,7 +144,7 @@
   Map.prototype.make = function (node) {
     const self = this, cell = element("div", {class: "cell" + (node.children || node.filler ? "" : " leaf"), "data-index": node.data.index});
     cell.style.background = "var(--k" + kind(node.data) + ")";
-    cell.title = describe(node.data, this.whole).join("\n");
+    cell.title = describe(node.data, this.whole, this.unit).join("\n");
     const target = node.filler || node;
     if (target.children) {
       cell.tabIndex = 0;
@@ -189,7 +191,7 @@
   };
 
   Map.prototype.tell = function (node) {
-    const lines = describe(node.data, this.whole);
+    const lines = describe(node.data, this.whole, this.unit);
     this.detail.textContent = "";
     this.detail.append(element("b", {}, lines[0]), element("br", {}), lines[1]);
     if (node.data.address) this.detail.append("  ", element("code", {}, "py-path " + node.data.address));
@@ -270,9 +272,6 @@
   }
 
   window.addEventListener("hashchange", reveal);
-  window.addEventListener("beforeprint", function () {
-    document.querySelectorAll("table.shut").forEach(function (table) { table.classList.add("was-shut"); });
-  });
   document.querySelectorAll("table.sortable").forEach(startTable);
   startMap();
   reveal();
