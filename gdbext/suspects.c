@@ -4,14 +4,22 @@
  */
 #include "suspects.h"
 
+/* None when it holds nothing but itself. */
+static PyObject *holds(const struct mx_suspect *row)
+{
+    if (!row->holds_count)
+        return Py_BuildValue("");
+    return Py_BuildValue("{sN sK sK}", "type", mx_text(row->holds_type), "count", number(row->holds_count), "bytes",
+                         number(row->holds_bytes));
+}
+
 static PyObject *suspect_row(const struct mx_suspect *row)
 {
-    return Py_BuildValue("{sK sN sN sN sN sN sK sd sN sK sK sK sN sN}", "addr", number(row->address), "type",
+    return Py_BuildValue("{sK sN sN sN sN sN sK sK sd sN sK sN sN}", "addr", number(row->address), "type",
                          mx_text(row->type), "path", mx_text(row->path), "is_expression", boolean(row->is_expression),
                          "cause", mx_text(mx_cause_name(row->cause)), "why", mx_text(row->why), "retained",
-                         number(row->retained), "share", row->share, "holds_type", mx_text(row->holds_type),
-                         "holds_count", number(row->holds_count), "holds_bytes", number(row->holds_bytes), "example",
-                         number(row->example), "example_path", mx_text(row->example_path), "next",
+                         number(row->retained), "alone", number(row->alone), "share", row->share, "holds", holds(row),
+                         "example", number(row->example), "example_path", mx_text(row->example_path), "next",
                          mx_text(row->next));
 }
 

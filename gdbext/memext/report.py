@@ -7,13 +7,15 @@ it. Knows nothing of GDB, nor of how the answers were found.
 import re
 import textwrap
 
-from . import retaining, table, waste
+from . import retaining, suspects, table, waste
 
 WIDTH = 100
 # Rows of each part in the text, without and with growth: all parts and their headings fill two screens at most.
 SHOWN = {False: {"types": 8, "suspects": 5, "waste": 3}, True: {"types": 5, "suspects": 4, "growth": 4, "waste": 3}}
 # Characters of a holder and of what it holds in the verdict.
 HOLDER_WIDTH = 100
+# Columns of a command of the next steps, as far as they are aligned.
+STEP_WIDTH = 60
 # A holder of this share makes the verdict alone.
 MAIN_SHARE = 0.3
 NEARLY_ALL = 0.99
@@ -25,14 +27,17 @@ CONTAINERS = ("dict", "list", "set", "frozenset", "tuple", "deque", "defaultdict
 
 
 class Report:
-    """What was found. `process` is (its bytes, what these are); `total`: bytes that the suspects' shares are of: the
-    heap's, or the growth since `since`."""
+    """What was found.
+
+    `process`: (its bytes, what these are); `total`: bytes that the suspects' shares are of: the heap's, or the growth
+    since `since`; `map_since`: what the map weighs only new blocks against. The names are None for the whole heap.
+    """
 
     def __init__(self, about, process, size=table.size):
         self.about = about
         self.process = process
         self.size = size
-        self.since = None
+        self.since = self.map_since = None
         self.total = 0
         self.ledger = []
         self.types = []
@@ -52,9 +57,13 @@ class Report:
 
     def json(self):
         """The parts as programs read them."""
-        return {"verdict": verdict(self), "ledger": self.ledger, "types": self.types, "suspects": self.suspects,
+        return {"verdict": verdict(self), "ledger": self.ledger, "types": self.types, "suspects": [without_key(one, "is_expression") for one in self.suspects],
                 "growth": self.growth, "waste": self.waste,
                 "completeness": {"complete": self.complete, "remarks": self.remarks}, "next": steps(self)}
+
+
+def without_key(row, key):
+    return {name: value for name, value in row.items() if name != key}
 
 
 def ledger(heap, retained, free_bytes, process):
@@ -188,7 +197,7 @@ def steps(report):
         result.append({"command": "py-strings", "why": "%s of waste in detail" % report.size(report.waste["wasted"])})
     if not report.suspects:
         result.append({"command": "py-retained", "why": "the objects that keep most alive"})
-    if not report.since:
+    if not report.growth:
         result.append({"command": "py-mark before", "why": "then run on, stop again, and: py-report -since before"})
     return result
 
@@ -243,15 +252,20 @@ def suspect_lines(report):
         yield table.shorten("%d. %*s  %7s  %s" % (
             number, width, report.size(one["retained"]), retaining.percent(one["share"]),
             re.sub("^the ", "", holder_text(one))), WIDTH - 2)
-        below = [contents_text(one)] + (["such as " + example_text(one)] if one["example_path"] else [])
+        below = [contents_text(one)] + shared(report, one) + (["such as " + example_text(one)] if one["example_path"] else [])
         yield table.clip(" " * (width + 14) + ", ".join(part for part in below if part), WIDTH - 2)
     if len(report.suspects) > len(shown):
         yield "… and %s: py-suspects" % table.plural(len(report.suspects) - len(shown), "more suspect")
 
 
+def shared(report, suspect):
+    """A list of what has to be said of a holder that is not the only one."""
+    if suspect["alone"] >= suspects.ALONE_LEAST * suspect["retained"]:
+        return []
+    return ["shared with others (alone: %s)" % report.size(suspect["alone"])]
+
+
 def growth_lines(report):
-    if not report.growth:
-        return
     result = table.Table("+count", "+bytes", "count", "type")
     for row in report.growth["rows"][:report.shown("growth")]:
         result.add(table.delta(row["count_delta"]), size_delta(report, row["bytes_delta"]),
@@ -286,9 +300,12 @@ def completeness_lines(report):
 
 
 def step_lines(report):
+    """Commands are never cut: they are to be typed."""
     found = steps(report)
-    width = max(len(step["command"]) for step in found)
-    return [table.clip("%-*s  %s" % (min(width, 60), step["command"], step["why"]), WIDTH - 2) for step in found]
+    width = min(max(len(step["command"]) for step in found), STEP_WIDTH)
+    for step in found:
+        room = WIDTH - 4 - max(width, len(step["command"]))
+        yield "%-*s  %s" % (width, step["command"], table.clip(step["why"], room) if room > 8 else "")
 
 
 def lines(report):
@@ -300,7 +317,8 @@ def lines(report):
     yield from wrap(verdict(report))
     yield from section("Ledger", ledger_lines(report))
     yield from section("Suspects%s" % (" since %s" % report.since if report.since else ""), suspect_lines(report))
-    yield from section("Growth since %s" % report.since, growth_lines(report))
+    if report.growth:
+        yield from section("Growth since %s" % report.growth["since"], growth_lines(report))
     yield from section("Types", type_lines(report))
     yield from section("Waste: %s%s" % (report.size(wasted), ", %s of the heap" % retaining.percent(wasted / used)
                                         if used else ""), waste_lines(report))

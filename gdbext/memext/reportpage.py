@@ -156,7 +156,7 @@ def map_box(report, with_layout):
     if not with_layout:
         return '<p class="remark">%s</p>\n' % escape(WITHOUT)
     return ('<div class="crumbs" id="crumbs"></div>\n<div class="map" id="map" data-unit="%s"></div>\n'
-            '<div class="detail" id="detail"></div>\n<div class="legend" id="legend"></div>\n' % WHOLE[bool(report.since)])
+            '<div class="detail" id="detail"></div>\n<div class="legend" id="legend"></div>\n' % WHOLE[bool(report.map_since)])
 
 
 def suspect(report, number, one, trees):
@@ -175,6 +175,7 @@ def suspect(report, number, one, trees):
         "<p>%s of %s%s%s</p>\n" % (retaining.percent(one["share"]), WHOLE[bool(report.since)],
                                    ": " + escape(contents, 300) if contents else "",
                                    ", such as <code>%s</code>" % escape(example, 100) if example else ""),
+        "".join("<p>%s</p>\n" % escape(text) for text in texts.shared(report, one)),
         '<p class="dim">the way there: <code>%s</code></p>\n' % escape(way, 300) if way else "",
         '<div class="more">\n%s</div>\n</article>\n' % more))
 
@@ -236,8 +237,8 @@ def body(report, trees, with_layout):
         tiles(report),
         section("Suspects" + since, suspects(report, trees), "suspects", "the holders that explain most"),
         section("Map", '<p class="dim screen">%s</p>\n' % escape(ABOUT_MAP) + map_box(report, with_layout), "where",
-                "retained memory" + since),
-        section("Growth" + since, growth(report), "growth"),
+                 "retained memory" + (" since %s" % report.map_since if report.map_since else "")),
+        section("Growth" + (" since %s" % report.growth["since"] if report.growth else ""), growth(report), "growth"),
         section("Types", types(report), "types", "retained: what would be freed with all objects of a type"),
         section("Ledger", ledger(report), "ledger", "what the process's memory is"),
         section("Waste", wasted(report), "waste", saved),

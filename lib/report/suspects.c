@@ -22,6 +22,7 @@ struct mx_suspects {
     MX_ARRAY(struct mx_suspect) rows;
     struct mx_strtab names;
     uint64_t total, least;
+    bool is_comparison;
 };
 
 const char *mx_cause_name(enum mx_cause cause)
@@ -64,6 +65,13 @@ static struct mx_error *finish_row(struct mx_suspects *suspects, struct mx_suspe
     return row->next ? NULL : mx_error_no_memory();
 }
 
+/* Of a comparison, and of a namespace's rest, no dominator tree tells. */
+static uint64_t alone(const struct mx_suspects *suspects, const struct mx_pick *pick)
+{
+    uint64_t retained = mx_retained_block(suspects->holding.retained, pick->holder);
+    return suspects->is_comparison || pick->is_rest || retained > pick->bytes ? pick->bytes : retained;
+}
+
 static struct mx_error *describe_picks(struct mx_suspects *suspects)
 {
     const struct mx_graph *graph = suspects->holding.retained->graph;
@@ -77,6 +85,7 @@ static struct mx_error *describe_picks(struct mx_suspects *suspects)
                                  .holds_type = "",
                                  .example_path = ""};
         row.type = type ? type->name : "?";
+        row.alone = alone(suspects, pick);
         MX_TRY(mx_cause_find(&suspects->holding, pick, &suspects->names, &row));
         suspects->rows.items[suspects->rows.count++] = row;
     }
@@ -93,6 +102,7 @@ static struct mx_error *add_lost(struct mx_suspects *suspects)
         MX_TRY(mx_lost_find(&suspects->before, before));
     for (size_t i = 0; i < MX_LOST_KINDS; i++) {
         lost[i].retained -= before[i].retained < lost[i].retained ? before[i].retained : lost[i].retained;
+        lost[i].alone = lost[i].retained;
         if (lost[i].retained >= suspects->least && !mx_array_push(&suspects->rows, lost[i]))
             return mx_error_no_memory();
     }
@@ -133,6 +143,7 @@ static uint64_t bytes_in_all(const struct mx_holding *holding)
 static struct mx_error *build(struct mx_suspects *suspects, struct mx_retained *retained,
                               const struct mx_suspects_query *query, const struct mx_progress *progress)
 {
+    suspects->is_comparison = query->since || query->since_retained;
     MX_TRY(mx_holding_open(retained, query->since, progress, &suspects->holding));
     suspects->total = bytes_in_all(&suspects->holding);
     if (query->since_retained) {

@@ -175,6 +175,12 @@ static bool by_function(struct reader *reader, size_t step)
     return say(reader, MX_CAUSE_MEMOIZATION);
 }
 
+/* Of a namespace that is a holder itself: without those elements that are holders. */
+static const char *other(const struct reader *reader)
+{
+    return reader->pick->is_rest ? "other " : "";
+}
+
 static bool by_class(struct reader *reader, size_t step)
 {
     char name[ROOM / 4];
@@ -187,7 +193,7 @@ static bool by_class(struct reader *reader, size_t step)
     if (*name)
         snprintf(reader->why, ROOM, "attribute `%s` of class %s", name, class);
     else
-        snprintf(reader->why, ROOM, "attributes of class %s, none of which stands out", class);
+        snprintf(reader->why, ROOM, "%sattributes of class %s, none of which stands out", other(reader), class);
     return say(reader, MX_CAUSE_CLASS_ATTRIBUTE);
 }
 
@@ -268,7 +274,7 @@ static bool by_module(struct reader *reader, size_t step)
     if (*bare(label_after(reader, step, 1), name, sizeof(name)))
         snprintf(reader->why, ROOM, "global `%s` of module %s", name, place);
     else
-        snprintf(reader->why, ROOM, "globals of module %s, none of which stands out", place);
+        snprintf(reader->why, ROOM, "%sglobals of module %s, none of which stands out", other(reader), place);
     return say(reader, MX_CAUSE_MODULE_GLOBAL);
 }
 

@@ -77,21 +77,19 @@ static void describe(const struct mx_graph *graph, const struct types *types, st
     row->holds_count = types->count[best];
     row->holds_bytes = types->bytes[best];
     row->example = row->holds_count && best < count ? mx_graph_object(graph, types->example[best], &type) : 0;
-    row->path = row->example_path = "";
+    row->type = row->path = row->example_path = "";
+
 }
 
 static void explain(const struct mx_graph *graph, struct mx_suspect *rows)
 {
     bool is_whole = graph->heap->info.complete;
-    rows[MX_LOST_GARBAGE].type = "garbage";
     rows[MX_LOST_GARBAGE].cause = MX_CAUSE_GARBAGE;
     rows[MX_LOST_GARBAGE].why = "unreachable cycles that the garbage collector has not freed";
-    rows[MX_LOST_HELD].type = "objects without a known holder";
     rows[MX_LOST_HELD].cause = is_whole ? MX_CAUSE_EXTENSION_MODULE : MX_CAUSE_OTHER;
     rows[MX_LOST_HELD].why = is_whole ? "references that C code holds, or took and never gave back: nothing else "
                                         "leads there, but the reference counts say so"
                                       : "nothing leads there, for parts of the heap are missing";
-    rows[MX_LOST_DATA].type = "C data";
     rows[MX_LOST_DATA].cause = MX_CAUSE_OTHER;
     rows[MX_LOST_DATA].why = "memory of C code that no Python object is known to own";
 }

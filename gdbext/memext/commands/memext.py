@@ -26,6 +26,9 @@ What does it hold, what holds it, and why?
   py-backrefs OBJ             what refers to it
   py-path OBJ                 the shortest path to it, as a Python expression
 Why is it so big?
+  py-suspects                 the few holders that explain most, each with its cause
+  py-suspects -since MARK|CORE
+                              what holds what is new since then
   py-retained                 the objects that keep most memory alive
   py-retained -by root        the same by type, module or root
   py-retained OBJ             what OBJ's memory consists of

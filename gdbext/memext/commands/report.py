@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """py-report: the whole diagnosis, as text or as one page."""
+import contextlib
+import os
+
 import _memext
 
-from .. import functions, objects, parameters, picture, reftree, report, reportpage, table, waste
+from .. import functions, marks, parameters, picture, reftree, report, reportpage, suspects, table, waste
 from ..answer import address
 from ..command import SINCE, Command, files
 from ..options import Option, UsageError
 from ..references import describer, ending_of
 from ..session import SESSION
+from .suspects import Earlier
 
 ENDINGS = ("html", "json", "txt")
 # Of the page; halved until the page is small enough.
@@ -32,18 +36,19 @@ class Report(Command):
 
     def run(self, arguments):
         self.check_operands(arguments)
-        now = SESSION.stop("this stop", self.progress)
-        before = SESSION.marks.growth_base(now)
-        if arguments.since:
-            before = SESSION.marks.find(arguments.since, False, parameters.paths(), self.progress)
-        found = self.diagnose(now, before)
-        answer = self.new_answer()
-        found.complete, found.remarks = answer.complete, remarks(answer, found, before, now)
-        answer.rows = found.suspects
-        answer.beside = found.json()
-        answer.total = {"used": found.used(), "process": found.process[0], "explained": found.total}
-        answer.lines = list(report.lines(found))
-        answer.report, answer.since = found, heap_of(before, now)
+        answer = None
+        with contextlib.ExitStack() as stack:
+            retained = SESSION.retained(self.progress)
+            before = find_baseline(arguments.since, self.progress, stack)
+            found = self.diagnose(retained, before)
+            answer = self.new_answer()
+            found.complete, found.remarks = answer.complete, remarks(answer, found, before)
+            answer.beside = found.json()
+            answer.rows = answer.beside["suspects"]
+            answer.total = {"used": found.used(), "process": found.process[0], "explained": found.total}
+            answer.lines = list(report.lines(found))
+            if ending_of(arguments.o or "") == "html" and not arguments.json:
+                answer.page = self.make_page(found, before)
         return answer
 
     def check_operands(self, arguments):
@@ -54,20 +59,19 @@ class Report(Command):
         if arguments.o and ending_of(arguments.o) not in ENDINGS and not arguments.json:
             raise UsageError("FILE ends in .html, .json or .txt: `%s' does not" % arguments.o)
 
-    def diagnose(self, now, before):
+    def diagnose(self, retained, before):
         """The Report of this stop."""
-        retained = SESSION.retained(self.progress)
-        heap = SESSION.heap()
-        process = process_bytes()
+        heap, process = SESSION.heap(), process_bytes()
         found = report.Report(about(), process, parameters.size)
         found.retained = retained.info()
-        found.since = before.name if before else None
         free = sum(size * count for size, _pools, _used, count in heap.size_classes())
         found.ledger = report.ledger(heap.info(), found.retained, free, process[0])
         found.types = self.type_rows(retained, heap)
-        found.suspects, found.total = suspect_rows(retained, heap_of(before, now), self.progress)
+        found.suspects, found.total = suspect_rows(retained, before, self.progress)
         found.waste = waste_rows(heap, self.progress)
-        found.growth = growth_rows(before, now) if before else None
+        if before:
+            found.since = before.name if before.heap or before.retained else None
+            found.growth = growth_rows(before, heap)
         return found
 
     def type_rows(self, retained, heap):
@@ -83,24 +87,53 @@ class Report(Command):
     def write(self, answer, path, as_json):
         if as_json or ending_of(path) != "html":
             return super().write(answer, path, as_json)
-        layout = reportpage.library()
-        text = reportpage.fitting(lambda scale: self.page(answer, scale, layout))
-        self.clear_progress()
-        picture.write(path, text)
-        sentence = "wrote %s (%s): open it in a browser" % (path, parameters.size(len(text)))
-        return sentence if layout else "%s\nmemext: %s" % (sentence, reportpage.WITHOUT)
+        picture.write(path, answer.page)
+        sentence = "wrote %s (%s): open it in a browser" % (path, parameters.size(os.path.getsize(path)))
+        return sentence if reportpage.library() else "%s\nmemext: %s" % (sentence, reportpage.WITHOUT)
 
-    def page(self, answer, scale, layout):
-        """The page with `scale` of what it could hold of the map and the trees."""
-        nodes = []
-        if layout:
-            # What would be less than half a pixel of the whole map is put together by type.
-            least = answer.report.used() // 1000
-            nodes = SESSION.retained().outline(least=least, nodes=max(100, int(NODES * scale)), since=answer.since,
-                                               progress=self.progress)
-        trees = {one["addr"]: list(holder_trees(one["addr"], int(TREE_WIDTH * scale)))
-                 for one in answer.report.suspects if one["addr"]} if scale else {}
-        return reportpage.render(answer.report, trees, nodes, layout)
+    def make_page(self, found, before):
+        since = before.heap if before else None
+        found.map_since = before.name if since else None
+        layout = reportpage.library()
+
+        def make(scale):
+            nodes = self.outline(found, since, scale) if layout else []
+            return reportpage.render(found, holders(found, scale), nodes, layout)
+        return reportpage.fitting(make)
+
+    def outline(self, found, since, scale):
+        """What would be less than half a pixel of the whole map is put together by type."""
+        return SESSION.retained().outline(least=found.used() // 1000, nodes=max(100, int(NODES * scale)), since=since,
+                                          progress=self.progress)
+
+
+class Baseline:
+    """What is compared with. `heap`: of this very process, so that blocks can be compared; `retained`: of another one.
+    Both are None where only counts by type are left."""
+
+    def __init__(self, name, counts, heap=None, retained=None, other=None):
+        self.name = name
+        self.counts = counts
+        self.heap = heap
+        self.retained = retained
+        self.other = other
+
+
+def find_baseline(name, progress, stack):
+    """The Baseline of -since NAME, or of the last py-growth; None without one. `stack` closes what was opened."""
+    now = SESSION.stop("this stop", progress)
+    path = os.path.expanduser(name or "")
+    if name and not SESSION.marks.get(name) and os.path.isfile(path) and marks.is_elf(path):
+        earlier = stack.enter_context(Earlier(path, progress))
+        counts = earlier.heap.histogram(tracked=False)
+        if earlier.is_same_process():
+            return Baseline(name, counts, heap=earlier.heap)
+        return Baseline(name, counts, retained=earlier.retained(), other=earlier.target.info()["pid"])
+    stop = SESSION.marks.find(name, False, parameters.paths(), progress) if name else SESSION.marks.growth_base(now)
+    if not stop:
+        return None
+    same = stop.pid == now.pid
+    return Baseline(stop.name, stop.histogram(False), heap=stop.heap if same else None, other=None if same else stop.pid)
 
 
 def about():
@@ -119,23 +152,12 @@ def process_bytes():
     return info["expected_bytes"] - info["missing_bytes"], "memory in the %s" % info["kind"]
 
 
-def heap_of(before, now):
-    """The earlier Heap of this very process, against which single blocks can be compared; else None."""
-    return before.heap if before and before.heap and before.pid == now.pid else None
-
-
-def suspect_rows(retained, since, progress):
+def suspect_rows(retained, before, progress):
     """(rows as py-suspects gives them, bytes to be explained)."""
-    found, total = retained.suspects(since=since, limit=SUSPECTS_AT_MOST, progress=progress)
-    return [suspect_row(one) for one in found], total
-
-
-def suspect_row(one):
-    holds = {"type": one["holds_type"], "count": one["holds_count"], "bytes": one["holds_bytes"]}
-    row = {key: one[key] for key in ("type", "path", "is_expression", "cause", "why", "retained", "share",
-                                     "example_path", "next")}
-    return dict(row, addr=address(one["addr"]), holds=holds if one["holds_count"] else None,
-                example=address(one["example"]))
+    found, total = retained.suspects(since=before.heap if before else None,
+                                     since_retained=before.retained if before else None, limit=SUSPECTS_AT_MOST,
+                                     progress=progress)
+    return [dict(suspects.json_row(one), is_expression=one["is_expression"]) for one in found], total
 
 
 def waste_rows(heap, progress):
@@ -145,18 +167,18 @@ def waste_rows(heap, progress):
             "kinds": [{"kind": kind, "count": count, "wasted": size} for kind, count, size in kinds]}
 
 
-def growth_rows(before, now):
+def growth_rows(before, heap):
     """What grew by type, most bytes first."""
-    old, new = before.histogram(False), now.histogram(False)
+    now = heap.histogram()
     grown = [{"type": row[0], "type_addr": address(row[1]), "count": row[2], "bytes": row[3],
-              "count_delta": row[4], "bytes_delta": row[5]} for row in _memext.growth(old, new) if row[5] > 0]
+              "count_delta": row[4], "bytes_delta": row[5]} for row in _memext.growth(before.counts, now) if row[5] > 0]
     grown.sort(key=lambda row: (-row["bytes_delta"], -row["count_delta"], row["type"]))
-    totals = [(sum(row[3] for row in rows), sum(row[4] for row in rows)) for rows in (new.rows(), old.rows())]
+    totals = [(sum(row[3] for row in rows), sum(row[4] for row in rows)) for rows in (now.rows(), before.counts.rows())]
     return {"since": before.name, "rows": grown[:GROWTH_AT_MOST],
             "total": {"count_delta": totals[0][0] - totals[1][0], "bytes_delta": totals[0][1] - totals[1][1]}}
 
 
-def remarks(answer, found, before, now):
+def remarks(answer, found, before):
     """Sentences on how far the figures can be trusted."""
     graph, kept = SESSION.graph_info(), found.retained
     share = 100 * graph["inexact"] / graph["edges"] if graph["edges"] else 0
@@ -166,10 +188,17 @@ def remarks(answer, found, before, now):
                   table.number(graph["edges"]), share, table.number(graph["dangling"])),
               "%s unreachable garbage, %s C data that no object is known to own." % (
                   parameters.size(kept["unreachable"] - kept["unowned"]), parameters.size(kept["unowned"]))]
-    if before and before.pid != now.pid:
-        result.append("%s is of process %s, this is process %s: growth is told by type only." % (
-            before.name, before.pid, now.pid))
+    if before and before.other:
+        result.append("%s is of process %s, this is process %s." % (before.name, before.other, SESSION.info()["pid"]))
+    if before and not before.heap and not before.retained:
+        result.append("%s holds counts only: growth is told by type, suspects are those of the whole heap." % before.name)
     return result + answer.warnings
+
+
+def holders(found, scale):
+    """{address: trees around the holder} for the page."""
+    width = int(TREE_WIDTH * scale)
+    return {one["addr"]: list(holder_trees(one["addr"], width)) for one in found.suspects if one["addr"] and width}
 
 
 def holder_trees(text, width):
@@ -177,7 +206,7 @@ def holder_trees(text, width):
     start = int(text, 16)
     describe = describer(SESSION.target())
     for referrers in (True, False):
-        query = reftree.Query(referrers, TREE_DEPTH if referrers else TREE_DEPTH - 1, max(width, 1))
+        query = reftree.Query(referrers, TREE_DEPTH if referrers else TREE_DEPTH - 1, width)
         try:
             yield reftree.load(SESSION.graph(), start, query, describe)
         except _memext.Error:
