@@ -252,7 +252,8 @@ def suspect_lines(report):
         yield table.shorten("%d. %*s  %7s  %s" % (
             number, width, report.size(one["retained"]), retaining.percent(one["share"]),
             re.sub("^the ", "", holder_text(one))), WIDTH - 2)
-        below = [contents_text(one)] + shared(report, one) + (["such as " + example_text(one)] if one["example_path"] else [])
+        below = [contents_text(one)] + (["such as " + example_text(one)] if one["example_path"] else [])
+        below += shared(report, one)
         yield table.clip(" " * (width + 14) + ", ".join(part for part in below if part), WIDTH - 2)
     if len(report.suspects) > len(shown):
         yield "… and %s: py-suspects" % table.plural(len(report.suspects) - len(shown), "more suspect")
@@ -262,7 +263,7 @@ def shared(report, suspect):
     """A list of what has to be said of a holder that is not the only one."""
     if suspect["alone"] >= suspects.ALONE_LEAST * suspect["retained"]:
         return []
-    return ["shared with others (alone: %s)" % report.size(suspect["alone"])]
+    return ["shared with others: its alone %s" % report.size(suspect["alone"])]
 
 
 def growth_lines(report):
