@@ -121,9 +121,10 @@ def holder_text(suspect):
     why, path = suspect["why"], plain_path(suspect)
     if suspect["cause"] in NAMED and suspect["type"] != "module" and re.fullmatch(r"[\w.]+", path):
         return "the %s %s" % (NAMED[suspect["cause"]], path)
-    if not why:
-        return path or article(suspect["type"])
-    return why if re.match(r"(the|a|an|unreachable|all) ", why) else "the " + why
+    if not suspect["addr"]:
+        return why
+    why = re.sub("^held by ", "", why) or path or article(suspect["type"])
+    return why if re.match(r"(the|a|an) ", why) else "the " + why
 
 
 def short_holder(suspect):
@@ -160,8 +161,8 @@ def held_sentence(report):
         head = "Nearly all of the %s " % whole
     if first["share"] >= MAIN_SHARE or len(report.suspects) == 1:
         contents = table.clip(contents_text(first), HOLDER_WIDTH)
-        if first["cause"] == "garbage":
-            return "%sis garbage that the collector has not freed%s." % (head, contents and ": " + contents)
+        if not first["addr"]:
+            return "%s: %s%s." % (head.rstrip(", "), first["why"], " (%s)" % contents if contents else "")
         return "%sis held by %s%s." % (head, short_holder(first), contents and ", " + contents)
     shown = report.suspects[:3]
     named = "; ".join("%s (%s)" % (short_holder(one), share_text(one["share"])) for one in shown)

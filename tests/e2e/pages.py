@@ -21,7 +21,8 @@ CACHE = {}
 for number in range(2000):
     one = CACHE[TEXTS[number % len(TEXTS)] + str(number)] = Evil()
     one.text = TEXTS[number % len(TEXTS)] * 9
-    setattr(one, TEXTS[number % 2] + str(number % 3), [number] * 9)
+    # The first ones are large enough to have boxes of their own in the map.
+    setattr(one, TEXTS[number % 2] + str(number % 3), [number] * (20000 if number < 14 else 9))
 TYPES = [type("<img src=x onerror=window.hacked=1>%d" % n, (), {})() for n in range(9)]
 print("READY {}", flush=True)
 sys.stdin.read()

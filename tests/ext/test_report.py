@@ -50,16 +50,18 @@ class Verdict(unittest.TestCase):
                  suspect(cause="class-attribute", why="attribute `all` of class app.Order",
                          path="sys.modules['app'].Order.all", type="app.Registry",
                          holds={"type": "app.Order", "count": 12, "bytes": 9}),
-                 "the memory of C code, 316 raw blocks":
-                 suspect(addr=None, cause="other", why="memory of C code", path="", is_expression=False, type="C data",
-                         holds={"type": "raw block", "count": 316, "bytes": 9})}
+                 "the suspended generator app.rows, a generator that holds 3 str":
+                 suspect(cause="generator", why="held by the suspended generator app.rows", path="", is_expression=False,
+                         type="generator", holds={"type": "str", "count": 3, "bytes": 9})}
         for text, one in cases.items():
             self.assertIn("is held by %s." % text, report.verdict(diagnosis(one)))
 
-    def test_garbage(self):
-        one = suspect(addr=None, type="garbage", cause="garbage", path="", is_expression=False, why="unreachable cycles",
+    def test_what_nobody_holds(self):
+        one = suspect(addr=None, type="", cause="garbage", path="", is_expression=False, why="unreachable cycles",
                       holds={"type": "app.Node", "count": 5, "bytes": 9})
-        self.assertIn("71 %, is garbage that the collector has not freed: 5 app.Node.", report.verdict(diagnosis(one)))
+        self.assertIn("71 %: unreachable cycles (5 app.Node).", report.verdict(diagnosis(one)))
+        one.update(why="memory of C code", holds={"type": "raw block", "count": 316, "bytes": 9})
+        self.assertIn("71 %: memory of C code (316 raw blocks).", report.verdict(diagnosis(one)))
 
     def test_several_holders(self):
         parts = [suspect(share=0.2, path="app.A", retained=400 << 20), suspect(share=0.1, path="app.B", retained=200 << 20)]

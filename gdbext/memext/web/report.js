@@ -3,8 +3,8 @@
 // Reads the outline from #outline; its shape is reportpage.py's outline_data(). Layout is d3's partition.
 (function () {
   "use strict";
-  // Of the map: pixels of the narrowest column, and of the lowest cell that is drawn.
-  const COLUMN = 150, LOWEST = 2;
+  // Of the map: pixels of the narrowest column, of the lowest cell that is drawn, and of the lowest one with its name.
+  const COLUMN = 150, LOWEST = 2, LABELLED = 11;
   const KINDS = ["modules and other roots", "containers", "texts and numbers", "instances of classes",
                  "functions, types and code", "raw memory", "together: what is too small"];
   const CONTAINERS = /^(dict|list|set|frozenset|tuple|collections\..*|.*\.(deque|defaultdict|OrderedDict))$/;
@@ -161,11 +161,12 @@
 
   Map.prototype.label = function (cell, node, pixels) {
     cell.textContent = "";
-    cell.style.padding = pixels < 15 ? "0" : "";
-    if (pixels < 15) return;
+    cell.classList.toggle("low", pixels < 17);
+    cell.style.padding = pixels < LABELLED ? "0" : "";
+    if (pixels < LABELLED) return;
     cell.append(element("b", {}, title(node.data)));
     const more = node.data.count === 1 && node.data.name ? node.data.type + ", " : "";
-    if (pixels >= 31) cell.append(element("small", {}, more + size(node.data.retained)));
+    if (pixels >= 33) cell.append(element("small", {}, more + size(node.data.retained)));
     else cell.append(" " + size(node.data.retained));
   };
 
