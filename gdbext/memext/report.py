@@ -272,7 +272,8 @@ def growth_lines(report):
     for row in report.growth["rows"][:report.shown("growth")]:
         result.add(table.delta(row["count_delta"]), size_delta(report, row["bytes_delta"]),
                    table.number(row["count"]), row["type"])
-    yield from result.lines(WIDTH - 2)
+    if result.rows:
+        yield from result.lines(WIDTH - 2)
     total = report.growth["total"]
     yield "total: %s objects, %s" % (table.delta(total["count_delta"]), size_delta(report, total["bytes_delta"]))
 

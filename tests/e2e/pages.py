@@ -169,11 +169,7 @@ def report_page_unfolds(stage):
 @check
 def report_page_tells_growth(stage):
     """Since an earlier stop of the same process: growth, and the suspects and the map of what is new."""
-    work = stage.leak()
-    before = work.gcore(stage.path("growing.core"))
-    work.command("")
-    after = work.gcore(stage.path("grown.core"))
-    work.close()
+    before, after = stage.grown_cores()
     path, _text = report(stage, after, "growth.html", "-since", before)
     with opened(path) as page:
         problems = page.problems()
@@ -181,7 +177,7 @@ def report_page_tells_growth(stage):
         if not any(row.startswith("+1,000\t") and row.endswith("__main__.Session") for row in rows):
             problems.append("growth is %r" % rows[:9])
         sentence = page.evaluate("document.getElementById('verdict').textContent")
-        if "that came since %s is held by the module global __main__.CACHE, a dict of 1,000" % before not in sentence:
+        if "that came since growing.core is held by the module global __main__.CACHE, a dict of 1,000" not in sentence:
             problems.append("the verdict is %r" % sentence)
         if not page.evaluate(CELLS + ".some(name => name === '1,000 × __main__.Session')"):
             problems.append("the map has %r" % page.evaluate(CELLS))

@@ -5,7 +5,7 @@ import os
 
 import _memext
 
-from .. import functions, marks, parameters, picture, reftree, report, reportpage, suspects, table, waste
+from .. import functions, parameters, picture, reftree, report, reportpage, suspects, table, waste
 from ..answer import address
 from ..command import SINCE, Command, files
 from ..options import Option, UsageError
@@ -45,7 +45,7 @@ class Report(Command):
             found.complete, found.remarks = answer.complete, remarks(answer, found, before)
             answer.beside = found.json()
             answer.rows = answer.beside["suspects"]
-            answer.total = {"used": found.used(), "process": found.process[0], "explained": found.total}
+            answer.total = {"used": found.used(), "process": found.process[0], "explained": found.total, "since": arguments.since}
             answer.lines = list(report.lines(found))
             if ending_of(arguments.o or "") == "html" and not arguments.json:
                 answer.page = self.make_page(found, before)
@@ -103,7 +103,7 @@ class Report(Command):
 
     def outline(self, found, since, scale):
         """What would be less than half a pixel of the whole map is put together by type."""
-        return SESSION.retained().outline(least=found.used() // 1000, nodes=max(100, int(NODES * scale)), since=since,
+        return SESSION.retained().outline(least=found.used() // 4000, nodes=max(100, int(NODES * scale)), since=since,
                                           progress=self.progress)
 
 
@@ -123,8 +123,9 @@ def find_baseline(name, progress, stack):
     """The Baseline of -since NAME, or of the last py-growth; None without one. `stack` closes what was opened."""
     now = SESSION.stop("this stop", progress)
     path = os.path.expanduser(name or "")
-    if name and not SESSION.marks.get(name) and os.path.isfile(path) and marks.is_elf(path):
+    if name and not SESSION.marks.get(name) and os.path.isfile(path) and not begins_as_json(path):
         earlier = stack.enter_context(Earlier(path, progress))
+        name = os.path.basename(path)
         counts = earlier.heap.histogram(tracked=False)
         if earlier.is_same_process():
             return Baseline(name, counts, heap=earlier.heap)
@@ -133,7 +134,7 @@ def find_baseline(name, progress, stack):
     if not stop:
         return None
     same = stop.pid == now.pid
-    return Baseline(stop.name, stop.histogram(False), heap=stop.heap if same else None, other=None if same else stop.pid)
+    return Baseline(os.path.basename(stop.name), stop.histogram(False), heap=stop.heap if same else None, other=None if same else stop.pid)
 
 
 def about():
@@ -150,6 +151,15 @@ def process_bytes():
     if info["kind"] == "live":
         return functions.rss(), "resident memory of the process"
     return info["expected_bytes"] - info["missing_bytes"], "memory in the %s" % info["kind"]
+
+
+def begins_as_json(path):
+    """Counts that were saved, not a process."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(64).lstrip()[:1] == b"{"
+    except OSError as error:
+        raise UsageError("cannot read %s: %s" % (path, error.strerror))
 
 
 def suspect_rows(retained, before, progress):
