@@ -57,7 +57,8 @@ class Report:
 
     def json(self):
         """The parts as programs read them."""
-        return {"verdict": verdict(self), "ledger": self.ledger, "types": self.types, "suspects": [without_key(one, "is_expression") for one in self.suspects],
+        return {"verdict": verdict(self), "ledger": self.ledger, "types": self.types,
+                "suspects": [without_key(one, "is_expression") for one in self.suspects],
                 "growth": self.growth, "waste": self.waste,
                 "completeness": {"complete": self.complete, "remarks": self.remarks}, "next": steps(self)}
 
@@ -89,9 +90,6 @@ LEDGER_TEXTS = {
     "pymalloc/free": "free blocks in pymalloc's pools",
     "rest": "the rest: code, stacks, free malloc memory, other allocators",
 }
-
-
-# ---- The verdict ----
 
 
 def many(count):
@@ -187,9 +185,6 @@ def verdict(report):
     return text if report.complete else text + " Parts of the target are missing: sizes are lower bounds."
 
 
-# ---- What to do next ----
-
-
 def steps(report):
     """Commands to type next, each with what it tells: {command, why}."""
     result = [{"command": one["next"], "why": "suspect %d: %s" % (number + 1, holder_text(one))}
@@ -201,9 +196,6 @@ def steps(report):
     if not report.growth:
         result.append({"command": "py-mark before", "why": "then run on, stop again, and: py-report -since before"})
     return result
-
-
-# ---- Text ----
 
 
 def wrap(text, indent=2):

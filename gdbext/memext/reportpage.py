@@ -20,8 +20,8 @@ MOST_BYTES = 5000000
 # Characters of a type and of a reference's name in the map.
 TYPE_WIDTH, NAME_WIDTH = 100, 60
 LEDGER_KINDS = {"python/objects": 1, "python/buffers": 5, "python/static": 4, "pymalloc/free": 2, "rest": 6}
-ABOUT_MAP = ("Every block of the heap once, inside what keeps it alive. To the right of a box is what would be freed with "
-             "it; height is bytes. Click to go in, click the leftmost box, or press Escape, to go out.")
+ABOUT_MAP = ("Every block of the heap once, inside what keeps it alive. To the right of a box is what would be freed "
+             "with it; height is bytes. Click to go in; click the leftmost box, or press Escape, to go out.")
 WHOLE = {False: "the heap", True: "what is new"}
 TREES = {True: "What refers to it", False: "What it refers to"}
 
@@ -89,9 +89,6 @@ def outline_data(nodes):
     return dict(data, types=list(types))
 
 
-# ---- Pieces ----
-
-
 def section(title, inside, name, small=""):
     if not inside:
         return ""
@@ -101,7 +98,8 @@ def section(title, inside, name, small=""):
 
 def cell(value, text, left=False):
     """Of a table; `value` is what it is sorted by, None for the text."""
-    return "<td%s%s>%s</td>" % (' class="left"' if left else "", "" if value is None else ' data-value="%d"' % value, text)
+    sorted_by = "" if value is None else ' data-value="%d"' % value
+    return "<td%s%s>%s</td>" % (' class="left"' if left else "", sorted_by, text)
 
 
 def html_table(headers, rows, foot=()):
@@ -110,8 +108,8 @@ def html_table(headers, rows, foot=()):
                     for head in headers)
     body = "".join("<tr>%s</tr>\n" % "".join(row) for row in rows)
     tail = "<tfoot><tr>%s</tr></tfoot>\n" % "".join(foot) if foot else ""
-    return ('<div class="scroll"><table class="sortable"><thead><tr>%s</tr></thead>\n<tbody>\n%s</tbody>\n%s</table></div>\n'
-            % (heads, body, tail))
+    return ('<div class="scroll"><table class="sortable"><thead><tr>%s</tr></thead>\n<tbody>\n%s</tbody>\n%s'
+            '</table></div>\n' % (heads, body, tail))
 
 
 def share_bar(share, small=False):
@@ -156,7 +154,8 @@ def map_box(report, with_layout):
     if not with_layout:
         return '<p class="remark">%s</p>\n' % escape(WITHOUT)
     return ('<div class="crumbs" id="crumbs"></div>\n<div class="map" id="map" data-unit="%s"></div>\n'
-            '<div class="detail" id="detail"></div>\n<div class="legend" id="legend"></div>\n' % WHOLE[bool(report.map_since)])
+            '<div class="detail" id="detail"></div>\n<div class="legend" id="legend"></div>\n'
+            % WHOLE[bool(report.map_since)])
 
 
 def suspect(report, number, one, trees):
@@ -223,9 +222,6 @@ def steps(report):
     return '<dl class="steps">\n%s</dl>\n' % "".join(
         "<dt><code>%s</code></dt><dd>%s</dd>\n" % (escape(step["command"], 200), escape(step["why"], 300))
         for step in texts.steps(report))
-
-
-# ---- The page ----
 
 
 def body(report, trees, with_layout):

@@ -51,8 +51,8 @@ class Verdict(unittest.TestCase):
                          path="sys.modules['app'].Order.all", type="app.Registry",
                          holds={"type": "app.Order", "count": 12, "bytes": 9}),
                  "the suspended generator app.rows, a generator that holds 3 str":
-                 suspect(cause="generator", why="held by the suspended generator app.rows", path="", is_expression=False,
-                         type="generator", holds={"type": "str", "count": 3, "bytes": 9})}
+                 suspect(cause="generator", why="held by the suspended generator app.rows", path="",
+                         is_expression=False, type="generator", holds={"type": "str", "count": 3, "bytes": 9})}
         for text, one in cases.items():
             self.assertIn("is held by %s." % text, report.verdict(diagnosis(one)))
 
@@ -64,7 +64,8 @@ class Verdict(unittest.TestCase):
         self.assertIn("71 %: memory of C code (316 raw blocks).", report.verdict(diagnosis(one)))
 
     def test_several_holders(self):
-        parts = [suspect(share=0.2, path="app.A", retained=400 << 20), suspect(share=0.1, path="app.B", retained=200 << 20)]
+        parts = [suspect(share=0.2, path="app.A", retained=400 << 20),
+                 suspect(share=0.1, path="app.B", retained=200 << 20)]
         self.assertEqual(report.verdict(diagnosis(*parts)),
                          "No holder explains most of the 1.95 GiB; the largest 2 hold 600 MiB, 30 %: the module global "
                          "app.A (20 %); the module global app.B (10 %).")
@@ -78,9 +79,9 @@ class Verdict(unittest.TestCase):
 
     def test_nothing_and_what_is_not_pythons(self):
         found = diagnosis(process=(20000 << 20, "resident memory of the process"), complete=False)
-        self.assertEqual(report.verdict(found), "No holder stands out among the 1.95 GiB of Python's heap. Python's heap is "
-                         "only 1.95 GiB of the 19.5 GiB resident memory of the process (10 %): most of that is not Python's. "
-                         "Parts of the target are missing: sizes are lower bounds.")
+        self.assertEqual(report.verdict(found), "No holder stands out among the 1.95 GiB of Python's heap. "
+                         "Python's heap is only 1.95 GiB of the 19.5 GiB resident memory of the process (10 %): most of that is not "
+                         "Python's. Parts of the target are missing: sizes are lower bounds.")
 
     def test_many(self):
         cases = {0: "0", 999999: "999,999", 1000000: "1 million", 1234567: "1.2 million", 250000000: "250 million",

@@ -45,7 +45,8 @@ class Report(Command):
             found.complete, found.remarks = answer.complete, remarks(answer, found, before)
             answer.beside = found.json()
             answer.rows = answer.beside["suspects"]
-            answer.total = {"used": found.used(), "process": found.process[0], "explained": found.total, "since": arguments.since}
+            answer.total = {"used": found.used(), "process": found.process[0], "explained": found.total,
+                            "since": arguments.since}
             answer.lines = list(report.lines(found))
             if ending_of(arguments.o or "") == "html" and not arguments.json:
                 answer.page = self.make_page(found, before)
@@ -53,9 +54,10 @@ class Report(Command):
 
     def check_operands(self, arguments):
         """FILE is -o FILE."""
-        if len(arguments.operands) > (0 if arguments.o else 1):
-            raise UsageError("py-report takes one FILE: %s" % " ".join(arguments.operands + [arguments.o or ""]).strip())
-        arguments.o = arguments.operands[0] if arguments.operands else arguments.o
+        named = arguments.operands + ([arguments.o] if arguments.o else [])
+        if len(named) > 1:
+            raise UsageError("py-report takes one FILE: %s" % " ".join(named))
+        arguments.o = named[0] if named else None
         if arguments.o and ending_of(arguments.o) not in ENDINGS and not arguments.json:
             raise UsageError("FILE ends in .html, .json or .txt: `%s' does not" % arguments.o)
 
@@ -134,7 +136,8 @@ def find_baseline(name, progress, stack):
     if not stop:
         return None
     same = stop.pid == now.pid
-    return Baseline(os.path.basename(stop.name), stop.histogram(False), heap=stop.heap if same else None, other=None if same else stop.pid)
+    return Baseline(os.path.basename(stop.name), stop.histogram(False), heap=stop.heap if same else None,
+                    other=None if same else stop.pid)
 
 
 def about():
@@ -201,7 +204,7 @@ def remarks(answer, found, before):
     if before and before.other:
         result.append("%s is of process %s, this is process %s." % (before.name, before.other, SESSION.info()["pid"]))
     if before and not before.heap and not before.retained:
-        result.append("%s holds counts only: growth is told by type, suspects are those of the whole heap." % before.name)
+        result.append("%s holds counts only: growth is told by type, suspects are of the whole heap." % before.name)
     return result + answer.warnings
 
 

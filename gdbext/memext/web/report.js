@@ -35,8 +35,6 @@
     return share.toFixed(share >= 1 || !share ? 1 : 2) + " %";
   }
 
-  // ---- The map ----
-
   function readOutline() {
     const data = JSON.parse(document.getElementById("outline").textContent);
     const nodes = data.parent.map(function (parent, i) {
@@ -219,18 +217,16 @@
     });
   }
 
-  // ---- Tables ----
-
   // Cells that are numbers carry them in data-value.
   function sortTable(table, column, descending) {
     const rows = Array.from(table.tBodies[0].rows);
     function key(row) {
       const cell = row.cells[column];
-      return cell.dataset.value === undefined ? cell.textContent : Number(cell.dataset.value);
+      return cell.dataset.value === undefined ? cell.textContent.toLowerCase() : Number(cell.dataset.value);
     }
     rows.sort(function (a, b) {
       const left = key(a), right = key(b);
-      const order = typeof left === "number" ? left - right : left.localeCompare(right);
+      const order = left < right ? -1 : left > right ? 1 : 0;
       return descending ? -order : order;
     });
     table.tBodies[0].append(...rows);
@@ -262,8 +258,6 @@
     table.parentElement.after(more);
     shut(true);
   }
-
-  // ---- Trees ----
 
   function reveal() {
     const place = location.hash && document.getElementById(location.hash.slice(1));
