@@ -221,7 +221,7 @@ def report_asked_wrongly(stage):
     with open(path, "w") as f:
         f.write("{")
     return stage.gdb(["-c", stage.core()], "py-report a.html b.html", "py-report report.pdf",
-                     "py-report a.html -o b.html", "py-report -since nosuch", "py-report -since %s" % path, 
+                     "py-report a.html -o b.html", "py-report -since nosuch", "py-report -since %s" % path,
                      "py-report /nonexistent/x.html", "py-report -nosuch")
 
 

@@ -79,9 +79,9 @@ class Verdict(unittest.TestCase):
 
     def test_nothing_and_what_is_not_pythons(self):
         found = diagnosis(process=(20000 << 20, "resident memory of the process"), complete=False)
-        self.assertEqual(report.verdict(found), "No holder stands out among the 1.95 GiB of Python's heap. "
-                         "Python's heap is only 1.95 GiB of the 19.5 GiB resident memory of the process (10 %): most of that is not "
-                         "Python's. Parts of the target are missing: sizes are lower bounds.")
+        self.assertEqual(report.verdict(found), "No holder stands out among the 1.95 GiB of Python's heap. Python's "
+                         "heap is only 1.95 GiB of the 19.5 GiB resident memory of the process (10 %): most of that is "
+                         "not Python's. Parts of the target are missing: sizes are lower bounds.")
 
     def test_many(self):
         cases = {0: "0", 999999: "999,999", 1000000: "1 million", 1234567: "1.2 million", 250000000: "250 million",
