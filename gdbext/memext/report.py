@@ -33,9 +33,10 @@ class Report:
     since `since`; `map_since`: what the map weighs only new blocks against. The names are None for the whole heap.
     """
 
-    def __init__(self, about, process, size=table.size):
+    def __init__(self, about, process, live=True, size=table.size):
         self.about = about
         self.process = process
+        self.live = live
         self.size = size
         self.since = self.map_since = None
         self.total = 0
@@ -193,7 +194,9 @@ def steps(report):
         result.append({"command": "py-strings", "why": "%s of waste in detail" % report.size(report.waste["wasted"])})
     if not report.suspects:
         result.append({"command": "py-retained", "why": "the objects that keep most alive"})
-    if not report.growth:
+    if not report.growth and not report.live:
+        result.append({"command": "py-report -since CORE", "why": "what grew since an earlier core"})
+    elif not report.growth:
         result.append({"command": "py-mark before", "why": "then run on, stop again, and: py-report -since before"})
     return result
 

@@ -104,6 +104,8 @@ class Parts(unittest.TestCase):
     def test_steps(self):
         commands = [step["command"] for step in report.steps(diagnosis(suspect()))]
         self.assertEqual(commands, ["py-refs app.CACHE -depth 2", "py-mark before"])
+        commands = [step["command"] for step in report.steps(diagnosis(suspect(), live=False))]
+        self.assertEqual(commands, ["py-refs app.CACHE -depth 2", "py-report -since CORE"])
         wasteful = diagnosis(growth={"rows": []}, waste={"rows": [], "kinds": [], "wasted": 500 << 20})
         self.assertEqual([step["command"] for step in report.steps(wasteful)], ["py-strings", "py-retained"])
 

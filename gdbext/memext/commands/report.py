@@ -64,7 +64,7 @@ class Report(Command):
     def diagnose(self, retained, before):
         """The Report of this stop."""
         heap, process = SESSION.heap(), process_bytes()
-        found = report.Report(about(), process, parameters.size)
+        found = report.Report(about(), process, SESSION.info()["kind"] == "live", parameters.size)
         found.retained = retained.info()
         free = sum(size * count for size, _pools, _used, count in heap.size_classes())
         found.ledger = report.ledger(heap.info(), found.retained, free, process[0])
