@@ -546,16 +546,17 @@ enum mx_waste_kind {
 
 struct mx_waste_row {
     enum mx_waste_kind kind;
-    mx_addr example;    /* one of the objects */
-    const char *value;  /* the value in short, the type, or "" for a kind's sum */
+    mx_addr example;    /* one of the objects; 0 for a kind's sum */
+    const char *value;  /* the value in short (of containers with how full they are), the type, or "" for a sum */
     uint64_t count;     /* objects */
     uint64_t bytes;     /* what they take */
     uint64_t wasted;    /* what would be saved: all but one of equal ones; what is allocated and not used */
-    const char *holder; /* who holds most of them: "app.Order.currency", "keys of dict"; "" when no graph was given */
+    const char *holder; /* who holds most of them: "app.Order.currency", "keys of dict"; "" when no graph was given, and
+                           behind the first 200 rows of a kind */
 };
 
 struct mx_waste_query {
-    size_t limit;   /* rows a kind; 0 = all that waste anything */
+    size_t limit;   /* rows a kind, sums not among them; 0 = all that waste anything */
     uint64_t least; /* bytes wasted: rows below are left out of the rows, not of the totals */
 };
 

@@ -78,6 +78,9 @@ def truth_jobs(python, build):
     jobs += [Job("truth/values/" + one.name,
                  [python, "tests/truth/values.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]
+    jobs += [Job("truth/waste/" + one.name,
+                 [python, "tests/truth/waste.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
     jobs += [Job("truth/refcounts/" + one.name,
                  [python, "tests/truth/refcounts.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]

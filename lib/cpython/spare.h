@@ -16,7 +16,7 @@ struct mx_spare {
 
 /*
  * Of a list, dict or set (or a subclass); false when nothing is spare, or the object is torn or not all there.
- *   lists  what list(x) would not allocate
+ *   lists  what x[:] would not allocate
  *   dicts  the smallest table that holds as many entries; of a split one, the values beyond it
  *   sets   what set(x) would not allocate
  */

@@ -129,10 +129,19 @@ static bool is_marked(const struct mx_waste_search *search, uint32_t block)
     return search->empty[block / 64] >> (block % 64) & 1;
 }
 
+/* The block that holds exactly this object: where memory is damaged, an address may be anywhere. */
+static uint32_t block_of(const struct mx_heap *heap, mx_addr object)
+{
+    const struct mx_span *span;
+    uint32_t block = mx_spans_locate(&heap->spans, object, &span);
+    uint32_t type = block == MX_NO_BLOCK ? MX_MAP_NONE : mx_heap_type_of(heap, block);
+    return type != MX_MAP_NONE && mx_heap_object(heap, span, block, type) == object ? block : MX_NO_BLOCK;
+}
+
 /* A dict that many instances share is counted with the first of them. */
 static void take_empty_dict(struct mx_waste_search *search, uint32_t type, mx_addr dict, uint64_t size)
 {
-    uint32_t block = mx_spans_find(&search->heap->spans, dict);
+    uint32_t block = block_of(search->heap, dict);
     pthread_mutex_lock(&search->lock);
     if (block != MX_NO_BLOCK && !is_marked(search, block)) {
         struct mx_waste_found *row = &search->types[type];

@@ -42,7 +42,7 @@ struct text {
     uint32_t width; /* bytes a code point; 0: a bytes object */
 };
 
-/* Strings of the old API that Python has not looked at yet equal each other only. */
+/* Strings of the old API that Python has not looked at yet equal each other only, and are in blocks of their own. */
 static bool read_text(const struct mx_waste_search *search, mx_addr object, const struct mx_type *type,
                       struct text *ret)
 {
@@ -82,6 +82,14 @@ struct hashing {
     struct slice *slice;
 };
 
+/* Texts stand in their objects: one that claims to be longer than its block is torn, and must not cost its claim. */
+static bool is_torn(const struct mx_waste_search *search, uint32_t block, const struct text *text)
+{
+    enum { LONG = 1 << 16 };
+    const struct mx_spans *spans = &search->heap->spans;
+    return text->size > LONG && text->size > mx_block_size(spans, mx_spans_of(spans, block), block);
+}
+
 static void visit_object(void *context, uint32_t block, mx_addr object, uint32_t type)
 {
     struct hashing *hashing = context;
@@ -90,7 +98,7 @@ static void visit_object(void *context, uint32_t block, mx_addr object, uint32_t
     if (search->tasks[type] == MX_WASTE_CONTAINER)
         mx_waste_container(search, block, object, type);
     if (search->tasks[type] != MX_WASTE_TEXT ||
-        !read_text(search, object, &search->target->types.types.items[type], &text))
+        !read_text(search, object, &search->target->types.types.items[type], &text) || is_torn(search, block, &text))
         return;
     uint64_t hash = hash_text(&text);
     struct bucket *bucket = &hashing->slice->buckets[hash >> 56];
@@ -172,7 +180,7 @@ static size_t part(const struct mx_waste_search *search, uint64_t *entries, uint
         return 1;
     for (size_t i = 1; i < count; i++) {
         if (text_of(search, entries[i], &other) && other.width == first.width && other.size == first.size &&
-            !memcmp(other.data, first.data, first.size))
+            (!first.size || !memcmp(other.data, first.data, first.size)))
             entries[equal++] = entries[i];
         else
             spare[others++] = entries[i];
@@ -245,7 +253,7 @@ struct mx_error *mx_waste_equal(struct mx_waste_search *search)
     if (!duplicates.slices)
         return mx_error_no_memory();
     struct mx_error *error = compare(&duplicates);
-    for (size_t i = 0; i < MX_WASTE_SLICES * BUCKETS; i++)
+    for (size_t i = 0; i < (size_t)MX_WASTE_SLICES * BUCKETS; i++)
         mx_array_free(&duplicates.slices[i / BUCKETS].buckets[i % BUCKETS].entries);
     free(duplicates.slices);
     return error;

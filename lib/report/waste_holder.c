@@ -158,7 +158,8 @@ static void name_in_object(const struct mx_waste_holders *holders, uint32_t from
     char label[MX_REFERENCE_NAME], owner[MOST_NAME];
     if (!mx_edge_name(&holders->graph->target->types, edge, MX_EDGE_LABEL, label, sizeof(label)))
         return;
-    name_owner(holders, type, mx_graph_object(holders->graph, from, &type), owner);
+    mx_addr object = mx_graph_object(holders->graph, from, &type);
+    name_owner(holders, type, object, owner);
     switch ((enum mx_edge_naming)edge->naming) {
     case MX_NAME_KEY:
         name_value(holders, from, type->name, *edge, label, ret);

@@ -197,6 +197,25 @@ def retained_asked_wrongly(stage):
                      "py-retained __main__.CACH", "py-retained -limit 1 -o /nonexistent/file")
 
 
+# ---- waste ----
+
+@case
+def waste(stage):
+    return stage.gdb(["-c", stage.core()], "py-strings -kind strings -limit 4", "print $py != 0",
+                     "py-strings -kind strings -limit 0 -min 10.6K", "py-strings -kind strings -min 1G")
+
+
+@case
+def waste_asked_wrongly(stage):
+    return stage.gdb(["-c", stage.core()], "py-strings -kind colours", "py-strings -min many", "py-strings str",
+                     "py-strings -limit -1", "py-strings -o /nonexistent/file")
+
+
+@case
+def waste_of_a_cut_core(stage):
+    return stage.gdb(["-c", stage.cut(60)], "py-strings -kind strings -limit 2")
+
+
 # ---- reference counts ----
 
 @case
@@ -245,7 +264,8 @@ def completion(stage):
 def helps(stage):
     return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
                      "help py-show", "help py-sizeof", "help py-info",
-                     "help py-refs", "help py-backrefs", "help py-path", "help py-retained", "help py-report")
+                     "help py-refs", "help py-backrefs", "help py-path", "help py-retained",
+                     "help py-strings", "help py-report")
 
 
 @case

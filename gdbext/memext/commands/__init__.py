@@ -4,8 +4,8 @@ from . import (backrefs, count, growth, info, mark, memext, objects, path, refco
                sizeof, strings, suspects)
 
 CLASSES = (memext.Memext, info.Info, count.Count, growth.Growth, mark.Mark, objects.Objects, show.Show, sizeof.Sizeof,
-           refs.Refs, backrefs.Backrefs, path.Path, retained.Retained, strings.Strings, refcounts.Refcounts,
-           suspects.Suspects, report.Report)
+           refs.Refs, backrefs.Backrefs, path.Path, retained.Retained,
+           refcounts.Refcounts, strings.Strings, suspects.Suspects, report.Report)
 
 
 def register():

@@ -9,7 +9,7 @@ from ..session import SESSION
 class Strings(Command):
     name = "py-strings"
     summary = "Show wasted memory: equal strings and bytes, room to spare in lists, dicts and sets, empty __dict__s."
-    details = ("Wasted is what would be saved: all but one of equal objects; what list(x), set(x) or a dict built\n"
+    details = ("Wasted is what would be saved: all but one of equal objects; what x[:], set(x) or a dict built\n"
                "anew would not allocate. A holder is named where most of some objects looked at have it.\n"
                "sys.intern() makes equal strings one, so that no two interned ones are ever equal.")
     examples = ("py-strings", "py-strings -kind strings -limit 5", "py-strings -min 1M -json")
@@ -23,8 +23,9 @@ class Strings(Command):
         # There may be a million rows: programs get all only when they ask for them.
         limit = parameters.given(arguments.limit, "limit")
         graph = SESSION.graph(self.progress)
-        found, kinds, _total = SESSION.target().waste(SESSION.heap(), graph, limit=limit, least=least,
-                                                      progress=self.progress)
+        # One more than is shown tells whether there are more.
+        found, kinds, _total = SESSION.target().waste(SESSION.heap(), graph, limit=limit + 1 if limit else 0,
+                                                      least=least, progress=self.progress)
         answer = self.new_answer()
         answer.rows, left_out = waste.json_rows(found, arguments.kind, limit)
         answer.beside["kinds"] = [{"kind": kind, "count": count, "wasted": wasted} for kind, count, wasted in kinds
