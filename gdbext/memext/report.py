@@ -131,16 +131,25 @@ def short_holder(suspect):
 
 
 def example_text(suspect):
-    """Where one of the things held is found; empty when that is not known."""
-    return plain_path(suspect) + suspect["example_path"] if suspect["example_path"] else ""
+    """Where one of the things held is found, as one can type it or below the holder; empty when that is not known."""
+    below = suspect["example_path"]
+    return plain_path(suspect) + below if below and "→" not in below else ""
+
+
+def counted(holds):
+    """`1.2 million app.Order`, but `3 str objects`: builtin names are words."""
+    noun = holds["type"]
+    if noun == retaining.RAW:
+        noun += "" if holds["count"] == 1 else "s"
+    elif "." not in noun:
+        noun += " object" if holds["count"] == 1 else " objects"
+    return "%s %s" % (many(holds["count"]), noun)
 
 
 def contents_text(suspect):
     """`a dict of 1.2 million app.Order`."""
     holds, kind = suspect["holds"], suspect["type"]
-    held = "%s %s" % (many(holds["count"]), holds["type"]) if holds else ""
-    if held and holds["type"] == retaining.RAW and holds["count"] != 1:
-        held += "s"
+    held = counted(holds) if holds else ""
     if not suspect["addr"]:
         return held
     if not held:
@@ -248,7 +257,7 @@ def suspect_lines(report):
         yield table.shorten("%d. %*s  %7s  %s" % (
             number, width, report.size(one["retained"]), retaining.percent(one["share"]),
             re.sub("^the ", "", holder_text(one))), WIDTH - 2)
-        below = [contents_text(one)] + (["such as " + example_text(one)] if one["example_path"] else [])
+        below = [contents_text(one)] + (["such as " + example_text(one)] if example_text(one) else [])
         below += shared(report, one)
         yield table.clip(" " * (width + 14) + ", ".join(part for part in below if part), WIDTH - 2)
     if len(report.suspects) > len(shown):
@@ -259,7 +268,7 @@ def shared(report, suspect):
     """A list of what has to be said of a holder that is not the only one."""
     if suspect["alone"] >= suspects.ALONE_LEAST * suspect["retained"]:
         return []
-    return ["shared with others: its alone %s" % report.size(suspect["alone"])]
+    return ["shared: only %s are its alone" % report.size(suspect["alone"])]
 
 
 def growth_lines(report):

@@ -40,7 +40,7 @@ class Verdict(unittest.TestCase):
                          "app.Order.")
 
     def test_holders_without_a_name(self):
-        cases = {"the functools.lru_cache of app.load, a cache of 3 str":
+        cases = {"the functools.lru_cache of app.load, a cache of 3 str objects":
                  suspect(cause="memoization", why="functools.lru_cache of app.load", path="app.load",
                          type="functools._lru_cache_wrapper", holds={"type": "str", "count": 3, "bytes": 9}),
                  "the local `rows` of app.main (app.py:12) in thread 3, a list":
@@ -50,7 +50,7 @@ class Verdict(unittest.TestCase):
                  suspect(cause="class-attribute", why="attribute `all` of class app.Order",
                          path="sys.modules['app'].Order.all", type="app.Registry",
                          holds={"type": "app.Order", "count": 12, "bytes": 9}),
-                 "the suspended generator app.rows, a generator that holds 3 str":
+                 "the suspended generator app.rows, a generator that holds 3 str objects":
                  suspect(cause="generator", why="held by the suspended generator app.rows", path="",
                          is_expression=False, type="generator", holds={"type": "str", "count": 3, "bytes": 9})}
         for text, one in cases.items():
