@@ -81,6 +81,9 @@ def truth_jobs(python, build):
     jobs += [Job("truth/waste/" + one.name,
                  [python, "tests/truth/waste.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]
+    jobs += [Job("truth/leaks/" + one.name,
+                 [python, "tests/truth/leaks.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
     jobs += [Job("truth/refcounts/" + one.name,
                  [python, "tests/truth/refcounts.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]

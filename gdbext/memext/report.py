@@ -179,6 +179,11 @@ def held_sentence(report):
         share_text(sum(one["share"] for one in shown)), named)
 
 
+def is_elsewhere(report):
+    """Whether most of the process's memory is not Python's."""
+    return report.used() < HEAP_LEAST * report.process[0]
+
+
 def verdict(report):
     """The sentence, or two of them, that somebody reads who reads nothing else."""
     used, size = report.used(), report.size
@@ -189,7 +194,7 @@ def verdict(report):
     else:
         text = "No holder stands out among the %s of Python's heap." % size(used)
     process, place = report.process
-    if process and used < HEAP_LEAST * process:
+    if is_elsewhere(report):
         text += " Python's heap is only %s of the %s %s (%s): most of that is not Python's." % (
             size(used), size(process), place, share_text(used / process))
     return text if report.complete else text + " Parts of the target are missing: sizes are lower bounds."
@@ -201,6 +206,8 @@ def steps(report):
               for number, one in enumerate(report.suspects[:2]) if one["next"] and one["share"] >= STEP_SHARE]
     if report.used() and report.waste["wasted"] >= STEP_SHARE * report.used():
         result.append({"command": "py-strings", "why": "%s of waste in detail" % report.size(report.waste["wasted"])})
+    if is_elsewhere(report):
+        result.append({"command": "py-leaks", "why": "memory of C code that nothing reaches any more"})
     if not report.suspects:
         result.append({"command": "py-retained", "why": "the objects that keep most alive"})
     if not report.growth and not report.live:

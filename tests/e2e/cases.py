@@ -244,6 +244,16 @@ def report_asked_wrongly(stage):
                      "py-report /nonexistent/x.html", "py-report -nosuch")
 
 
+# ---- lost memory ----
+
+@case
+def leaks(stage):
+    work = stage.start(*harness.workload(stage.python, "cleaks.py", "--blocks", "3000", stage.path("planted")))
+    core = work.gcore(stage.path("leaks.core"))
+    return stage.gdb(["-c", core], "py-leaks -class definite -min 10000000", "py-leaks nosuch",
+                     "py-leaks -class red", "py-leaks -since nosuch", "py-leaks -limit 1 -o /nonexistent/file")
+
+
 # ---- asking ----
 
 @case

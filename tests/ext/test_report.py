@@ -106,6 +106,8 @@ class Parts(unittest.TestCase):
         self.assertEqual(commands, ["py-refs app.CACHE -depth 2", "py-mark before"])
         commands = [step["command"] for step in report.steps(diagnosis(suspect(), live=False))]
         self.assertEqual(commands, ["py-refs app.CACHE -depth 2", "py-report -since CORE"])
+        commands = [step["command"] for step in report.steps(diagnosis(process=(9 << 30, "resident"), growth={}))]
+        self.assertIn("py-leaks", commands)
         wasteful = diagnosis(growth={"rows": []}, waste={"rows": [], "kinds": [], "wasted": 500 << 20})
         self.assertEqual([step["command"] for step in report.steps(wasteful)], ["py-strings", "py-retained"])
 

@@ -38,6 +38,7 @@ Why is it so big?
 What is wasted?
   py-strings                  equal strings and bytes, sparse lists, dicts and sets
 Is it C code that leaks?
+  py-leaks                    memory of C code that nothing reaches any more
   py-refcounts                objects held by a reference that nobody has
 In breakpoint conditions and expressions:
   $py_count("TYPE")  $py_bytes("TYPE")  $py_rss()
