@@ -5,8 +5,8 @@ import textwrap
 from . import retaining, table
 from .answer import address
 
-# Of the bytes that a holder explains: what is below is said to be shared.
-ALONE_LEAST = 0.9
+# Of the bytes that a holder explains: where fewer are its alone, that is said.
+ALONE_LEAST = 0.5
 WIDTH = 110
 
 
@@ -44,7 +44,7 @@ def facts(row, value, size):
     else:
         yield "cause", row["cause"]
     if row["alone"] < ALONE_LEAST * row["retained"]:
-        yield "shared", "others hold parts of it too: only %s would be freed with it" % size(row["alone"])
+        yield "shared", "others refer to parts of it, too: %s would be freed with it alone" % size(row["alone"])
     if row["holds"]:
         yield "holds", holds_text(row, size)
     if row["example"]:
@@ -64,13 +64,13 @@ def lines(rows, value, size, width=0):
                 yield table.clip("   %-6s %s" % (name, text), width or WIDTH)
 
 
-def head_line(shown, total, since, size):
-    """What the holders shown explain together."""
-    what = "%s that %s since %s" % (size(total), "are new", since) if since else size(total)
+def head_line(shown, total, than, size):
+    """What the holders shown explain together; `than` says what of, where not of all."""
+    what = "the %s" % size(total) + (" that are %s" % than if than else "")
     if not total:
-        return "nothing is new since %s" % since if since else "the heap is empty"
+        return "nothing is %s" % than if than else "there is nothing in the heap"
     if not shown:
-        return "nothing stands out: no holder keeps 1 %% of the %s" % what
+        return "nothing stands out: no holder keeps 1 %% of %s" % what
     share = sum(row["retained"] for row in shown) / total
-    return "%s %s %s of the %s" % (table.plural(len(shown), "holder"), "explains" if len(shown) == 1 else "explain",
-                                   retaining.percent(share), what)
+    return "%s %s %s of %s" % (table.plural(len(shown), "holder"), "explains" if len(shown) == 1 else "explain",
+                               retaining.percent(share), what)

@@ -27,7 +27,8 @@ struct mx_root {
     bool counted;    /* the reference is in the object's refcount, and no object of the heap accounts for it */
     bool exact;      /* false: a word that looks like a reference (C globals, stack slots) */
     mx_addr place;   /* address of the word that holds the reference; of the frame for LOCAL and FRAME */
-    uint64_t detail; /* for naming: key, index of thread or interpreter, index of the local */
+    uint64_t detail; /* for naming: key, index of thread or interpreter, index of the local; of a C global: whether it
+                        is the interpreter's own */
 };
 
 typedef bool (*mx_root_visit)(void *context, const struct mx_root *root);

@@ -65,11 +65,12 @@ static struct mx_error *finish_row(struct mx_suspects *suspects, struct mx_suspe
     return row->next ? NULL : mx_error_no_memory();
 }
 
-/* Of a comparison, and of a namespace's rest, no dominator tree tells. */
+/* Of comparisons no dominator tree tells; and nobody lets go of a namespace. */
 static uint64_t alone(const struct mx_suspects *suspects, const struct mx_pick *pick)
 {
     uint64_t retained = mx_retained_block(suspects->holding.retained, pick->holder);
-    return suspects->is_comparison || pick->is_rest || retained > pick->bytes ? pick->bytes : retained;
+    bool is_all = suspects->is_comparison || mx_holding_is_space(&suspects->holding, pick->holder);
+    return is_all || retained > pick->bytes ? pick->bytes : retained;
 }
 
 static struct mx_error *describe_picks(struct mx_suspects *suspects)
@@ -97,9 +98,9 @@ static struct mx_error *describe_picks(struct mx_suspects *suspects)
 static struct mx_error *add_lost(struct mx_suspects *suspects)
 {
     struct mx_suspect lost[MX_LOST_KINDS] = {0}, before[MX_LOST_KINDS] = {0};
-    MX_TRY(mx_lost_find(&suspects->holding, lost));
+    MX_TRY(mx_suspects_lost(&suspects->holding, lost));
     if (suspects->before.retained)
-        MX_TRY(mx_lost_find(&suspects->before, before));
+        MX_TRY(mx_suspects_lost(&suspects->before, before));
     for (size_t i = 0; i < MX_LOST_KINDS; i++) {
         lost[i].retained -= before[i].retained < lost[i].retained ? before[i].retained : lost[i].retained;
         lost[i].alone = lost[i].retained;

@@ -111,7 +111,20 @@ static const char *name_path(const struct mx_path *path, struct mx_strtab *names
     return *is_expression ? mx_name_path(expression, names) : name_steps(references, count, names);
 }
 
-/* What is on the way, by the name a reader can type, else as what it is. */
+/* ".__dict__['name']" as ".name": it is read, not typed. */
+static void shorten_attributes(char *text)
+{
+    static const char begin[] = ".__dict__['";
+    for (char *at = strstr(text, begin); at; at = strstr(at + 1, begin)) {
+        char *name = at + strlen(begin), *end = strstr(name, "']");
+        if (!end)
+            return;
+        memmove(at + 1, name, (size_t)(end - name));
+        memmove(at + 1 + (end - name), end + 2, strlen(end + 2) + 1);
+    }
+}
+
+/* What is on the way, by its path, else as what it is. */
 static void name_place(struct reader *reader, size_t step, char *buffer, size_t size)
 {
     enum { CHARACTERS = 120 };
@@ -121,9 +134,10 @@ static void name_place(struct reader *reader, size_t step, char *buffer, size_t 
     struct mx_error *error = mx_path_open(reader->graph, reader->nodes[step].address, 0, NULL, &path);
     const char *expression = error ? NULL : mx_path_expression(path);
     const char *name = expression ? mx_name_path(expression, reader->names) : NULL;
-    if (name)
+    if (name) {
         snprintf(buffer, size, "%s", name);
-    else if (!mx_object_show(reader->graph->target, reader->nodes[step].address, &options, &shown))
+        shorten_attributes(buffer);
+    } else if (!mx_object_show(reader->graph->target, reader->nodes[step].address, &options, &shown))
         snprintf(buffer, size, "%s", shown);
     free(shown);
     if (!error)
@@ -312,6 +326,7 @@ static const char *pytest_name(const char *type)
         {"Fixture", "the cached value of a fixture"},
         {"fixtures.", "the cached value of a fixture"},
         {"capture.", "captured output"},
+        {"python.Function", "a test that has run"},
     };
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (strstr(type, known[i].part))

@@ -100,9 +100,8 @@ const char *mx_label_between(const struct mx_graph *graph, uint32_t from, uint32
 static void append_label(char *text, const char *label)
 {
     size_t used = strlen(text);
-    const char *joint = *label == '[' || *label == '.' || !*label ? "" : *label == '<' ? " → " : ".";
-    if (!strncmp(label, "local ", 6) || !strncmp(label, "key ", 4))
-        joint = used ? " → " : "";
+    bool is_field = strchr("[.<", *label) == NULL, is_told = !strncmp(label, "local ", 6) || !strncmp(label, "key ", 4);
+    const char *joint = used && (*label == '<' || is_told) ? " → " : is_field && !is_told ? "." : "";
     snprintf(text + used, ROOM - used, "%s%s", joint, label);
 }
 

@@ -39,11 +39,31 @@ static unsigned kind_of(const struct mx_graph *graph, uint32_t block)
     return is_held(graph, block) ? MX_LOST_HELD : MX_LOST_GARBAGE;
 }
 
+/* An instance and its dict that hold each other are known as the instance, whichever of them came first. */
+static uint32_t known_as(const struct mx_retained *retained, uint32_t block)
+{
+    enum { MOST_LOOKED_AT = 16 };
+    const struct mx_graph *graph = retained->graph;
+    const struct mx_rows *rows = &graph->reverse;
+    const struct mx_type *type;
+    uint32_t first = rows->first[block], until = rows->first[block + 1];
+    mx_graph_object(graph, block, &type);
+    if (!type || type->kind != MX_KIND_DICT)
+        return block;
+    for (uint32_t i = first; i < until && i < first + MOST_LOOKED_AT; i++) {
+        uint32_t holder = rows->targets[i];
+        mx_graph_object(graph, holder, &type);
+        if (retained->dominators.idoms[holder] == block && type && type->kind == MX_KIND_OTHER)
+            return holder;
+    }
+    return block;
+}
+
 static void add(const struct mx_holding *holding, uint32_t block, unsigned kind, struct types *types,
                 struct mx_suspect *row)
 {
     const struct mx_heap *heap = holding->retained->graph->heap;
-    uint32_t type = mx_heap_type_of(heap, block);
+    uint32_t type = mx_heap_type_of(heap, known_as(holding->retained, block));
     size_t slot = type == MX_MAP_NONE ? heap->types.count : type;
     uint64_t bytes = holding->bytes[block];
     struct types *of = &types[kind];
@@ -67,8 +87,9 @@ static struct mx_error *sort_out(struct mx_holding *holding, struct types *types
 }
 
 /* The type that most bytes are of. */
-static void describe(const struct mx_graph *graph, const struct types *types, struct mx_suspect *row)
+static void describe(const struct mx_retained *retained, const struct types *types, struct mx_suspect *row)
 {
+    const struct mx_graph *graph = retained->graph;
     const struct mx_type *type;
     size_t best = 0, count = graph->heap->types.count;
     for (size_t i = 0; i <= count; i++)
@@ -76,7 +97,9 @@ static void describe(const struct mx_graph *graph, const struct types *types, st
     row->holds_type = best == count ? "raw block" : graph->heap->types.items[best].name;
     row->holds_count = types->count[best];
     row->holds_bytes = types->bytes[best];
-    row->example = row->holds_count && best < count ? mx_graph_object(graph, types->example[best], &type) : 0;
+    row->example = row->holds_count && best < count
+                       ? mx_graph_object(graph, known_as(retained, types->example[best]), &type)
+                       : 0;
     row->type = row->path = row->example_path = "";
 
 }
@@ -94,7 +117,7 @@ static void explain(const struct mx_graph *graph, struct mx_suspect *rows)
     rows[MX_LOST_DATA].why = "memory of C code that no Python object is known to own";
 }
 
-struct mx_error *mx_lost_find(struct mx_holding *holding, struct mx_suspect *rows)
+struct mx_error *mx_suspects_lost(struct mx_holding *holding, struct mx_suspect *rows)
 {
     const struct mx_graph *graph = holding->retained->graph;
     size_t count = graph->heap->types.count + 1;
@@ -108,7 +131,7 @@ struct mx_error *mx_lost_find(struct mx_holding *holding, struct mx_suspect *row
     }
     struct mx_error *error = complete ? sort_out(holding, types, rows) : mx_error_no_memory();
     for (size_t i = 0; !error && i < MX_LOST_KINDS; i++)
-        describe(graph, &types[i], &rows[i]);
+        describe(holding->retained, &types[i], &rows[i]);
     if (!error)
         explain(graph, rows);
     for (size_t i = 0; i < MX_LOST_KINDS; i++) {

@@ -37,21 +37,17 @@ static bool is_same_root(const char *left, const char *right)
     return length == root_length(right) && !strncmp(left, right, length);
 }
 
-static struct mx_error *find_root(const struct mx_graph *graph, const char *wanted, uint32_t *ret)
+static uint32_t find_root(const struct mx_graph *graph, const char *wanted)
 {
-    struct mx_strtab names = {0};
-    struct mx_error *error = NULL;
-    *ret = MX_NO_BLOCK;
-    for (size_t i = 0; !error && *ret == MX_NO_BLOCK && i < graph->roots.count; i++) {
+    char name[MX_REFERENCE_NAME];
+    for (size_t i = 0; i < graph->roots.count; i++) {
         const struct mx_graph_root *root = &graph->roots.items[i];
-        const char *name = root->root.exact ? mx_root_label(graph, &root->root, &names) : "";
-        if (!name)
-            error = mx_error_no_memory();
-        else if (is_same_root(name, wanted))
-            *ret = root->block;
+        if (root->root.kind != MX_ROOT_CACHE && root->root.kind != MX_ROOT_C_STACK &&
+            mx_root_name(&graph->target->types, &root->root, MX_EDGE_LABEL, name, sizeof(name)) &&
+            is_same_root(name, wanted))
+            return root->block;
     }
-    mx_strtab_deinit(&names);
-    return error;
+    return MX_NO_BLOCK;
 }
 
 struct step {
@@ -82,17 +78,14 @@ static uint32_t follow(const struct mx_graph *graph, uint32_t block, const char 
     return step.found;
 }
 
-static struct mx_error *find_by_names(const struct mx_path *path, const struct mx_graph *other, uint32_t *ret)
+static uint32_t find_by_names(const struct mx_path *path, const struct mx_graph *other)
 {
     size_t count;
     const struct mx_reference *references = mx_path_references(path, &count);
-    *ret = MX_NO_BLOCK;
-    if (!count || count > MOST_STEPS)
-        return NULL;
-    MX_TRY(find_root(other, references[0].name, ret));
-    for (size_t i = 1; *ret != MX_NO_BLOCK && i < count; i++)
-        *ret = follow(other, *ret, references[i].name);
-    return NULL;
+    uint32_t block = count && count <= MOST_STEPS ? find_root(other, references[0].name) : MX_NO_BLOCK;
+    for (size_t i = 1; block != MX_NO_BLOCK && i < count; i++)
+        block = follow(other, block, references[i].name);
+    return block;
 }
 
 static struct mx_error *find_by_expression(const char *expression, struct mx_graph *other, uint32_t *ret)
@@ -122,7 +115,10 @@ struct mx_error *mx_twin_find(struct mx_graph *graph, uint32_t block, struct mx_
     if (error)
         return error;
     const char *expression = mx_path_expression(path);
-    error = expression ? find_by_expression(expression, other, ret) : find_by_names(path, other, ret);
+    if (expression)
+        error = find_by_expression(expression, other, ret);
+    else
+        *ret = find_by_names(path, other);
     mx_path_close(path);
     return error;
 }

@@ -3,7 +3,7 @@
 import os
 
 from .. import marks, objects, parameters, suspects, table
-from ..command import Command, SINCE, remember_object
+from ..command import Command, files, remember_object
 from ..options import Option, UsageError
 from ..references import short_value
 from ..session import SESSION
@@ -21,15 +21,18 @@ class Suspects(Command):
                "-since MARK|CORE of this process explains what is new; a core of another run of the same program,\n"
                "what its holders have more of now.")
     examples = ("py-suspects", "py-suspects -since start", "py-suspects -since yesterday.core -json")
-    options = (SINCE, Option("limit", "number", "holders at most, 0 for all (default: %d)" % SHOWN))
+    options = (Option("since", "word", "explain what is new since a mark or a core, or more than in another run's core",
+                      value="MARK|CORE", candidates=lambda: SESSION.marks.names() + files()),
+               Option("limit", "number", "holders at most, 0 for all (default: %d)" % SHOWN))
 
     def run(self, arguments):
         if arguments.operands:
             raise UsageError("py-suspects takes options only; py-retained %s tells what that consists of"
                              % arguments.operands[0])
         retained = SESSION.retained(self.progress)
+        than = ""
         if arguments.since:
-            found, total = self.find_since(retained, arguments.since)
+            (found, total), than = self.find_since(retained, arguments.since)
         else:
             found, total = retained.suspects(progress=self.progress)
         limit = self.limit_for(arguments)
@@ -37,7 +40,8 @@ class Suspects(Command):
         answer = self.new_answer()
         answer.rows = [suspects.json_row(row) for row in shown]
         answer.total = {"rows": len(found), "bytes": total, "since": arguments.since}
-        answer.lines = self.text_lines(found, shown, total, arguments)
+        answer.lines = [suspects.head_line(shown, total, than, parameters.size)]
+        answer.lines += self.text_lines(found, shown, arguments)
         if shown and (shown[0]["addr"] or shown[0]["example"]):
             remember_object(shown[0]["addr"] or shown[0]["example"])
         return answer
@@ -47,30 +51,30 @@ class Suspects(Command):
             return arguments.limit
         return 0 if arguments.json or arguments.o else SHOWN
 
-    def text_lines(self, found, shown, total, arguments):
-        result = [suspects.head_line(shown, total, arguments.since, parameters.size)]
-        result += suspects.lines(shown, example_text, parameters.size, self.line_width(arguments))
+    def text_lines(self, found, shown, arguments):
+        result = list(suspects.lines(shown, example_text, parameters.size, self.line_width(arguments)))
         if len(shown) < len(found):
             result.append("… and %s (-limit 0 shows all)" % table.plural(len(found) - len(shown), "more holder"))
         return result
 
     def find_since(self, retained, name):
-        """What is new since an earlier stop of this process, or more than in another one."""
+        """What is new since an earlier stop of this process, or more than in another one: and which, in words."""
         mark = SESSION.marks.get(name)
         if not mark:
             return self.find_since_file(retained, os.path.expanduser(name))
         if mark.pid != SESSION.info()["pid"] or not mark.heap:
             raise UsageError("the mark %s is of another process, and keeps no references: compare with its core"
                              % name)
-        return retained.suspects(since=mark.heap, progress=self.progress)
+        return retained.suspects(since=mark.heap, progress=self.progress), "new since %s" % name
 
     def find_since_file(self, retained, path):
         if not os.path.isfile(path):
             raise UsageError("there is no mark and no file `%s'%s" % (path, SESSION.marks.hint()))
         with Earlier(path, self.progress) as earlier:
             if earlier.is_same_process():
-                return retained.suspects(since=earlier.heap, progress=self.progress)
-            return retained.suspects(since_retained=earlier.retained(), progress=self.progress)
+                return retained.suspects(since=earlier.heap, progress=self.progress), "new since %s" % path
+            return (retained.suspects(since_retained=earlier.retained(), progress=self.progress),
+                    "more than in %s" % path)
 
 
 class Earlier:
