@@ -133,7 +133,7 @@ def short_holder(suspect):
 def example_text(suspect):
     """Where one of the things held is found, as one can type it or below the holder; empty when that is not known."""
     below = suspect["example_path"]
-    return plain_path(suspect) + below if below and "→" not in below else ""
+    return plain_path(suspect) + below if below and not re.search("[→<]", below) else ""
 
 
 def counted(holds):
@@ -264,11 +264,16 @@ def suspect_lines(report):
         yield table.shorten("%d. %*s  %7s  %s" % (
             number, width, report.size(one["retained"]), retaining.percent(one["share"]),
             re.sub("^the ", "", holder_text(one))), WIDTH - 2)
-        below = [contents_text(one)] + (["such as " + example_text(one)] if example_text(one) else [])
-        below += shared(report, one)
-        yield table.clip(" " * (width + 14) + ", ".join(part for part in below if part), WIDTH - 2)
+        yield " " * (width + 14) + below(report, one, WIDTH - 16 - width)
     if len(report.suspects) > len(shown):
         yield "… and %s: py-suspects" % table.plural(len(report.suspects) - len(shown), "more suspect")
+
+
+def below(report, suspect, room):
+    """What a suspect holds; its example yields to what has to be said."""
+    contents, more, example = [contents_text(suspect)], shared(report, suspect), example_text(suspect)
+    text = ", ".join(contents + (["such as " + example] if example else []) + more)
+    return table.clip(text if len(text) <= room or not more else ", ".join(contents + more), room)
 
 
 def shared(report, suspect):

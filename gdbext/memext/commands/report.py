@@ -88,7 +88,8 @@ class Report(Command):
 
     def write(self, answer, path, as_json):
         if as_json or ending_of(path) != "html":
-            return super().write(answer, path, as_json)
+            super().write(answer, path, as_json)
+            return "wrote %s (%s)" % (path, table.plural(len(answer.rows), "suspect"))
         picture.write(path, answer.page)
         sentence = "wrote %s (%s): open it in a browser" % (path, parameters.size(os.path.getsize(path)))
         return sentence if reportpage.library() else "%s\nmemext: %s" % (sentence, reportpage.WITHOUT)
