@@ -264,7 +264,7 @@ def suspect_lines(report):
         yield table.shorten("%d. %*s  %7s  %s" % (
             number, width, report.size(one["retained"]), retaining.percent(one["share"]),
             re.sub("^the ", "", holder_text(one))), WIDTH - 2)
-        yield " " * (width + 14) + below(report, one, WIDTH - 16 - width)
+        yield (" " * (width + 14) + below(report, one, WIDTH - 16 - width)).rstrip()
     if len(report.suspects) > len(shown):
         yield "… and %s: py-suspects" % table.plural(len(report.suspects) - len(shown), "more suspect")
 
