@@ -17,6 +17,8 @@ LIBRARY = "/usr/share/nodejs/d3-hierarchy/dist/d3-hierarchy.min.js"
 PACKAGE = "node-d3-hierarchy"
 WITHOUT = "The map is left out, for d3's layouts are not installed: apt install " + PACKAGE
 MOST_BYTES = 5000000
+# Suspects that are not folded away.
+SUSPECTS_OPEN = 5
 # Characters of a type and of a reference's name in the map.
 TYPE_WIDTH, NAME_WIDTH = 100, 60
 LEDGER_KINDS = {"python/objects": 1, "python/buffers": 5, "python/static": 4, "pymalloc/free": 2, "rest": 6}
@@ -180,8 +182,12 @@ def suspect(report, number, one, trees):
 
 
 def suspects(report, trees):
-    return "".join(suspect(report, number, one, trees.get(one["addr"], ()))
-                   for number, one in enumerate(report.suspects, 1))
+    shown = [suspect(report, number, one, trees.get(one["addr"], ())) for number, one in enumerate(report.suspects, 1)]
+    folded = "".join(shown[SUSPECTS_OPEN:])
+    if folded:
+        folded = '<details class="others"><summary>%s</summary>\n%s</details>\n' % (
+            table.plural(len(shown) - SUSPECTS_OPEN, "more suspect"), folded)
+    return "".join(shown[:SUSPECTS_OPEN]) + folded
 
 
 def growth(report):
