@@ -97,9 +97,9 @@ static struct mx_error *describe_picks(struct mx_suspects *suspects)
 static struct mx_error *add_lost(struct mx_suspects *suspects)
 {
     struct mx_suspect lost[MX_LOST_KINDS] = {0}, before[MX_LOST_KINDS] = {0};
-    MX_TRY(mx_lost_find(&suspects->holding, lost));
+    MX_TRY(mx_suspects_lost(&suspects->holding, lost));
     if (suspects->before.retained)
-        MX_TRY(mx_lost_find(&suspects->before, before));
+        MX_TRY(mx_suspects_lost(&suspects->before, before));
     for (size_t i = 0; i < MX_LOST_KINDS; i++) {
         lost[i].retained -= before[i].retained < lost[i].retained ? before[i].retained : lost[i].retained;
         lost[i].alone = lost[i].retained;

@@ -66,7 +66,7 @@ struct mx_error *mx_holds_find(struct mx_holding *holding, const struct mx_picks
 
 /* What no root leads to: garbage, objects that somebody counts a reference to, C data. Fills a row of each. */
 enum { MX_LOST_GARBAGE, MX_LOST_HELD, MX_LOST_DATA, MX_LOST_KINDS };
-struct mx_error *mx_lost_find(struct mx_holding *holding, struct mx_suspect *rows);
+struct mx_error *mx_suspects_lost(struct mx_holding *holding, struct mx_suspect *rows);
 
 /* "sys.modules['app'].CACHE" as a name path: app.CACHE. NULL when there is no memory. */
 const char *mx_name_path(const char *expression, struct mx_strtab *names);

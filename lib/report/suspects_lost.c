@@ -115,7 +115,7 @@ static void explain(const struct mx_graph *graph, struct mx_suspect *rows)
     rows[MX_LOST_DATA].why = "memory of C code that no Python object is known to own";
 }
 
-struct mx_error *mx_lost_find(struct mx_holding *holding, struct mx_suspect *rows)
+struct mx_error *mx_suspects_lost(struct mx_holding *holding, struct mx_suspect *rows)
 {
     const struct mx_graph *graph = holding->retained->graph;
     size_t count = graph->heap->types.count + 1;

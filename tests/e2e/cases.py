@@ -246,6 +246,24 @@ def refcounts(stage):
                      "py-refcounts dict list", "py-refcounts -since nosuch")
 
 
+# ---- the whole diagnosis ----
+
+@case
+def report(stage):
+    before, after = stage.grown_cores()
+    return stage.gdb(["-c", after], "py-report -since %s" % before)
+
+
+@case
+def report_asked_wrongly(stage):
+    path = stage.path("half.json")
+    with open(path, "w") as f:
+        f.write("{")
+    return stage.gdb(["-c", stage.core()], "py-report a.html b.html", "py-report report.pdf",
+                     "py-report a.html -o b.html", "py-report -since nosuch", "py-report -since %s" % path,
+                     "py-report /nonexistent/x.html", "py-report -nosuch")
+
+
 # ---- lost memory ----
 
 @case
@@ -306,7 +324,7 @@ def helps(stage):
     return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
                      "help py-show", "help py-sizeof", "help py-info",
                      "help py-refs", "help py-backrefs", "help py-path", "help py-retained",
-                     "help py-strings", "help py-suspects")
+                     "help py-strings", "help py-suspects", "help py-report")
 
 
 @case

@@ -6,6 +6,9 @@ HELP = """Find out where a Python process's memory went: the commands, by questi
 
 Usage: memext
 
+Where did it all go?
+  py-report                   the whole diagnosis on two screens: verdict, suspects, what next
+  py-report FILE.html         the same as a page: a map that zooms, tables, trees
 What do I have before me?
   py-info                     Python, allocator, threads, how complete the core is
 What is in memory?
