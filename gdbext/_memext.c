@@ -8,6 +8,7 @@
  *
  * A Heap may outlive its Target, a Histogram its Heap; a Graph keeps both open.
  */
+#include "export.h"
 #include "graph.h"
 #include "retained.h"
 
@@ -384,6 +385,8 @@ static PyMethodDef target_methods[] = {
     {"resolve", target_resolve, METH_VARARGS, "resolve(path): the address of the object under a path of names"},
     {"graph", WITH_KEYWORDS(mx_target_graph), METH_VARARGS | METH_KEYWORDS,
      "graph(heap, progress=None): the references of a Heap of this Target; a Graph"},
+    {"export", WITH_KEYWORDS(mx_target_export), METH_VARARGS | METH_KEYWORDS,
+     "export(heap, graph, retained, format, path, progress=None): writes the file; {nodes, edges, bytes}"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };

@@ -27,7 +27,7 @@ static const struct mx_span *span_of(const struct mx_cut *cut, const struct mx_s
 static uint64_t own_bytes(const struct mx_cut *cut, const struct mx_span *span, uint32_t block)
 {
     bool counts = !cut->query.since || mx_since_is_new(&cut->since, span, block);
-    return counts ? mx_retained_weight(cut->graph, span, block) : 0;
+    return counts ? mx_block_weight(cut->graph->target, cut->graph->heap, span, block) : 0;
 }
 
 /* Adds sizes up along the tree, from its leaves; `open` counts the children that are still to come. */

@@ -13,13 +13,14 @@ struct mx_retained {
     uint64_t static_bytes, unowned;
 };
 
+/* Bytes of a used block as retained sizes count them. */
+uint64_t mx_block_weight(const struct mx_target *target, const struct mx_heap *heap, const struct mx_span *span,
+                         uint32_t block);
+
 /* 0 where there are no retained sizes. */
 static inline uint64_t mx_retained_block(const struct mx_retained *retained, uint32_t block)
 {
     return retained && block < retained->dominators.blocks ? retained->dominators.retained[block] : 0;
 }
-
-/* What a used block weighs: its bytes, or a static object's shallow size. */
-uint64_t mx_retained_weight(const struct mx_graph *graph, const struct mx_span *span, uint32_t block);
 
 #endif
