@@ -49,12 +49,14 @@ void mx_out_put(struct mx_text_out *out, const char *bytes, size_t length)
 
 void mx_out_number(struct mx_text_out *out, uint64_t number)
 {
-    char digits[MX_OUT_NUMBER], *at = digits + sizeof(digits);
-    do {
+    unsigned digits = 1;
+    for (uint64_t rest = number; rest >= 10; rest /= 10)
+        digits++;
+    if (MX_OUT_ROOM - out->used < MX_OUT_NUMBER)
+        mx_out_flush(out);
+    for (char *at = out->bytes + out->used + digits; number || at == out->bytes + out->used + digits; number /= 10)
         *--at = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    mx_out_put(out, at, (size_t)(digits + sizeof(digits) - at));
+    out->used += digits;
 }
 
 void mx_out_print(struct mx_text_out *out, const char *format, ...)

@@ -88,7 +88,7 @@ static void put_quoted(struct mx_text_out *out, const char *text)
 
 static void put_size(struct mx_text_out *out, uint64_t bytes)
 {
-    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
     double scaled = (double)bytes;
     size_t unit = 0;
     for (; scaled >= 1023.5 && unit + 1 < sizeof(units) / sizeof(units[0]); unit++)

@@ -29,6 +29,8 @@ Why is it so big?
   py-retained                 the objects that keep most memory alive
   py-retained -by root        the same by type, module or root
   py-retained OBJ             what OBJ's memory consists of
+How do I look at it with other tools?
+  py-export FILE              for Chrome DevTools, SQLite, Spark, Graphviz, flame graphs
 In breakpoint conditions and expressions:
   $py_count("TYPE")  $py_bytes("TYPE")  $py_rss()
   $py                         the address of the (first) object printed last
