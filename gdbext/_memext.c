@@ -11,6 +11,7 @@
 #include "export.h"
 #include "graph.h"
 #include "retained.h"
+#include "sql.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -387,6 +388,8 @@ static PyMethodDef target_methods[] = {
      "graph(heap, progress=None): the references of a Heap of this Target; a Graph"},
     {"export", WITH_KEYWORDS(mx_target_export), METH_VARARGS | METH_KEYWORDS,
      "export(heap, graph, retained, format, path, progress=None): writes the file; {nodes, edges, bytes}"},
+    {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,
+     "sql(heap, statement, graph=None, retained=None, progress=None): an Sql"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };
@@ -436,6 +439,7 @@ static PyMethodDef module_methods[] = {
      "open_process(pid, ...): as open_core; the process must be stopped, and stay so while its Target is used"},
     {"growth", module_growth, METH_VARARGS,
      "growth(before, now): [(type, type_addr, count, bytes, count_delta, bytes_delta)] of two Histograms"},
+    {"sql_check", mx_module_sql_check, METH_VARARGS, "sql_check(statement): {graph, retained}: what it needs"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -475,7 +479,8 @@ static bool fill_module(PyObject *module)
     state->histogram_type = add_type(module, "_memext.Histogram", "Histogram", histogram_methods);
     state->graph_type = add_type(module, "_memext.Graph", "Graph", mx_graph_methods);
     state->retained_type = add_type(module, "_memext.Retained", "Retained", mx_retained_methods);
-    return state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
+    state->sql_type = add_type(module, "_memext.Sql", "Sql", mx_sql_methods);
+    return state->sql_type && state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
            state->retained_type && PyModule_AddStringConstant(module, "version", MX_VERSION) == 0;
 }
 

@@ -53,6 +53,7 @@ static inline void mx_out_char(struct mx_text_out *out, char c)
 }
 
 struct mx_export {
+    const char *path; /* as the user named the file */
     const struct mx_sources *sources;
     const struct mx_target *target;
     const struct mx_heap *heap;
