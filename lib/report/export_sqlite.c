@@ -3,8 +3,10 @@
  * The tables of SQL as a database that needs neither the target nor memext.
  * What is in them is lib/report/sql*.c's business.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "report/export.h"
 #include "report/sql.h"
@@ -122,7 +124,7 @@ static struct mx_error *write_database(struct copy *copy, struct mx_sql_tables *
     return copy_tables(copy);
 }
 
-struct mx_error *mx_export_sqlite(struct mx_export *export, const char *path)
+static struct mx_error *export_database(struct mx_export *export, const char *path)
 {
     struct mx_sql_tables *sources;
     struct copy copy = {.export = export, .path = path};
@@ -133,5 +135,19 @@ struct mx_error *mx_export_sqlite(struct mx_export *export, const char *path)
     mx_sql_tables_close(sources);
     if (!error && !stat(path, &status))
         export->info.bytes = (uint64_t)status.st_size;
+    return error;
+}
+
+/* SQLite writes by itself: beyond the limit of a file's size the kernel sends a signal that would end the debugger. */
+struct mx_error *mx_export_sqlite(struct mx_export *export, const char *path)
+{
+    sigset_t limit, before;
+    sigemptyset(&limit);
+    sigaddset(&limit, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &limit, &before);
+    struct mx_error *error = export_database(export, path);
+    if (!sigismember(&before, SIGXFSZ))
+        sigtimedwait(&limit, NULL, &(struct timespec){0});
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;
 }
