@@ -44,6 +44,7 @@ static void add_up(const struct mx_cut *cut, uint32_t *open)
         while (idoms[at] != MX_NO_BLOCK) {
             uint32_t above = idoms[at];
             cut->new_retained[above] += cut->new_retained[at];
+            open[at] = UINT32_MAX; /* done */
             if (--open[above])
                 break;
             at = above;
