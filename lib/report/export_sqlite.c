@@ -106,11 +106,10 @@ static struct mx_error *copy_tables(const struct copy *copy)
         MX_TRY(copy_rows(copy, tables[i].name, tables[i].has_key, &rows));
         if (tables[i].index)
             MX_TRY(run(copy, tables[i].index));
-        if (!strcmp(tables[i].name, "blocks"))
-            export->info.nodes = rows;
-        else if (!strcmp(tables[i].name, "refs"))
+        if (!strcmp(tables[i].name, "refs"))
             export->info.edges = rows;
     }
+    export->info.nodes = export->retained->dominators.reachable + export->retained->dominators.unreachable;
     return run(copy, "COMMIT");
 }
 

@@ -195,6 +195,31 @@ def retained_asked_wrongly(stage):
                      "py-retained __main__.CACH", "py-retained -limit 1 -o /nonexistent/file")
 
 
+# ---- exports ----
+
+@case
+def exports(stage):
+    """What the files hold is for tests/export."""
+    names = [os.path.join(stage.folder, "heap." + ending)
+             for ending in ("heapsnapshot", "sqlite", "json", "collapsed", "dot", "ndjson")]
+    return stage.gdb(["-c", stage.core()], *["py-export " + name for name in names],
+                     "py-export %s -format dot" % names[2],
+                     "complete py-export -f", "complete py-export x -format h")
+
+
+@case
+def exports_asked_wrongly(stage):
+    return stage.gdb(["-c", stage.core()], "py-export", "py-export heap.txt", "py-export heap", "py-export a.dot b.dot",
+                     "py-export heap.txt -format svg", "py-export /nonexistent/heap.json",
+                     "py-export /dev/full -format collapsed", "py-export " + stage.folder + " -format sqlite")
+
+
+@case
+def export_of_a_cut_core(stage):
+    path = os.path.join(stage.folder, "cut.collapsed")
+    return stage.gdb(["-c", stage.cut(60)], "py-export " + path)
+
+
 # ---- asking ----
 
 @case
@@ -215,7 +240,8 @@ def completion(stage):
 def helps(stage):
     return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
                      "help py-show", "help py-sizeof", "help py-info",
-                     "help py-refs", "help py-backrefs", "help py-path", "help py-retained")
+                     "help py-refs", "help py-backrefs", "help py-path", "help py-retained",
+                     "help py-export")
 
 
 @case
