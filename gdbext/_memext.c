@@ -12,6 +12,7 @@
 #include "graph.h"
 #include "retained.h"
 #include "sql.h"
+#include "waste.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -386,6 +387,9 @@ static PyMethodDef target_methods[] = {
     {"resolve", target_resolve, METH_VARARGS, "resolve(path): the address of the object under a path of names"},
     {"graph", WITH_KEYWORDS(mx_target_graph), METH_VARARGS | METH_KEYWORDS,
      "graph(heap, progress=None): the references of a Heap of this Target; a Graph"},
+    {"waste", WITH_KEYWORDS(mx_target_waste), METH_VARARGS | METH_KEYWORDS,
+     "waste(heap, graph=None, limit=0, least=0, progress=None):\n"
+     "([(kind, addr, value, count, bytes, wasted, holder)], [(kind, count, wasted)], wasted bytes in all)"},
     {"export", WITH_KEYWORDS(mx_target_export), METH_VARARGS | METH_KEYWORDS,
      "export(heap, graph, retained, format, path, progress=None): writes the file; {nodes, edges, bytes}"},
     {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,

@@ -544,16 +544,17 @@ enum mx_waste_kind {
 
 struct mx_waste_row {
     enum mx_waste_kind kind;
-    mx_addr example;    /* one of the objects */
-    const char *value;  /* the value in short, the type, or "" for a kind's sum */
+    mx_addr example;    /* one of the objects; 0 for a kind's sum */
+    const char *value;  /* the value in short (of containers with how full they are), the type, or "" for a sum */
     uint64_t count;     /* objects */
     uint64_t bytes;     /* what they take */
     uint64_t wasted;    /* what would be saved: all but one of equal ones; what is allocated and not used */
-    const char *holder; /* who holds most of them: "app.Order.currency", "keys of dict"; "" when no graph was given */
+    const char *holder; /* who holds most of them: "app.Order.currency", "keys of dict"; "" when no graph was given, and
+                           behind the first 200 rows of a kind */
 };
 
 struct mx_waste_query {
-    size_t limit;   /* rows a kind; 0 = all that waste anything */
+    size_t limit;   /* rows a kind, sums not among them; 0 = all that waste anything */
     uint64_t least; /* bytes wasted: rows below are left out of the rows, not of the totals */
 };
 
@@ -567,6 +568,93 @@ MX_API struct mx_error *mx_waste_open(struct mx_target *target, const struct mx_
 MX_API const struct mx_waste_row *mx_waste_rows(const struct mx_waste *waste, size_t *count, uint64_t *total);
 MX_API uint64_t mx_waste_of_kind(const struct mx_waste *waste, enum mx_waste_kind kind, uint64_t *count);
 MX_API void mx_waste_close(struct mx_waste *waste);
+
+/* ---- Reference counts: audited ------------------------------------------------ */
+
+/*
+ * An object whose ob_refcnt exceeds the references that memext found is kept alive by a reference that nobody holds: a
+ * C extension forgot to drop one. Objects that the interpreter does not count (immortal ones, since 3.12) and static
+ * ones are not audited. What may be a reference and may be none (a word on a C stack, in C data, in an unknown struct)
+ * explains a surplus; a row is listed when some of it stays unexplained.
+ */
+struct mx_audit;
+
+struct mx_audit_query {
+    const char *type;            /* only objects of this type, by exact name; NULL: all */
+    bool deficits;               /* the reverse: fewer counted than found, the sign of a missing Py_INCREF */
+    const struct mx_heap *since; /* only objects that this earlier heap of the same process does not have; NULL: all */
+};
+
+struct mx_audit_row {
+    mx_addr address;
+    const char *type;   /* lives as long as the target */
+    int64_t refcount;   /* ob_refcnt */
+    uint64_t found;     /* counted references that were found */
+    uint64_t explained; /* words elsewhere that may be further ones */
+};
+
+/* Of all objects, whatever the query asks for. */
+struct mx_audit_info {
+    uint64_t objects;   /* that were audited */
+    uint64_t exact;     /* refcount and found are equal */
+    uint64_t explained; /* the surplus is, by words that may be references */
+    uint64_t surplus;   /* it is not */
+    uint64_t deficit;
+    uint64_t uncounted; /* immortal and static objects, not audited */
+};
+
+MX_API struct mx_error *mx_audit_open(struct mx_graph *graph, const struct mx_audit_query *query,
+                                      const struct mx_progress *progress, struct mx_audit **ret);
+/* By falling difference, then by type and address. */
+MX_API const struct mx_audit_row *mx_audit_rows(const struct mx_audit *audit, size_t *count);
+MX_API void mx_audit_info(const struct mx_audit *audit, struct mx_audit_info *ret);
+MX_API void mx_audit_close(struct mx_audit *audit);
+
+/* ---- Lost memory: what C code forgot to free ----------------------------------- */
+
+/*
+ * Blocks of malloc's and pymalloc's that are no Python objects, and that no address leads to any more: not from
+ * objects, modules' data, threads' and libraries' pages, nor from blocks that these lead to.
+ */
+struct mx_leaks;
+
+enum mx_leak_class {
+    MX_LEAK_DEFINITE, /* no address anywhere */
+    MX_LEAK_INDIRECT, /* only lost blocks lead to it */
+    MX_LEAK_POSSIBLE, /* only a word on a C stack, or an odd address, leads to it; or a block that is so itself */
+};
+
+struct mx_leaks_query {
+    const struct mx_heap *since; /* only blocks that this earlier heap of the same process does not have; NULL: all */
+};
+
+/* Blocks of one class, one size and like content. */
+struct mx_leak_row {
+    enum mx_leak_class class;
+    uint64_t size;       /* of each, as the allocator gave it */
+    uint64_t count;      /* blocks */
+    uint64_t bytes;      /* of all of them */
+    uint64_t held_count; /* blocks that only these lead to: INDIRECT rows have them too */
+    uint64_t held_bytes;
+    const char *content; /* the first words: "code of faulty.so+0x11a9, block, 'node 7'" */
+    const char *module;  /* path of the library whose code or data the content leads to; "" when none */
+    mx_addr example;     /* one of the blocks */
+    const char *place;   /* POSSIBLE: where a word stands that leads to the example, "" when only blocks do */
+};
+
+struct mx_leaks_info {
+    uint64_t blocks, bytes; /* raw blocks in all */
+    uint64_t definite_blocks, definite_bytes;
+    uint64_t indirect_blocks, indirect_bytes;
+    uint64_t possible_blocks, possible_bytes;
+};
+
+MX_API struct mx_error *mx_leaks_open(struct mx_graph *graph, const struct mx_leaks_query *query,
+                                      const struct mx_progress *progress, struct mx_leaks **ret);
+/* By class, and by falling bytes with what they hold. */
+MX_API const struct mx_leak_row *mx_leaks_rows(const struct mx_leaks *leaks, size_t *count);
+MX_API void mx_leaks_info(const struct mx_leaks *leaks, struct mx_leaks_info *ret);
+MX_API void mx_leaks_close(struct mx_leaks *leaks);
 
 /* ---- Handing over: sources of SQL and of exports ----------------------------- */
 

@@ -78,6 +78,15 @@ def truth_jobs(python, build):
     jobs += [Job("truth/values/" + one.name,
                  [python, "tests/truth/values.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]
+    jobs += [Job("truth/waste/" + one.name,
+                 [python, "tests/truth/waste.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
+    jobs += [Job("truth/leaks/" + one.name,
+                 [python, "tests/truth/leaks.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
+    jobs += [Job("truth/refcounts/" + one.name,
+                 [python, "tests/truth/refcounts.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
     jobs.append(Job("truth/export", [python, "tests/export/run.py", "--build", build]))
     jobs.append(Job("truth/glibc", [python, "tests/truth/glibc.py", "--build", build]))
     return [Job("truth/others", [python, "tests/truth/run.py", "--build", build, "--refused"])] + jobs

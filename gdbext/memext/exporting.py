@@ -21,8 +21,8 @@ def format_of(path):
     ending = os.path.splitext(path)[1]
     if ending.lower() in ENDINGS:
         return ENDINGS[ending.lower()]
-    raise UsageError("%s: what to write is told by the file's ending: .heapsnapshot, .sqlite, .dot, .json or .collapsed; "
-                     "or say -format" % path)
+    raise UsageError("%s: what to write is told by the file's ending: .heapsnapshot, .sqlite, .dot, .json or "
+                     ".collapsed; or say -format" % path)
 
 
 def quoted(path):

@@ -111,12 +111,6 @@ static bool add_job(struct census *census, enum job_kind kind, size_t index)
     return mx_array_push(&census->jobs, (struct job){.kind = kind, .index = index});
 }
 
-static bool holds_static_objects(const struct mx_region *region)
-{
-    return region->module != MX_NO_MODULE && (region->flags & MX_REGION_WRITE) &&
-           !(region->flags & (MX_REGION_SHARED | MX_REGION_MISSING | MX_REGION_INITIAL));
-}
-
 static struct mx_error *plan_jobs(struct census *census)
 {
     const struct mx_memory *memory = census->target->memory;
@@ -124,7 +118,7 @@ static struct mx_error *plan_jobs(struct census *census)
     for (size_t i = 0; ok && i < census->allocators->glibc.spans.count; i++)
         ok = add_job(census, JOB_CHUNKS, i);
     for (size_t i = 0; ok && i < memory->regions.count; i++)
-        if (holds_static_objects(&memory->regions.items[i]))
+        if (mx_region_is_module_data(&memory->regions.items[i]))
             ok = add_job(census, JOB_STATIC, i);
     for (size_t i = 0; ok && i < census->allocators->arenas.arenas.count; i++)
         ok = add_job(census, JOB_ARENA, i);

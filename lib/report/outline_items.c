@@ -52,27 +52,34 @@ static void add_up(const struct mx_cut *cut, uint32_t *open)
     }
 }
 
-static struct mx_error *weigh_new(struct mx_cut *cut)
+static struct mx_error *weigh_blocks(struct mx_cut *cut)
 {
-    size_t count = (size_t)cut->dominators->blocks + 2;
     const struct mx_span *span = NULL;
-    MX_TRY(mx_since_open(cut->graph->heap, cut->query.since, &cut->since));
-    cut->new_retained = mx_calloc(count, sizeof(uint64_t));
-    uint32_t *open = mx_calloc(count, sizeof(uint32_t));
-    struct mx_error *error = cut->new_retained && open ? NULL : mx_error_no_memory();
-    for (uint32_t block = 0; !error && block < cut->dominators->blocks; block++) {
+    for (uint32_t block = 0; block < cut->dominators->blocks; block++) {
         if (block % STEP == 0 && !mx_work_step(&cut->work, STEP))
-            error = mx_error_cancelled();
+            return mx_error_cancelled();
         if (!is_used(cut, block))
             continue;
         span = span_of(cut, span, block);
         cut->new_retained[block] = own_bytes(cut, span, block);
     }
-    if (!error)
-        add_up(cut, open);
+    return NULL;
+}
+
+static struct mx_error *weigh_new(struct mx_cut *cut)
+{
+    size_t count = (size_t)cut->dominators->blocks + 2;
+    MX_TRY(mx_since_open(cut->graph->heap, cut->query.since, &cut->since));
+    cut->retained = cut->new_retained = mx_calloc(count, sizeof(uint64_t));
+    if (!cut->new_retained)
+        return mx_error_no_memory();
+    MX_TRY(weigh_blocks(cut));
+    uint32_t *open = mx_calloc(count, sizeof(uint32_t));
+    if (!open)
+        return mx_error_no_memory();
+    add_up(cut, open);
     free(open);
-    cut->retained = cut->new_retained;
-    return error;
+    return NULL;
 }
 
 /* Whether `within` dominates the block; the ways up are looked at once. */

@@ -2,6 +2,8 @@
 import os
 import shutil
 
+import harness
+
 CASES = {}
 
 STORY = ("py-info", "py-count '__main__.*'", "py-count -gc '__main__.*' -sort name", "py-count -limit 2",
@@ -195,6 +197,45 @@ def retained_asked_wrongly(stage):
                      "py-retained __main__.CACH", "py-retained -limit 1 -o /nonexistent/file")
 
 
+# ---- waste ----
+
+@case
+def waste(stage):
+    return stage.gdb(["-c", stage.core()], "py-strings -kind strings -limit 4", "print $py != 0",
+                     "py-strings -kind strings -limit 0 -min 10.6K", "py-strings -kind strings -min 1G")
+
+
+@case
+def waste_asked_wrongly(stage):
+    return stage.gdb(["-c", stage.core()], "py-strings -kind colours", "py-strings -min many", "py-strings str",
+                     "py-strings -limit -1", "py-strings -o /nonexistent/file")
+
+
+@case
+def waste_of_a_cut_core(stage):
+    return stage.gdb(["-c", stage.cut(60)], "py-strings -kind strings -limit 2")
+
+
+# ---- reference counts ----
+
+@case
+def refcounts(stage):
+    work = stage.start(*harness.workload(stage.python, "refleaks.py", stage.path("planted")))
+    return stage.gdb(["-p", str(work.pid)], "py-refcounts -limit 1", "py-refcounts __main__.Thing -list -limit 1",
+                     "print $py != 0", "py-refcounts -missing -limit 1", "py-refcounts nosuch",
+                     "py-refcounts dict list", "py-refcounts -since nosuch")
+
+
+# ---- lost memory ----
+
+@case
+def leaks(stage):
+    work = stage.start(*harness.workload(stage.python, "cleaks.py", "--blocks", "3000", stage.path("planted")))
+    core = work.gcore(stage.path("leaks.core"))
+    return stage.gdb(["-c", core], "py-leaks -class definite -min 10000000", "py-leaks nosuch",
+                     "py-leaks -class red", "py-leaks -since nosuch", "py-leaks -limit 1 -o /nonexistent/file")
+
+
 # ---- exports ----
 
 @case
@@ -241,7 +282,7 @@ def helps(stage):
     return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
                      "help py-show", "help py-sizeof", "help py-info",
                      "help py-refs", "help py-backrefs", "help py-path", "help py-retained",
-                     "help py-export")
+                     "help py-strings", "help py-export")
 
 
 @case

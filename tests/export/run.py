@@ -51,7 +51,8 @@ class Stop:
 def differences(found, wanted, what):
     """Sentences on two mappings or counters."""
     keys = [key for key in set(found) | set(wanted) if found.get(key) != wanted.get(key)]
-    return ["%s of %s: %s, memext says %s" % (what, key, found.get(key), wanted.get(key)) for key in sorted(keys, key=str)]
+    return ["%s of %s: %s, memext says %s" % (what, key, found.get(key), wanted.get(key))
+            for key in sorted(keys, key=str)]
 
 
 def by_type_and_retained(stop):
@@ -78,13 +79,12 @@ def check_names(stop):
     """The way from the module to an order's line, as names of edges; awkward texts."""
     one = snapshot.Snapshot(stop.export("heapsnapshot")[0])
     at = next(node for node in range(len(one.ids)) if one.name(node) == "(modules)")
-    for name in ("module __main__", "__dict__", "ORDERS", 7, None, "lines", 2):
-        if name is None:
-            at = follow(one, at, "__dict__") or at
-        else:
-            at = follow(one, at, name)
-        if at is None:
+    for name in ("module __main__", "__dict__", "ORDERS", 7, "lines", 2):
+        # An instance has its attributes in a dict, or in itself since 3.11.
+        step = follow(one, at, name) or follow(one, follow(one, at, "__dict__") or at, name)
+        if step is None:
             return ["there is no edge %r on the way" % name]
+        at = step
     if (one.kind(at), one.name(at)) != ("string", "item 2 of order 7"):
         return ["ORDERS[7].lines[2] is the %s %r" % (one.kind(at), one.name(at))]
     return [] if 'session "3" é\n' in one.strings else ["a key with a quote, a line's end and an accent is not there"]
@@ -194,6 +194,35 @@ def check_collapsed(stop):
     return problems + ([] if held > ORDERS * 300 else ["%d bytes are below __main__" % held])
 
 
+def check_outline(before, after):
+    """Single objects retain what they retain; bytes add up, also of what is new."""
+    nodes = after.retained.outline(nodes=3000)
+    problems = adds_up(nodes)
+    problems += ["0x%x retains %d in the outline" % (node[2], node[6]) for node in nodes[1:]
+                 if node[2] and node[1] == 1 and after.retained.of(node[2])[2] != node[6]]
+    held = after.target.resolve("__main__.ORDERS")
+    within = after.retained.outline(within=held)
+    problems += adds_up(within)
+    if within[0][6] != after.retained.of(held)[2]:
+        problems.append("ORDERS retains %d in an outline of its own" % within[0][6])
+    new = after.retained.outline(since=before.heap)
+    problems += adds_up(new)
+    # Each order is an object, a list with its items, a str or more; most blocks of the first stop are still there.
+    if not MORE * 200 < new[0][6] < 0.5 * nodes[0][6]:
+        problems.append("%d bytes are new" % new[0][6])
+    if after.retained.outline(since=after.heap)[0][6]:
+        problems.append("something is new since now")
+    return problems
+
+
+def adds_up(nodes):
+    below = [0] * len(nodes)
+    for index in range(len(nodes) - 1, 0, -1):
+        below[nodes[index][0]] += nodes[index][6]
+    return ["node %d: %s, its children have %d" % (index, node, below[index]) for index, node in enumerate(nodes)
+            if node[5] + below[index] != node[6] or (index and node[0] >= index)]
+
+
 def check_refusals(binding, stop):
     """What cannot be written is said in one sentence and leaves nothing behind."""
     problems = []
@@ -249,6 +278,7 @@ def run(results, binding, python):
         results.check("export/JSON lines", check_lines(after))
         results.check("export/SQLite", check_database(after))
         results.check("export/folded stacks", check_collapsed(after))
+        results.check("export/outline", check_outline(before, after))
         results.check("export/what cannot be written", check_refusals(binding, after))
 
 

@@ -271,6 +271,16 @@ static void resolve_names(struct mx_target *target, struct mx_graph *graph)
     }
 }
 
+static void look_for_waste(struct mx_target *target, const struct mx_heap *heap, struct mx_graph *graph)
+{
+    const struct mx_waste_query query = {.limit = 10};
+    struct mx_waste *waste;
+    struct mx_error *error = mx_waste_open(target, heap, graph, &query, NULL, &waste);
+    if (!error)
+        mx_waste_close(waste);
+    check_error(error);
+}
+
 static void follow_graph(struct mx_target *target, const struct mx_heap *heap)
 {
     struct mx_graph *graph;
@@ -280,6 +290,7 @@ static void follow_graph(struct mx_target *target, const struct mx_heap *heap)
         return;
     follow_types(target, heap, graph);
     resolve_names(target, graph);
+    look_for_waste(target, heap, graph);
     mx_graph_close(graph);
 }
 

@@ -29,6 +29,11 @@ Why is it so big?
   py-retained                 the objects that keep most memory alive
   py-retained -by root        the same by type, module or root
   py-retained OBJ             what OBJ's memory consists of
+What is wasted?
+  py-strings                  equal strings and bytes, sparse lists, dicts and sets
+Is it C code that leaks?
+  py-leaks                    memory of C code that nothing reaches any more
+  py-refcounts                objects held by a reference that nobody has
 How do I look at it with other tools?
   py-export FILE              for Chrome DevTools, SQLite, Spark, Graphviz, flame graphs
 In breakpoint conditions and expressions:
