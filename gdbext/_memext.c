@@ -373,6 +373,28 @@ static PyObject *target_resolve(PyObject *self, PyObject *args)
     return PyLong_FromUnsignedLongLong(address);
 }
 
+static PyObject *target_complete(PyObject *self, PyObject *args)
+{
+    const char *typed;
+    if (!PyArg_ParseTuple(args, "s", &typed))
+        return NULL;
+    struct mx_target *target = mx_use(self);
+    if (!target)
+        return NULL;
+    struct mx_names *names;
+    struct mx_call call;
+    mx_call_begin(&call, Py_None);
+    if (!mx_call_end(&call, mx_names_complete(target, typed, &names)))
+        return NULL;
+    size_t count;
+    const char *const *paths = mx_names(names, &count);
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list && i < count; i++)
+        mx_append(&list, mx_text(paths[i]));
+    mx_names_close(names);
+    return list;
+}
+
 static PyMethodDef target_methods[] = {
     {"info", target_info, METH_NOARGS, "A dict of mx_target_info's members."},
     {"interpreters", target_interpreters, METH_NOARGS, "[{id, address, threads}]"},
@@ -385,6 +407,7 @@ static PyMethodDef target_methods[] = {
     {"show", WITH_KEYWORDS(target_show), METH_VARARGS | METH_KEYWORDS,
      "show(addr, depth=0, items=0, characters=0, one_line=False, attributes=False): str; 0 = no limit"},
     {"resolve", target_resolve, METH_VARARGS, "resolve(path): the address of the object under a path of names"},
+    {"complete", target_complete, METH_VARARGS, "complete(typed): [path] that a path of names may go on to"},
     {"graph", WITH_KEYWORDS(mx_target_graph), METH_VARARGS | METH_KEYWORDS,
      "graph(heap, progress=None): the references of a Heap of this Target; a Graph"},
     {"waste", WITH_KEYWORDS(mx_target_waste), METH_VARARGS | METH_KEYWORDS,

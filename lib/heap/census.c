@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "base/pages.h"
 #include "cpython/gc.h"
 #include "cpython/size.h"
 #include "heap/scan.h"
@@ -264,7 +265,7 @@ static struct mx_error *assemble(struct census *census, struct drafts *drafts)
             return mx_error_no_memory();
     MX_TRY(mx_spans_seal(&heap->spans));
     heap->kinds_mapped = (size_t)heap->spans.blocks * sizeof(*heap->kinds) + 1;
-    heap->kinds = reserve(heap->kinds_mapped);
+    heap->kinds = mx_pages_reserve(heap->kinds_mapped);
     if (!heap->kinds)
         return mx_error_no_memory();
     for (size_t i = 0; i < drafts->drafts.count; i++) {

@@ -6,6 +6,7 @@
 #include "heap/graph.h"
 
 #include "cpython/size.h"
+#include "heap/counted.h"
 #include "heap/reach.h"
 #include "heap/rows.h"
 
@@ -257,7 +258,9 @@ static struct mx_error *open_graph(struct mx_graph *graph, const struct mx_progr
     graph->referents.find_block = find_block;
     graph->referents.context = graph;
     MX_TRY(build_rows(graph, progress));
-    return gather_roots(graph);
+    MX_TRY(gather_roots(graph));
+    mx_disown_interned(graph);
+    return NULL;
 }
 
 struct mx_error *mx_graph_open(struct mx_target *target, const struct mx_heap *heap, const struct mx_progress *progress,

@@ -290,7 +290,7 @@ struct mx_error *mx_cut_open(struct mx_retained *retained, const struct mx_outli
                            .work = {.progress = progress}};
     if (query->within)
         MX_TRY(mx_place_find(ret->graph, query->within, true, &ret->within));
-    MX_TRY(mx_origins_open(retained->graph, &ret->labels, &ret->origins));
+    MX_TRY(mx_origins_open(retained->graph, &ret->labels, progress, &ret->origins));
     return find_items(ret);
 }
 

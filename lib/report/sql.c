@@ -26,8 +26,9 @@ struct mx_sql {
     sqlite3_stmt *statement;
     const struct mx_progress *progress;
     int64_t reported; /* when, in ns */
+    bool is_over;     /* SQLite would begin anew */
     unsigned needs;
-    char denied[64]; /* what the authorizer did not allow; "" */
+    enum { DENIED_NOTHING, DENIED_FUNCTION, DENIED_STATEMENT } denied; /* by the authorizer */
     size_t columns;
     const char **names;
     bool *is_address;
@@ -51,39 +52,6 @@ static int look_up(void *context)
     sql->reported = time;
     return !sql->progress->report(sql->progress->context, "running the statement", sql->tables->done,
                                   sql->tables->total);
-}
-
-/* What of a connection's actions a statement that only reads has; others by their names in SQL. */
-static const char *action_name(int action)
-{
-    switch (action) {
-    case SQLITE_INSERT:
-        return "INSERT";
-    case SQLITE_UPDATE:
-        return "UPDATE";
-    case SQLITE_DELETE:
-        return "DELETE";
-    case SQLITE_ATTACH:
-        return "ATTACH";
-    case SQLITE_DETACH:
-        return "DETACH";
-    case SQLITE_PRAGMA:
-        return "PRAGMA";
-    case SQLITE_TRANSACTION:
-    case SQLITE_SAVEPOINT:
-        return "a transaction";
-    case SQLITE_FUNCTION:
-        return "load_extension()";
-    case SQLITE_CREATE_VTABLE:
-    case SQLITE_CREATE_TABLE:
-    case SQLITE_CREATE_TEMP_TABLE:
-        return "CREATE TABLE";
-    case SQLITE_CREATE_VIEW:
-    case SQLITE_CREATE_TEMP_VIEW:
-        return "CREATE VIEW";
-    default:
-        return "a change of the schema";
-    }
 }
 
 static bool is_harmless_pragma(const char *name)
@@ -119,8 +87,7 @@ static int authorize(void *context, int action, const char *first, const char *s
     (void)trigger;
     struct mx_sql *sql = context;
     if (!is_allowed(action, first, second)) {
-        if (!sql->denied[0])
-            snprintf(sql->denied, sizeof(sql->denied), "%s", action_name(action));
+        sql->denied = action == SQLITE_FUNCTION ? DENIED_FUNCTION : DENIED_STATEMENT;
         return SQLITE_DENY;
     }
     if (action == SQLITE_READ)
@@ -128,16 +95,6 @@ static int authorize(void *context, int action, const char *first, const char *s
     else if (action == SQLITE_FUNCTION)
         sql->needs |= mx_sql_function_needs(second);
     return SQLITE_OK;
-}
-
-/* One line, whatever SQLite quotes. */
-static struct mx_error *sentence(enum mx_error_code code, const char *text)
-{
-    struct mx_error *error = mx_error_new(code, "%s", text);
-    for (char *at = error->message; *at && error->code == code; at++)
-        if (*at == '\n' || *at == '\r' || *at == '\t')
-            *at = ' ';
-    return error;
 }
 
 struct mx_error *mx_sql_failure(sqlite3 *database, int code)
@@ -148,7 +105,7 @@ struct mx_error *mx_sql_failure(sqlite3 *database, int code)
     case SQLITE_INTERRUPT:
         return mx_error_cancelled();
     default:
-        return sentence(MX_ERROR_ARGUMENT, sqlite3_errmsg(database));
+        return mx_error_new(MX_ERROR_ARGUMENT, "%s", sqlite3_errmsg(database));
     }
 }
 
@@ -162,16 +119,27 @@ static int piece_length(const char *at)
     return (int)length;
 }
 
+static struct mx_error *refuse(const struct mx_sql *sql, const char *text)
+{
+    if (sql->denied == DENIED_FUNCTION)
+        return mx_error_new(MX_ERROR_ARGUMENT, "statements only read here: load_extension() is not allowed");
+    const char *word = text + strspn(text, " \t\r\n;");
+    return mx_error_new(MX_ERROR_ARGUMENT, "statements only read here: %.*s is not allowed",
+                        (int)strcspn(word, " \t\r\n;("), word);
+}
+
 /* Which SQLite did not understand, and where. */
 static struct mx_error *explain(const struct mx_sql *sql, const char *text, int code)
 {
     char message[512];
     const char *said = sqlite3_errmsg(sql->database);
     int at = sqlite3_error_offset(sql->database);
-    if (sql->denied[0])
-        return mx_error_new(MX_ERROR_ARGUMENT, "statements only read here: %s is not allowed", sql->denied);
+    if (sql->denied)
+        return refuse(sql, text);
     if ((code & 0xff) != SQLITE_ERROR)
         return mx_sql_failure(sql->database, code);
+    if (!strcmp(said, "incomplete input"))
+        return mx_error_new(MX_ERROR_ARGUMENT, "the statement is not complete: something is missing at its end");
     const char *hint = strncmp(said, "no such table", 13)
                            ? ""
                            : "; the tables are objects, refs, types, roots, blocks, regions and strings";
@@ -179,8 +147,10 @@ static struct mx_error *explain(const struct mx_sql *sql, const char *text, int 
         snprintf(message, sizeof(message), "%s, at character %d: `%.*s'%s", said, at + 1, piece_length(text + at),
                  text + at, hint);
     else
-        snprintf(message, sizeof(message), "%s%s%s", said, at >= 0 ? ", at the end of the statement" : "", hint);
-    return sentence(MX_ERROR_ARGUMENT, message);
+        snprintf(message, sizeof(message), "%s%s", said, hint);
+    for (char *c = message; *c; c++)
+        *c = (unsigned char)*c < ' ' ? ' ' : *c;
+    return mx_error_new(MX_ERROR_ARGUMENT, "%s", message);
 }
 
 /* SQLite declares a table when it is first named, and asks the authorizer as for a change of the schema. */
@@ -207,6 +177,8 @@ static struct mx_error *connect(struct mx_sql *sql)
         code = sqlite3_exec(sql->database, "PRAGMA temp_store=MEMORY", NULL, NULL, NULL);
     if (code != SQLITE_OK)
         return sql->database ? mx_sql_failure(sql->database, code) : mx_error_no_memory();
+    /* A misspelt name in double quotes would be a text otherwise. */
+    sqlite3_db_config(sql->database, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     sqlite3_limit(sql->database, SQLITE_LIMIT_LENGTH, LONGEST_VALUE);
     sqlite3_limit(sql->database, SQLITE_LIMIT_ATTACHED, 0);
     MX_TRY(mx_sql_register(sql->database, sql->tables));
@@ -234,12 +206,13 @@ static struct mx_error *prepare(struct mx_sql *sql, const char *text)
     if (!sql->statement)
         return mx_error_new(MX_ERROR_ARGUMENT, "there is no statement: write SELECT ... FROM objects ...");
     unsigned needs = sql->needs;
+    bool explains = sqlite3_stmt_isexplain(sql->statement);
     if (is_more(sql->database, tail))
         return mx_error_new(MX_ERROR_ARGUMENT, "one statement at a time: another one begins at character %d",
                             (int)(tail - text) + (int)strspn(tail, " \n\t\r") + 1);
-    sql->needs = needs;
-    if (!sqlite3_stmt_readonly(sql->statement))
-        return mx_error_new(MX_ERROR_ARGUMENT, "statements only read here");
+    sql->needs = explains ? 0 : needs;
+    if (!sqlite3_stmt_readonly(sql->statement) || !sqlite3_column_count(sql->statement))
+        return refuse(sql, text);
     if (sqlite3_bind_parameter_count(sql->statement))
         return mx_error_new(
             MX_ERROR_ARGUMENT, "write values instead of the parameter %s",
@@ -371,8 +344,8 @@ static bool read_value(struct mx_sql *sql, size_t column, struct mx_sql_value *v
     }
 }
 
-/* A view of a process that ended is no view: what was missing was not counted. */
-static struct mx_error *finish(const struct mx_sql *sql)
+/* Nothing can be read of a process that ended: rows would be missing or empty. */
+static struct mx_error *check_alive(const struct mx_sql *sql)
 {
     if (mx_memory_gone(sql->tables->sources.target->memory))
         return mx_error_new(MX_ERROR_OS, "the process ended while the statement ran");
@@ -381,14 +354,15 @@ static struct mx_error *finish(const struct mx_sql *sql)
 
 struct mx_error *mx_sql_next(struct mx_sql *sql, const struct mx_sql_value **ret)
 {
-    int code = sqlite3_step(sql->statement);
+    int code = sql->is_over ? SQLITE_DONE : sqlite3_step(sql->statement);
+    sql->is_over = code != SQLITE_ROW;
+    if (code != SQLITE_DONE && code != SQLITE_ROW)
+        return mx_sql_failure(sql->database, code);
+    MX_TRY(check_alive(sql));
     if (code == SQLITE_DONE) {
-        MX_TRY(finish(sql));
         *ret = NULL;
         return NULL;
     }
-    if (code != SQLITE_ROW)
-        return mx_sql_failure(sql->database, code);
     for (size_t i = 0; i < sql->columns; i++)
         if (!read_value(sql, i, &sql->values[i]))
             return mx_error_no_memory();

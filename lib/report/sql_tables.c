@@ -220,6 +220,49 @@ static void measure(struct mx_sql_tables *tables, uint32_t block)
     }
 }
 
+/* Blocks whose distance was found by way of static objects, in that order. */
+struct wave {
+    struct mx_sql_tables *tables;
+    MX_ARRAY(uint32_t) queue;
+    bool no_memory;
+};
+
+static void reach(struct wave *wave, uint32_t block, uint32_t distance)
+{
+    if (wave->tables->distances[block] != MX_NO_BLOCK)
+        return;
+    wave->tables->distances[block] = distance;
+    if (!mx_array_push(&wave->queue, block))
+        wave->no_memory = true;
+}
+
+static void start_from_static(struct wave *wave)
+{
+    const struct mx_heap *heap = wave->tables->sources.heap;
+    for (size_t i = 0; i < heap->spans.spans.count; i++) {
+        const struct mx_span *span = &heap->spans.spans.items[i];
+        for (uint32_t block = span->first; block - span->first < span->count && span->kind == MX_SPAN_STATIC; block++)
+            if (heap->kinds[block] != MX_BLOCK_FREE)
+                reach(wave, block, 0);
+    }
+}
+
+/* Static objects are never freed: those that no root leads to are roots themselves, as for retained sizes. */
+static bool spread_from_static(struct mx_sql_tables *tables)
+{
+    const struct mx_rows *rows = &tables->sources.graph->forward;
+    struct wave wave = {.tables = tables};
+    start_from_static(&wave);
+    for (size_t head = 0; head < wave.queue.count && !wave.no_memory; head++) {
+        uint32_t block = wave.queue.items[head];
+        for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++)
+            if ((rows->classes[i] & MX_EDGE_CLASS) <= MX_EDGE_OWNED)
+                reach(&wave, rows->targets[i], tables->distances[block] + 1);
+    }
+    mx_array_free(&wave.queue);
+    return !wave.no_memory;
+}
+
 struct mx_error *mx_sql_index_distances(struct mx_sql_tables *tables)
 {
     struct mx_graph *graph = tables->sources.graph;
@@ -227,7 +270,7 @@ struct mx_error *mx_sql_index_distances(struct mx_sql_tables *tables)
         return NULL;
     if (!graph)
         return mx_error_new(MX_ERROR_ARGUMENT, "distances from roots need the graph of references");
-    MX_TRY(mx_graph_parents(graph));
+    MX_TRY(mx_graph_parents(graph, NULL));
     size_t blocks = graph->forward.blocks;
     tables->distances = malloc((blocks + 1) * sizeof(uint32_t));
     if (!tables->distances)
@@ -236,7 +279,11 @@ struct mx_error *mx_sql_index_distances(struct mx_sql_tables *tables)
     for (uint32_t block = 0; block < blocks; block++)
         if (graph->parents[block] != MX_NO_BLOCK)
             measure(tables, block);
-    return NULL;
+    if (spread_from_static(tables))
+        return NULL;
+    free(tables->distances);
+    tables->distances = NULL;
+    return mx_error_no_memory();
 }
 
 static struct mx_error *name_modules(struct mx_sql_tables *tables, const struct mx_referents *referents)

@@ -33,7 +33,7 @@ struct session {
     struct mx_heap *heap;
     struct mx_graph *graph;
     struct mx_retained *retained; /* NULL until it is asked for */
-    uint64_t heap_us, graph_us;
+    uint64_t open_us, heap_us, graph_us;
 };
 
 static uint64_t now_us(void)
@@ -48,9 +48,9 @@ static void print_info(const struct session *session)
     struct mx_graph_info info;
     mx_graph_info(session->graph, &info);
     printf("nodes\t%" PRIu64 "\nedges\t%" PRIu64 "\nroots\t%" PRIu64 "\ninexact\t%" PRIu64 "\ndangling\t%" PRIu64
-           "\nmemory\t%" PRIu64 "\nheap_us\t%" PRIu64 "\ngraph_us\t%" PRIu64 "\n",
-           info.nodes, info.edges, info.roots, info.inexact, info.dangling, info.memory, session->heap_us,
-           session->graph_us);
+           "\nmemory\t%" PRIu64 "\nopen_us\t%" PRIu64 "\nheap_us\t%" PRIu64 "\ngraph_us\t%" PRIu64 "\n",
+           info.nodes, info.edges, info.roots, info.inexact, info.dangling, info.memory, session->open_us,
+           session->heap_us, session->graph_us);
 }
 
 static void print_parts(const struct mx_node *nodes, size_t node_count, const struct mx_reference *references,
@@ -72,7 +72,7 @@ static struct mx_error *answer_tree(struct session *session, enum mx_direction d
     query.start = strtoull(arguments, &rest, 0);
     sscanf(rest, "%u %u", &query.depth, &query.width);
     query.stop_at_modules = query.depth > 1;
-    struct mx_error *error = mx_tree_open(session->graph, &query, &tree);
+    struct mx_error *error = mx_tree_open(session->graph, &query, NULL, &tree);
     if (error)
         return error;
     size_t nodes, references;
@@ -90,7 +90,7 @@ static struct mx_error *answer_path(struct session *session, const char *argumen
     mx_addr object = strtoull(arguments, &rest, 0);
     unsigned long nth = strtoul(rest, &rest, 0);
     rest += strspn(rest, " ");
-    struct mx_error *error = mx_path_open(session->graph, object, (unsigned)nth, *rest ? rest : NULL, &path);
+    struct mx_error *error = mx_path_open(session->graph, object, (unsigned)nth, *rest ? rest : NULL, NULL, &path);
     if (error)
         return error;
     size_t nodes, references;
@@ -269,12 +269,14 @@ static void serve(struct session *session)
 
 static struct mx_error *open_session(struct session *session, const char *how, const char *what)
 {
+    uint64_t begun = now_us();
     struct mx_error *error = !strcmp(how, "core")
                                  ? mx_target_open_core(what, NULL, &session->target)
                                  : mx_target_open_process((int)strtol(what, NULL, 10), NULL, &session->target);
     if (error)
         return error;
     uint64_t start = now_us();
+    session->open_us = start - begun;
     error = mx_heap_open(session->target, NULL, &session->heap);
     if (error)
         return error;

@@ -34,6 +34,8 @@ What is wasted?
 Is it C code that leaks?
   py-leaks                    memory of C code that nothing reaches any more
   py-refcounts                objects held by a reference that nobody has
+What no other command asks?
+  py-sql SELECT ...           the heap's objects, references and memory in SQL
 How do I look at it with other tools?
   py-export FILE              for Chrome DevTools, SQLite, Spark, Graphviz, flame graphs
 In breakpoint conditions and expressions:
