@@ -116,7 +116,9 @@ struct outgoing {
 static bool is_weak(const struct outgoing *outgoing, uint8_t class, uint32_t target)
 {
     const struct mx_bits *garbage = &outgoing->snapshot->garbage;
+    const uint64_t *accounted = outgoing->snapshot->export->retained->accounted.bits;
     return (class & MX_EDGE_CLASS) == MX_EDGE_BORROWED ||
+           (class & MX_EDGE_INEXACT && mx_is_accounted(accounted, target)) ||
            (mx_bits_has(garbage, outgoing->block) && !mx_bits_has(garbage, target));
 }
 
@@ -130,9 +132,10 @@ static bool put_outgoing(void *context, const struct mx_edge *edge)
         return true;
     if (outgoing->next == outgoing->end)
         return false;
-    outgoing->next++;
+    /* The row knows more than the decoder: interned strings are not held by their dict. */
+    uint8_t class = snapshot->export->graph->forward.classes[outgoing->next++];
     enum v8_edge type = name_edge(snapshot, edge, &name);
-    if (is_weak(outgoing, edge->class, target)) {
+    if (is_weak(outgoing, class, target)) {
         name = type == V8_ELEMENT ? name_of_label(snapshot, edge) : name;
         type = V8_WEAK;
     }
@@ -189,7 +192,7 @@ static struct mx_error *put_group_edges(struct mx_snapshot *snapshot, enum mx_ro
 {
     const struct mx_graph *graph = snapshot->export->graph;
     for (size_t i = 0; i < graph->roots.count; i++)
-        if (mx_group_of_root(&graph->roots.items[i].root) == group)
+        if (mx_snapshot_group(snapshot, &graph->roots.items[i]) == group)
             put_root_edge(snapshot, &graph->roots.items[i]);
     struct hanging hanging = {.snapshot = snapshot, .group = group};
     if (group == MX_GROUP_STATIC || group >= MX_GROUP_GARBAGE)

@@ -115,6 +115,7 @@ static struct mx_error *put_node(struct mx_export *export, const struct mx_span 
 struct outgoing {
     struct mx_export *export;
     uint32_t block;
+    uint32_t next, end; /* of its row, which knows what the decoder does not: interned strings are borrowed */
 };
 
 static bool put_edge(void *context, const struct mx_edge *edge)
@@ -126,6 +127,9 @@ static bool put_edge(void *context, const struct mx_edge *edge)
     uint32_t target = mx_graph_target(export->graph, edge);
     if (target == MX_NO_BLOCK)
         return true;
+    if (outgoing->next == outgoing->end)
+        return false;
+    uint8_t class = export->graph->forward.classes[outgoing->next++];
     if (!mx_edge_name(&export->target->types, edge, MX_EDGE_LABEL, name, sizeof(name)))
         name[0] = '\0';
     mx_out_literal(out, "{\"record\":\"edge\",\"from\":");
@@ -133,7 +137,7 @@ static bool put_edge(void *context, const struct mx_edge *edge)
     mx_out_literal(out, ",\"to\":");
     mx_out_number(out, target);
     mx_out_literal(out, ",\"kind\":\"");
-    mx_out_literal(out, kinds[edge->class & MX_EDGE_CLASS]);
+    mx_out_literal(out, kinds[class & MX_EDGE_CLASS]);
     mx_out_literal(out, "\",\"name\":");
     mx_out_json(out, name);
     mx_out_literal(out, edge->exact ? ",\"exact\":true}\n" : ",\"exact\":false}\n");
@@ -144,7 +148,8 @@ static bool put_edge(void *context, const struct mx_edge *edge)
 static struct mx_error *put_edges(struct mx_export *export, const struct mx_span *span, uint32_t block, void *context)
 {
     (void)context;
-    struct outgoing outgoing = {export, block};
+    const struct mx_rows *rows = &export->graph->forward;
+    struct outgoing outgoing = {export, block, rows->first[block], rows->first[block + 1]};
     uint32_t type = mx_heap_type_of(export->heap, block);
     if (type < export->target->types.types.count)
         mx_referents_each(&export->graph->referents, &export->target->types.types.items[type],

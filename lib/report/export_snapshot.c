@@ -30,7 +30,7 @@ static const char *const group_names[MX_GROUPS] = {
     [MX_GROUP_UNOWNED] = "(C data of unknown owners)",
 };
 
-enum mx_root_group mx_group_of_root(const struct mx_root *root)
+enum mx_root_group mx_snapshot_group(const struct mx_snapshot *snapshot, const struct mx_graph_root *root)
 {
     static const uint8_t groups[] = {
         [MX_ROOT_MODULE] = MX_GROUP_MODULES,   [MX_ROOT_LOCAL] = MX_GROUP_FRAMES,
@@ -39,7 +39,8 @@ enum mx_root_group mx_group_of_root(const struct mx_root *root)
         [MX_ROOT_C_GLOBAL] = MX_GROUP_GLOBALS, [MX_ROOT_C_STACK] = MX_GROUP_STACKS,
         [MX_ROOT_CACHE] = MX_GROUPS,
     };
-    return groups[root->kind];
+    bool counts = mx_retained_counts_root(root, snapshot->export->retained->accounted.bits);
+    return counts ? groups[root->root.kind] : MX_GROUPS;
 }
 
 uint32_t mx_snapshot_name(struct mx_snapshot *snapshot, const char *text, size_t length)
@@ -96,7 +97,7 @@ static struct mx_error *survey(struct mx_snapshot *snapshot)
     mx_bits_rank(&snapshot->used);
     mx_bits_rank(&snapshot->strs);
     for (size_t i = 0; i < export->graph->roots.count; i++) {
-        enum mx_root_group group = mx_group_of_root(&export->graph->roots.items[i].root);
+        enum mx_root_group group = mx_snapshot_group(snapshot, &export->graph->roots.items[i]);
         if (group != MX_GROUPS)
             snapshot->group_edges[group]++;
     }

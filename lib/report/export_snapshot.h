@@ -38,8 +38,8 @@ struct mx_snapshot {
     uint32_t *type_names, *buffer_names; /* by type: 1 + number of the string; 0 = not yet made */
 };
 
-/* MX_GROUPS for what is no root here. */
-enum mx_root_group mx_group_of_root(const struct mx_root *root);
+/* MX_GROUPS for what keeps nothing alive: caches, and words that an object's reference count leaves no room for. */
+enum mx_root_group mx_snapshot_group(const struct mx_snapshot *snapshot, const struct mx_graph_root *root);
 
 /* The number of a string that is no value of a str object; a failed allocation is an error of the file's. */
 uint32_t mx_snapshot_name(struct mx_snapshot *snapshot, const char *text, size_t length);
