@@ -87,9 +87,10 @@ uint32_t mx_origins_label(struct mx_origins *origins, uint32_t block, uint32_t *
     return label;
 }
 
-struct mx_error *mx_origins_open(struct mx_graph *graph, struct mx_strtab *names, struct mx_origins *ret)
+struct mx_error *mx_origins_open(struct mx_graph *graph, struct mx_strtab *names, const struct mx_progress *progress,
+                                 struct mx_origins *ret)
 {
-    MX_TRY(mx_graph_parents(graph));
+    MX_TRY(mx_graph_parents(graph, progress));
     size_t blocks = graph->heap->spans.blocks;
     uint32_t *known = malloc((blocks + 1) * sizeof(uint32_t));
     if (!known)

@@ -22,7 +22,8 @@ struct mx_origins {
 extern const char mx_label_garbage[], mx_label_unowned[];
 
 /* `names` must outlive it. To be deinitialised only when it was opened. */
-struct mx_error *mx_origins_open(struct mx_graph *graph, struct mx_strtab *names, struct mx_origins *ret);
+struct mx_error *mx_origins_open(struct mx_graph *graph, struct mx_strtab *names, const struct mx_progress *progress,
+                                 struct mx_origins *ret);
 void mx_origins_deinit(struct mx_origins *origins);
 
 /*

@@ -27,7 +27,7 @@ static const struct mx_span *span_of(const struct mx_cut *cut, const struct mx_s
 static uint64_t own_bytes(const struct mx_cut *cut, const struct mx_span *span, uint32_t block)
 {
     bool counts = !cut->query.since || mx_since_is_new(&cut->since, span, block);
-    return counts ? mx_retained_weight(cut->graph, span, block) : 0;
+    return counts ? mx_block_weight(cut->graph->target, cut->graph->heap, span, block) : 0;
 }
 
 /* Adds sizes up along the tree, from its leaves; `open` counts the children that are still to come. */
@@ -44,6 +44,7 @@ static void add_up(const struct mx_cut *cut, uint32_t *open)
         while (idoms[at] != MX_NO_BLOCK) {
             uint32_t above = idoms[at];
             cut->new_retained[above] += cut->new_retained[at];
+            open[at] = UINT32_MAX; /* done */
             if (--open[above])
                 break;
             at = above;
@@ -51,27 +52,34 @@ static void add_up(const struct mx_cut *cut, uint32_t *open)
     }
 }
 
-static struct mx_error *weigh_new(struct mx_cut *cut)
+static struct mx_error *weigh_blocks(struct mx_cut *cut)
 {
-    size_t count = (size_t)cut->dominators->blocks + 2;
     const struct mx_span *span = NULL;
-    MX_TRY(mx_since_open(cut->graph->heap, cut->query.since, &cut->since));
-    cut->new_retained = mx_calloc(count, sizeof(uint64_t));
-    uint32_t *open = mx_calloc(count, sizeof(uint32_t));
-    struct mx_error *error = cut->new_retained && open ? NULL : mx_error_no_memory();
-    for (uint32_t block = 0; !error && block < cut->dominators->blocks; block++) {
+    for (uint32_t block = 0; block < cut->dominators->blocks; block++) {
         if (block % STEP == 0 && !mx_work_step(&cut->work, STEP))
-            error = mx_error_cancelled();
+            return mx_error_cancelled();
         if (!is_used(cut, block))
             continue;
         span = span_of(cut, span, block);
         cut->new_retained[block] = own_bytes(cut, span, block);
     }
-    if (!error)
-        add_up(cut, open);
+    return NULL;
+}
+
+static struct mx_error *weigh_new(struct mx_cut *cut)
+{
+    size_t count = (size_t)cut->dominators->blocks + 2;
+    MX_TRY(mx_since_open(cut->graph->heap, cut->query.since, &cut->since));
+    cut->retained = cut->new_retained = mx_calloc(count, sizeof(uint64_t));
+    if (!cut->new_retained)
+        return mx_error_no_memory();
+    MX_TRY(weigh_blocks(cut));
+    uint32_t *open = mx_calloc(count, sizeof(uint32_t));
+    if (!open)
+        return mx_error_no_memory();
+    add_up(cut, open);
     free(open);
-    cut->retained = cut->new_retained;
-    return error;
+    return NULL;
 }
 
 /* Whether `within` dominates the block; the ways up are looked at once. */
@@ -282,7 +290,7 @@ struct mx_error *mx_cut_open(struct mx_retained *retained, const struct mx_outli
                            .work = {.progress = progress}};
     if (query->within)
         MX_TRY(mx_place_find(ret->graph, query->within, true, &ret->within));
-    MX_TRY(mx_origins_open(retained->graph, &ret->labels, &ret->origins));
+    MX_TRY(mx_origins_open(retained->graph, &ret->labels, progress, &ret->origins));
     return find_items(ret);
 }
 

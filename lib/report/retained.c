@@ -23,7 +23,7 @@ uint64_t mx_block_weight(const struct mx_target *target, const struct mx_heap *h
     return has_header ? size - CHUNK_HEADER : size;
 }
 
-uint64_t mx_retained_weight(const struct mx_graph *graph, const struct mx_span *span, uint32_t block)
+static uint64_t block_weight(const struct mx_graph *graph, const struct mx_span *span, uint32_t block)
 {
     return mx_block_weight(graph->target, graph->heap, span, block);
 }
@@ -38,7 +38,7 @@ static void weigh(void *context, uint64_t *weights)
         for (uint32_t block = span->first; block < span->first + span->count; block++) {
             if (graph->heap->kinds[block] == MX_BLOCK_FREE)
                 continue;
-            weights[block] = mx_retained_weight(graph, span, block);
+            weights[block] = block_weight(graph, span, block);
             retained->static_bytes += span->kind == MX_SPAN_STATIC ? weights[block] : 0;
         }
     }
@@ -165,7 +165,7 @@ static uint64_t add_buffers(const struct mx_graph *graph, uint32_t *buffers, siz
         qsort(buffers, count, sizeof(*buffers), compare_blocks);
     for (size_t i = 0; i < count; i++)
         if (!i || buffers[i] != buffers[i - 1])
-            bytes += mx_retained_weight(graph, mx_spans_of(&graph->heap->spans, buffers[i]), buffers[i]);
+            bytes += block_weight(graph, mx_spans_of(&graph->heap->spans, buffers[i]), buffers[i]);
     return bytes;
 }
 
@@ -190,7 +190,7 @@ struct mx_error *mx_retained_of(const struct mx_retained *retained, mx_addr addr
     uint32_t block;
     MX_TRY(mx_place_find(graph, address, true, &block));
     MX_TRY(owned_bytes(graph, block, &size.owned));
-    size.block = mx_retained_weight(graph, mx_spans_of(&graph->heap->spans, block), block);
+    size.block = block_weight(graph, mx_spans_of(&graph->heap->spans, block), block);
     size.retained = mx_retained_block(retained, block);
     *ret = size;
     return NULL;

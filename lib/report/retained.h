@@ -28,7 +28,4 @@ static inline uint64_t mx_retained_block(const struct mx_retained *retained, uin
     return retained && block < retained->dominators.blocks ? retained->dominators.retained[block] : 0;
 }
 
-/* The same, of a block of a graph. */
-uint64_t mx_retained_weight(const struct mx_graph *graph, const struct mx_span *span, uint32_t block);
-
 #endif

@@ -297,7 +297,7 @@ static struct mx_error *by_root(struct mx_retained_table *table, const struct mx
 {
     const struct mx_dominators *dominators = &table->retained->dominators;
     struct mx_origins origins;
-    MX_TRY(mx_origins_open(table->retained->graph, &table->names, &origins));
+    MX_TRY(mx_origins_open(table->retained->graph, &table->names, table->work.progress, &origins));
     mx_work_begin(&table->work, table->work.progress, "adding up roots", dominators->blocks);
     struct mx_error *error = add_roots(table, &origins);
     mx_origins_deinit(&origins);

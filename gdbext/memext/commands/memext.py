@@ -42,6 +42,8 @@ Is it C code that leaks?
   py-refcounts                objects held by a reference that nobody has
 What no other command asks?
   py-sql SELECT ...           the heap's objects, references and memory in SQL
+How do I look at it with other tools?
+  py-export FILE              for Chrome DevTools, SQLite, Spark, Graphviz, flame graphs
 In breakpoint conditions and expressions:
   $py_count("TYPE")  $py_bytes("TYPE")  $py_rss()
   $py                         the address of the (first) object printed last
