@@ -69,8 +69,7 @@ static ssize_t write_quietly(int descriptor, const uint8_t *bytes, size_t length
 struct mx_error *mx_outfile_write(const struct mx_outfile *file, const void *bytes, size_t length, uint64_t offset)
 {
     for (size_t done = 0; done < length;) {
-        ssize_t written =
-            write_quietly(file->descriptor, (const uint8_t *)bytes + done, length - done, offset + done);
+        ssize_t written = write_quietly(file->descriptor, (const uint8_t *)bytes + done, length - done, offset + done);
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
