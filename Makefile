@@ -28,9 +28,9 @@ LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(BUILD)/%.o)
 # Each is one program on top of the library: the census (truth, bench) and the fuzzer's victim.
-TOOL_SOURCES := tests/tools/census.c tests/tools/chunks.c tests/tools/edges.c tests/tools/graph.c tests/fuzz/fuzz_core.c
+TOOL_SOURCES := tests/tools/census.c tests/tools/chunks.c tests/tools/edges.c tests/tools/graph.c tests/tools/save.c tests/fuzz/fuzz_core.c
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
-TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/edges $(BUILD)/graph $(BUILD)/fuzz_core
+TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/edges $(BUILD)/graph $(BUILD)/save $(BUILD)/fuzz_core
 
 # The tests' own switches: make check RUN="--only truth --verbose"
 RUN      ?=
@@ -65,6 +65,9 @@ $(BUILD)/edges: $(BUILD)/tests/tools/edges.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
 $(BUILD)/graph: $(BUILD)/tests/tools/graph.o $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
+
+$(BUILD)/save: $(BUILD)/tests/tools/save.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
 $(BUILD)/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(BUILD)/libmemext.a

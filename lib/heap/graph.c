@@ -214,8 +214,8 @@ static struct mx_error *build_rows(struct mx_graph *graph, const struct mx_progr
         .edges = find_edges,
         .context = graph,
     };
-    if (!graph->target->path) {
-        mx_work_begin(&work, progress, "reading the process", 0);
+    if (mx_memory_on_demand(graph->target->memory)) {
+        mx_work_begin(&work, progress, "reading the heap", 0);
         MX_TRY(fetch_heap(graph, &work));
     }
     mx_work_begin(&work, progress, "following references", plan.blocks);

@@ -20,11 +20,11 @@ struct mx_elf;     /* an open ELF file: memory/elf.h */
 struct mx_symbols; /* memory/symbols.h */
 
 struct mx_module {
-    const char *path;   /* as the target names it, " (deleted)" removed */
-    char *file_path;    /* as opened here; NULL when not opened */
-    mx_addr start, end; /* lowest and highest mapped address, bss included */
-    mx_addr bias;       /* add to the file's virtual addresses */
-    struct mx_elf *elf; /* NULL unless the file was opened and not found to differ */
+    const char *path;           /* as the target names it, " (deleted)" removed */
+    char *file_path;            /* as opened here; NULL when not opened */
+    mx_addr start, end;         /* lowest and highest mapped address, bss included */
+    mx_addr bias;               /* add to the file's virtual addresses */
+    struct mx_elf *elf;         /* NULL unless the file was opened and not found to differ */
     struct mx_symbols *symbols; /* of a saved target, which has no file; NULL: ask `elf` */
     enum mx_module_file state;
     uint8_t build_id[32]; /* from the target's memory, or the file's where that is missing */

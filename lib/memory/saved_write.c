@@ -251,6 +251,8 @@ static struct mx_error *write_all(struct writing *writing)
     mx_work_parallel(threads, threads, run_worker, writing);
     if (writing->error)
         return writing->error;
+    if (mx_memory_gone(writing->content->memory))
+        return mx_error_new(MX_ERROR_NOT_FOUND, "the process ended while it was saved");
     settle_frames(&writing->frames);
     struct mx_blob blob = {0};
     mx_saved_put_facts(&blob, writing->content);
