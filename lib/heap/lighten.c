@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "cpython/roots.h"
 #include "cpython/str.h"
 
 enum {
@@ -257,6 +258,31 @@ static void clear_heap(const struct edit *edit)
     }
 }
 
+/* Without memory for the copy nothing is cleared: the file grows, and is right. */
+static void clear_around_stacks(const struct edit *edit)
+{
+    uint8_t *before = NULL;
+    for (size_t i = 0; i < edit->light->stacks.count; i++) {
+        const struct mx_range *stack = &edit->light->stacks.items[i];
+        if (stack->start >= edit->end || stack->end <= edit->start)
+            continue;
+        before = malloc(edit->end - edit->start);
+        if (!before)
+            return;
+        memcpy(before, edit->bytes, edit->end - edit->start);
+        break;
+    }
+    clear_heap(edit);
+    for (size_t i = 0; before && i < edit->light->stacks.count; i++) {
+        const struct mx_range *stack = &edit->light->stacks.items[i];
+        mx_addr from = stack->start > edit->start ? stack->start : edit->start;
+        mx_addr to = stack->end < edit->end ? stack->end : edit->end;
+        if (from < to)
+            memcpy(edit->bytes + (from - edit->start), before + (from - edit->start), to - from);
+    }
+    free(before);
+}
+
 void mx_lightening_clear(void *context, mx_addr start, uint8_t *bytes, size_t length)
 {
     struct edit edit = {context, start, start + length, bytes};
@@ -266,7 +292,7 @@ void mx_lightening_clear(void *context, mx_addr start, uint8_t *bytes, size_t le
     if (mx_is_constant(region))
         clear_constants(&edit);
     else if (region->module == MX_NO_MODULE)
-        clear_heap(&edit);
+        clear_around_stacks(&edit);
 }
 
 static bool holds_blocks(const struct mx_lightening *light, const struct mx_region *region)
@@ -298,6 +324,12 @@ static bool add_unused(struct mx_lightening *light, mx_addr top)
     return mx_array_push(&light->unused, range);
 }
 
+static bool add_stack(struct mx_lightening *light, const struct mx_thread *thread)
+{
+    struct mx_range range = {thread->stack_pointer, mx_roots_stack_end(light->target->memory, thread)};
+    return range.end <= range.start || mx_array_push(&light->stacks, range);
+}
+
 struct mx_error *mx_lightening_open(const struct mx_target *target, const struct mx_heap *heap, struct mx_work *work,
                                     struct mx_lightening *ret)
 {
@@ -306,6 +338,8 @@ struct mx_error *mx_lightening_open(const struct mx_target *target, const struct
     struct mx_error *error = NULL;
     for (size_t i = 0; i < glibc->arenas.count && !error; i++)
         error = add_unused(&light, glibc->arenas.items[i].top) ? NULL : mx_error_no_memory();
+    for (size_t i = 0; i < target->threads.threads.count && !error; i++)
+        error = add_stack(&light, &target->threads.threads.items[i]) ? NULL : mx_error_no_memory();
     if (!error)
         error = mx_lightening_find_needs(&light, work);
     if (error)
@@ -320,4 +354,5 @@ void mx_lightening_close(struct mx_lightening *lightening)
     mx_map_deinit(&lightening->loose);
     mx_map_deinit(&lightening->pages);
     mx_array_free(&lightening->unused);
+    mx_array_free(&lightening->stacks);
 }

@@ -21,6 +21,7 @@ struct mx_lightening {
     struct mx_map loose;              /* 1 + id of the large raw blocks of which only addresses count */
     struct mx_map pages;              /* numbers of the pages of modules' constants that are needed */
     MX_ARRAY(struct mx_range) unused; /* behind the last chunk of malloc's arenas */
+    MX_ARRAY(struct mx_range) stacks; /* what is searched for roots, and may reach beyond the stack: kept as it is */
 };
 
 /* Looks at the heap; it is to be one of this target's. */

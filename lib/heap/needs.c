@@ -19,9 +19,10 @@ enum {
 
 /* What is to be done with the objects of a type. */
 enum look {
-    LOOK_NOWHERE, /* they have no large tables, and no constants that others do not have, too */
-    LOOK_AT_HEAD, /* every address at their beginning may be a table's */
-    LOOK_INSIDE,  /* their decoder tells */
+    LOOK_NOWHERE,      /* they have no large tables, and no constants that others do not have, too */
+    LOOK_AT_CONSTANTS, /* they point to some (an array's kind of item), and have no tables but data */
+    LOOK_AT_HEAD,      /* every address at their beginning may be a table's */
+    LOOK_INSIDE,       /* constants, and what their decoder tells */
 };
 
 struct search {
@@ -44,6 +45,8 @@ static enum look look_of(const struct mx_types *types, const struct mx_type *typ
     case MX_KIND_SET:
     case MX_KIND_DECIMAL:
         return LOOK_AT_HEAD;
+    case MX_KIND_ARRAY:
+        return LOOK_AT_CONSTANTS;
     case MX_KIND_NONE:
     case MX_KIND_BOOL:
     case MX_KIND_INT:
@@ -52,7 +55,6 @@ static enum look look_of(const struct mx_types *types, const struct mx_type *typ
     case MX_KIND_STR:
     case MX_KIND_BYTES:
     case MX_KIND_BYTEARRAY:
-    case MX_KIND_ARRAY:
     case MX_KIND_TUPLE:
     case MX_KIND_FUNCTION:
     case MX_KIND_METHOD:
@@ -130,7 +132,9 @@ static void look_at_object(struct search *search, uint32_t type, mx_addr object,
         return;
     }
     need_constants(search, bytes, length);
-    mx_referents_each(&search->referents, &search->light->target->types.types.items[type], object, need_buffer, search);
+    if (search->looks[type] == LOOK_INSIDE)
+        mx_referents_each(&search->referents, &search->light->target->types.types.items[type], object, need_buffer,
+                          search);
 }
 
 static void look_at_block(struct search *search, const struct mx_span *span, uint32_t block)

@@ -78,7 +78,7 @@ static bool ready_slot(struct slot *slot)
 static bool unpack(const struct saved_source *source, struct slot *slot, const struct mx_saved_frame *frame,
                    uint8_t *out)
 {
-    return ready_slot(slot) && read_file(source->descriptor, slot->packed, frame->packed, frame->offset) &&
+    return read_file(source->descriptor, slot->packed, frame->packed, frame->offset) &&
            mx_hash(0, slot->packed, frame->packed) == frame->hash &&
            ZSTD_decompressDCtx(slot->context, out, frame->length, slot->packed, frame->packed) == frame->length;
 }
@@ -93,12 +93,12 @@ static bool copy_frame(struct saved_source *source, size_t index, size_t offset,
         return true;
     }
     pthread_mutex_lock(&slot->lock);
-    bool good = slot->frame == index + 1;
-    if (!good && length == frame->length) {
+    bool is_kept = slot->frame == index + 1, good = is_kept || ready_slot(slot);
+    if (good && !is_kept && length == frame->length) {
         good = unpack(source, slot, frame, out);
-    } else {
-        if (!good)
-            slot->frame = (good = unpack(source, slot, frame, slot->bytes)) ? index + 1 : 0;
+    } else if (good) {
+        good = is_kept || unpack(source, slot, frame, slot->bytes);
+        slot->frame = good ? index + 1 : 0;
         if (good)
             memcpy(out, slot->bytes + offset, length);
     }
