@@ -31,11 +31,17 @@ struct mx_saved_frame {
     uint64_t offset; /* in the file */
     uint64_t packed; /* bytes there; 0 = all zeros, of any length */
     uint64_t hash;   /* of these */
+    uint64_t near;   /* 1: addresses are told by their distance where that is small */
 };
 
 struct mx_saved_frames {
     MX_ARRAY(struct mx_saved_frame) frames; /* sorted, not overlapping */
 };
+
+/* Rewrites the words at `start` that point near themselves; false, and nothing is changed, where that cannot be undone.
+ */
+bool mx_saved_pack_near(mx_addr start, uint8_t *bytes, size_t length);
+void mx_saved_unpack_near(mx_addr start, uint8_t *bytes, size_t length);
 
 /* The index, apart from the frames. `names` keeps the texts that regions, modules and symbols point to. */
 void mx_saved_put_facts(struct mx_blob *blob, const struct mx_saved_content *content);

@@ -17,7 +17,7 @@
 #include "memory/saved_format.h"
 #include "memory/source.h"
 
-enum { SLOTS = 16, LEAST_FRAME = 5 * 8, MOST_INDEX = 1 << 30 };
+enum { SLOTS = 16, LEAST_FRAME = 6 * 8, MOST_INDEX = 1 << 30 };
 
 /* One unpacked frame. A frame has one slot where it can be, so that threads seldom wait for each other. */
 struct slot {
@@ -78,9 +78,13 @@ static bool ready_slot(struct slot *slot)
 static bool unpack(const struct saved_source *source, struct slot *slot, const struct mx_saved_frame *frame,
                    uint8_t *out)
 {
-    return read_file(source->descriptor, slot->packed, frame->packed, frame->offset) &&
-           mx_hash(0, slot->packed, frame->packed) == frame->hash &&
-           ZSTD_decompressDCtx(slot->context, out, frame->length, slot->packed, frame->packed) == frame->length;
+    if (!read_file(source->descriptor, slot->packed, frame->packed, frame->offset) ||
+        mx_hash(0, slot->packed, frame->packed) != frame->hash ||
+        ZSTD_decompressDCtx(slot->context, out, frame->length, slot->packed, frame->packed) != frame->length)
+        return false;
+    if (frame->near)
+        mx_saved_unpack_near(frame->address, out, frame->length);
+    return true;
 }
 
 /* Copies `length` bytes from `offset` of a frame; a whole frame needs no copy. */
@@ -214,6 +218,7 @@ static bool get_frames(struct mx_blob_reader *reader, const struct mx_saved_head
         frame.offset = mx_blob_get_u64(reader);
         frame.packed = mx_blob_get_u64(reader);
         frame.hash = mx_blob_get_u64(reader);
+        frame.near = mx_blob_get_u64(reader);
         bool in_order = frame.address >= end && !__builtin_add_overflow(frame.address, frame.length, &end);
         bool in_file = frame.packed <= ZSTD_compressBound(MX_SAVED_FRAME) && frame.offset <= header->index_offset &&
                        frame.packed <= header->index_offset - frame.offset;

@@ -115,6 +115,7 @@ static void write_frame(struct worker *worker, mx_addr start, size_t length)
     struct mx_saved_frame frame = {.address = start, .length = length};
     content->lighten(content->context, start, worker->bytes, length);
     if (!is_zero(worker->bytes, length)) {
+        frame.near = mx_saved_pack_near(start, worker->bytes, length);
         frame.packed = ZSTD_compressCCtx(worker->context, worker->packed, worker->packed_room, worker->bytes, length,
                                          MX_SAVED_LEVEL);
         if (ZSTD_isError(frame.packed)) {
@@ -207,6 +208,7 @@ static void put_frames(struct mx_blob *blob, const struct mx_saved_frames *frame
         mx_blob_put_u64(blob, frame->offset);
         mx_blob_put_u64(blob, frame->packed);
         mx_blob_put_u64(blob, frame->hash);
+        mx_blob_put_u64(blob, frame->near);
     }
 }
 
