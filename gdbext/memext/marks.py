@@ -80,29 +80,35 @@ class Marks:
         return max(stops, key=lambda mark: mark.serial, default=None)
 
     def find(self, name, tracked, paths, progress):
-        """The Stop that `-since NAME` means: a mark, a core, or a file of py-count -json -o."""
+        """The Stop that `-since NAME` means: a mark, a core, or a file of py-save or py-count -json -o."""
         if name in self._by_name:
             return self._by_name[name]
         path = os.path.expanduser(name)
         if not os.path.isfile(path):
             raise UsageError("there is no mark and no file `%s'%s" % (name, self.hint()))
-        if is_elf(path):
-            return stop_of_core(path, paths, progress)
+        magic = first_bytes(path)
+        if magic.startswith(ELF):
+            return stop_of_file(path, lambda: _memext.open_core(path, progress=progress, **paths), progress)
+        if magic == SAVED:
+            return stop_of_file(path, lambda: _memext.open_saved(path, progress=progress), progress)
         rows, target = read_counts(path, tracked)
         return Stop(name, target.get("pid"), rows=rows)
 
 
-def is_elf(path):
+ELF, SAVED = b"\x7fELF", b"memext\x1a\n"
+
+
+def first_bytes(path):
     try:
         with open(path, "rb") as file:
-            return file.read(4) == b"\x7fELF"
+            return file.read(len(SAVED))
     except OSError as error:
         raise UsageError("cannot read %s: %s" % (path, error.strerror))
 
 
-def stop_of_core(path, paths, progress):
+def stop_of_file(path, open_target, progress):
     try:
-        target = _memext.open_core(path, progress=progress, **paths)
+        target = open_target()
         try:
             return Stop(path, target.info()["pid"], target.heap(progress=progress))
         finally:

@@ -30,6 +30,8 @@ def evaluate(text):
     except (gdb.error, TypeError, ValueError, OverflowError) as error:
         if objref.is_name_path(text):
             return resolve(text)
+        if SESSION.is_saved:
+            error = "%s; GDB does not see the saved target's memory: give an address, a path of names, or TYPE#N" % error
         raise UsageError("`%s' is no object: %s" % (text, error))
     if is_object(addr) or not objref.is_name_path(text):
         return addr

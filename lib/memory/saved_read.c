@@ -163,6 +163,12 @@ static struct mx_error *damaged(const char *path, const char *what)
 static struct mx_error *check_header(const char *path, const uint8_t *bytes, uint64_t file_size,
                                      struct mx_saved_header *ret)
 {
+    if (!memcmp(bytes,
+                "\x7f"
+                "ELF",
+                4))
+        return mx_error_new(MX_ERROR_BAD_DATA, "%s is a core or program, not a saved target: core-file opens cores",
+                            path);
     if (!mx_saved_begins(bytes, MX_SAVED_MAGIC_SIZE))
         return mx_error_new(MX_ERROR_BAD_DATA, "%s is not a saved target: py-save writes these", path);
     struct mx_blob_reader reader = {.at = bytes + MX_SAVED_MAGIC_SIZE, .left = MX_SAVED_HEADER - MX_SAVED_MAGIC_SIZE};

@@ -12,7 +12,7 @@ What is in memory?
   py-count [TYPE|GLOB]        objects by type: count and bytes
 What grew?
   py-growth                   what changed since the last py-growth
-  py-growth -since MARK|FILE  since a mark, another core, or saved counts
+  py-growth -since MARK|FILE  since a mark, another core, a saved target or counts
   py-mark NAME                remember this stop under a name
 Which objects are they?
   py-objects TYPE             the objects of a type
@@ -29,6 +29,9 @@ Why is it so big?
   py-retained                 the objects that keep most memory alive
   py-retained -by root        the same by type, module or root
   py-retained OBJ             what OBJ's memory consists of
+How do I keep it, or look at it elsewhere?
+  py-save FILE                this stop in a small file, for all of these commands
+  py-open FILE                use such a file in place of a process or core
 In breakpoint conditions and expressions:
   $py_count("TYPE")  $py_bytes("TYPE")  $py_rss()
   $py                         the address of the (first) object printed last
