@@ -16,7 +16,11 @@ import harness  # noqa: E402
 import interpreters  # noqa: E402
 import compare  # noqa: E402
 import exactness  # noqa: E402
+import saving  # noqa: E402
 
+
+# Of the core's length, however small the core.
+SAVED_SHARE = 0.1
 
 # faulthandler, which is on then, keeps its file in a C global: one of fewer than a hundred modules.
 MODULES_OF_DEV = 0.97
@@ -94,6 +98,7 @@ class Stop:
         live = self.judge("live", "live", work.pid)
         if live:
             self.check("live", "no false objects", compare.false_objects(self.truth, live, work.pid))
+            self.check("live", "saved", saving.problems(self.build, "live", work.pid, self.folder))
         others = [("gcore", self.judge("gcore", "core", work.gcore(os.path.join(self.folder, "gcore"))))]
         refusal = harness.kernel_cores()
         if refusal:
@@ -120,6 +125,8 @@ class Stop:
         self.check(form, "closure", compare.closure(truth, census))
         self.check(form, "sizes", wrong)
         self.check(form, "references", self.references(how, what))
+        if how == "core":
+            self.check(form, "saved", saving.problems(self.build, how, what, self.folder, SAVED_SHARE))
         self.check(form, "size classes", self.case.classes(truth, census))
         for note in notes:
             print("size: " + note)
