@@ -19,8 +19,8 @@ import exactness  # noqa: E402
 import saving  # noqa: E402
 
 
-# Of the core's length, however small the core.
-SAVED_SHARE = 0.1
+# Of a core's length, where there is more in it than the interpreter's own texts and code.
+SAVED_SHARE, SAVED_LEAST = 0.1, 64 << 20
 
 # faulthandler, which is on then, keeps its file in a C global: one of fewer than a hundred modules.
 MODULES_OF_DEV = 0.97
@@ -126,7 +126,8 @@ class Stop:
         self.check(form, "sizes", wrong)
         self.check(form, "references", self.references(how, what))
         if how == "core":
-            self.check(form, "saved", saving.problems(self.build, how, what, self.folder, SAVED_SHARE))
+            most = SAVED_SHARE if form == "gcore" and os.path.getsize(what) >= SAVED_LEAST else None
+            self.check(form, "saved", saving.problems(self.build, how, what, self.folder, most))
         self.check(form, "size classes", self.case.classes(truth, census))
         for note in notes:
             print("size: " + note)
