@@ -28,7 +28,7 @@ LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(BUILD)/%.o)
 # Each is one program on top of the library: the census (truth, bench) and the fuzzer's victim.
-TOOL_SOURCES := tests/tools/census.c tests/tools/chunks.c tests/tools/edges.c tests/tools/graph.c tests/tools/save.c tests/fuzz/fuzz_core.c
+TOOL_SOURCES := tests/tools/census.c tests/tools/chunks.c tests/tools/edges.c tests/tools/graph.c tests/tools/save.c tests/fuzz/fuzz_core.c tests/fuzz/saved_damage.c
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
 TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/edges $(BUILD)/graph $(BUILD)/save $(BUILD)/fuzz_core
 
@@ -70,7 +70,7 @@ $(BUILD)/graph: $(BUILD)/tests/tools/graph.o $(BUILD)/libmemext.a
 $(BUILD)/save: $(BUILD)/tests/tools/save.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
-$(BUILD)/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(BUILD)/libmemext.a
+$(BUILD)/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(BUILD)/tests/fuzz/saved_damage.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
 # ---- the two commands ----
