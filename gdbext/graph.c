@@ -5,6 +5,7 @@
  */
 #include "graph.h"
 
+#include "audit.h"
 #include "retained.h"
 
 #include <string.h>
@@ -166,6 +167,9 @@ PyMethodDef mx_graph_methods[] = {
      "([(addr, type, size, depth, hidden, repeated, is_module)], [(from, to, kind, exact, name)])"},
     {"path", WITH_KEYWORDS(graph_path), METH_VARARGS | METH_KEYWORDS,
      "path(object, nth=0, from_=None): (nodes, references, expression or None), from the root's object on"},
+    {"audit", WITH_KEYWORDS(mx_graph_audit), METH_VARARGS | METH_KEYWORDS,
+     "audit(type=None, deficits=False, since=None, progress=None):\n"
+     "([(addr, type, refcount, found, explained)], a dict of mx_audit_info's members)"},
     {"retained", WITH_KEYWORDS(mx_graph_retained), METH_VARARGS | METH_KEYWORDS,
      "retained(progress=None): what objects keep alive; a Retained"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now."},

@@ -570,6 +570,47 @@ MX_API const struct mx_waste_row *mx_waste_rows(const struct mx_waste *waste, si
 MX_API uint64_t mx_waste_of_kind(const struct mx_waste *waste, enum mx_waste_kind kind, uint64_t *count);
 MX_API void mx_waste_close(struct mx_waste *waste);
 
+/* ---- Reference counts: audited ------------------------------------------------ */
+
+/*
+ * An object whose ob_refcnt exceeds the references that memext found is kept alive by a reference that nobody holds: a
+ * C extension forgot to drop one. Objects that the interpreter does not count (immortal ones, since 3.12) and static
+ * ones are not audited. What may be a reference and may be none (a word on a C stack, in C data, in an unknown struct)
+ * explains a surplus; a row is listed when some of it stays unexplained.
+ */
+struct mx_audit;
+
+struct mx_audit_query {
+    const char *type;            /* only objects of this type, by exact name; NULL: all */
+    bool deficits;               /* the reverse: fewer counted than found, the sign of a missing Py_INCREF */
+    const struct mx_heap *since; /* only objects that this earlier heap of the same process does not have; NULL: all */
+};
+
+struct mx_audit_row {
+    mx_addr address;
+    const char *type;   /* lives as long as the target */
+    int64_t refcount;   /* ob_refcnt */
+    uint64_t found;     /* counted references that were found */
+    uint64_t explained; /* words elsewhere that may be further ones */
+};
+
+/* Of all objects, whatever the query asks for. */
+struct mx_audit_info {
+    uint64_t objects;   /* that were audited */
+    uint64_t exact;     /* refcount and found are equal */
+    uint64_t explained; /* the surplus is, by words that may be references */
+    uint64_t surplus;   /* it is not */
+    uint64_t deficit;
+    uint64_t uncounted; /* immortal and static objects, not audited */
+};
+
+MX_API struct mx_error *mx_audit_open(struct mx_graph *graph, const struct mx_audit_query *query,
+                                      const struct mx_progress *progress, struct mx_audit **ret);
+/* By falling difference, then by type and address. */
+MX_API const struct mx_audit_row *mx_audit_rows(const struct mx_audit *audit, size_t *count);
+MX_API void mx_audit_info(const struct mx_audit *audit, struct mx_audit_info *ret);
+MX_API void mx_audit_close(struct mx_audit *audit);
+
 /* ---- Handing over: sources of SQL and of exports ----------------------------- */
 
 /* What a question may draw on; `graph` and `retained` may be NULL where they are not needed. */

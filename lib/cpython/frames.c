@@ -186,6 +186,31 @@ mx_addr mx_frame_local_name(const struct mx_types *types, const struct mx_frame 
     return 0;
 }
 
+static bool visit_chunks(const struct mx_runtime *runtime, mx_addr chunk, mx_stack_chunk_visit visit, void *context)
+{
+    enum { PREVIOUS = 0, SIZE = 8, MOST_CHUNKS = 1 << 16 };
+    for (unsigned i = 0; chunk && i < MOST_CHUNKS; i++) {
+        const struct mx_region *region = mx_memory_region(runtime->memory, chunk);
+        uint64_t size = mx_memory_pointer(runtime->memory, chunk + SIZE);
+        if (!region || !size || size > region->end - chunk)
+            return true;
+        if (!visit(context, chunk, chunk + size))
+            return false;
+        chunk = mx_memory_pointer(runtime->memory, chunk + PREVIOUS);
+    }
+    return true;
+}
+
+void mx_stack_chunks_each(const struct mx_runtime *runtime, mx_stack_chunk_visit visit, void *context)
+{
+    int32_t offset = runtime->layout.thread.datastack_chunk;
+    for (size_t i = 0; offset >= 0 && i < runtime->threads.count; i++) {
+        mx_addr chunk = mx_memory_pointer(runtime->memory, runtime->threads.items[i].address + (mx_addr)offset);
+        if (!visit_chunks(runtime, chunk, visit, context))
+            return;
+    }
+}
+
 mx_addr mx_frame_word(const struct mx_types *types, const struct mx_frame *frame, uint32_t index)
 {
     return untag(types, mx_memory_pointer(types->runtime->memory, frame->locals + 8 * (mx_addr)index));

@@ -27,6 +27,11 @@ typedef bool (*mx_frame_visit)(void *context, const struct mx_frame *frame);
 /* The frames of a thread (index in the runtime's list), innermost first; false stops. */
 void mx_frames_each(const struct mx_types *types, size_t thread, mx_frame_visit visit, void *context);
 
+/* The chunks that threads' frames stand in (3.11+): from their headers to their ends; false stops.
+   (CPython Include/cpython/pystate.h: struct _stack_chunk) */
+typedef bool (*mx_stack_chunk_visit)(void *context, mx_addr start, mx_addr end);
+void mx_stack_chunks_each(const struct mx_runtime *runtime, mx_stack_chunk_visit visit, void *context);
+
 /* The str object that names a local, or 0; and its value, or 0 when it is not set. */
 mx_addr mx_frame_local_name(const struct mx_types *types, const struct mx_frame *frame, uint32_t index);
 mx_addr mx_frame_word(const struct mx_types *types, const struct mx_frame *frame, uint32_t index);

@@ -25,7 +25,7 @@ enum {
 /* One line of referents.def. */
 struct line {
     const char *names; /* of types; NULL: a reference of the object above */
-    const char *label; /* NULL too: the type is hidden */
+    const char *label; /* NULL too: this is about the object's type */
     mx_decoder decode;
     size_t position; /* in struct mx_layout: the size of the object's struct, or the reference's offset */
     uint8_t class;
@@ -42,13 +42,15 @@ static const struct line lines[] = {
     {NULL, label, NULL, POSITION(group, member), MX_EDGE_TRAVERSED, MX_TRAVERSE_##shape, NEVER},
 #define MX_REF_UNTIL(shape, group, member, label)                                                                      \
     {NULL, label, NULL, POSITION(group, member), MX_EDGE_TRAVERSED, 0, MX_TRAVERSE_##shape},
-#define MX_TYPE_HIDDEN {NULL, NULL, NULL, 0, MX_NO_EDGE, 0, NEVER},
+#define MX_TYPE_HIDDEN {NULL, NULL, NULL, 0, MX_EDGE_OWNED, 0, NEVER},
+#define MX_TYPE_SHOWN_BY_OWNER(shape) {NULL, NULL, NULL, 0, MX_EDGE_BORROWED, MX_TRAVERSE_##shape, NEVER},
 #include "cpython/referents.def"
 #undef MX_OBJECT
 #undef MX_REF
 #undef MX_REF_SINCE
 #undef MX_REF_UNTIL
 #undef MX_TYPE_HIDDEN
+#undef MX_TYPE_SHOWN_BY_OWNER
 };
 
 enum { LINE_COUNT = sizeof(lines) / sizeof(lines[0]) };
@@ -119,7 +121,8 @@ static void add_object(struct planner *planner, size_t object)
         planner->plan.decode = lines[object].decode;
     for (size_t i = object + 1; i < LINE_COUNT && !lines[i].names; i++) {
         if (!lines[i].label) {
-            planner->plan.type_class = planner->plan.type_class == MX_NO_EDGE ? MX_NO_EDGE : MX_EDGE_OWNED;
+            if (planner->plan.type_class != MX_NO_EDGE && planner->layout->traverse_shape >= lines[i].since)
+                planner->plan.type_class = lines[i].class;
             continue;
         }
         uint8_t class = planner->layout->traverse_shape < lines[i].until ? lines[i].class : (uint8_t)MX_NO_EDGE;
@@ -152,6 +155,9 @@ static void add_unknown(struct planner *planner, const struct mx_type *type, con
     struct mx_plan *plan = &planner->plan;
     uint32_t start = base && base->basicsize > 16 ? (uint32_t)base->basicsize : 16;
     uint32_t end = (uint32_t)type->basicsize;
+    /* The members of a structseq are its items. */
+    if (planner->type->kind == MX_KIND_TUPLE)
+        return;
     add_members(planner, type);
     if (type->itemsize > 0 && !(base && base->itemsize == type->itemsize))
         plan->scans_items = true;

@@ -108,6 +108,7 @@ void mx_refer_lru_cache(struct mx_walk *walk)
         mx_addr key = mx_memory_pointer(walk->memory, link + (uint64_t)layout->lru_element.key);
         mx_addr result = mx_memory_pointer(walk->memory, link + (uint64_t)layout->lru_element.result);
         mx_addr type = mx_memory_pointer(walk->memory, link + (uint64_t)layout->object.ob_type);
+        mx_walk_field_index(walk, link, MX_EDGE_OWNED, "<element>", i);
         mx_walk_field_index(walk, key, walk->plan->traversed, "<key>", i);
         mx_walk_field_index(walk, result, walk->plan->traversed, "<result>", i);
         if (shows_type)

@@ -234,12 +234,13 @@ static bool add_root(void *context, const struct mx_root *root)
 {
     struct gathering *gathering = context;
     struct mx_edge edge = {.target = root->object, .class = MX_EDGE_TRAVERSED, .exact = true};
-    bool is_known = root->place && mx_map_get(&gathering->places, root->place) != MX_MAP_NONE;
+    bool is_word = root->place && root->kind != MX_ROOT_LOCAL && root->kind != MX_ROOT_FRAME;
+    bool is_known = is_word && mx_map_get(&gathering->places, root->place) != MX_MAP_NONE;
     uint32_t block = !root->exact && is_known ? MX_NO_BLOCK : mx_graph_target(gathering->graph, &edge);
     if (block == MX_NO_BLOCK || gathering->graph->heap->kinds[block] == MX_BLOCK_RAW)
         return true;
     if (!mx_array_push(&gathering->graph->roots, (struct mx_graph_root){block, *root}) ||
-        (root->place && !mx_map_set(&gathering->places, root->place, 1)))
+        (is_word && !mx_map_set(&gathering->places, root->place, 1)))
         gathering->no_memory = true;
     return !gathering->no_memory;
 }

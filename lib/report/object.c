@@ -4,6 +4,8 @@
  */
 #include "report/object.h"
 
+#include <string.h>
+
 #include "cpython/header.h"
 #include "cpython/show.h"
 #include "cpython/size.h"
@@ -26,6 +28,16 @@ uint64_t mx_object_shallow_size(const struct mx_target *target, mx_addr address)
     const struct mx_type *type = mx_type_of(&target->types, address);
     const uint8_t *bytes = object_bytes(target, address, &available);
     return type && bytes ? mx_object_size(&target->types, type, address, bytes, available, NULL) : 0;
+}
+
+bool mx_object_was_there(const struct mx_heap *earlier, mx_addr object, const char *type)
+{
+    uint32_t block = mx_spans_find(&earlier->spans, object);
+    uint32_t old_type = block == MX_NO_BLOCK ? MX_MAP_NONE : mx_heap_type_of(earlier, block);
+    if (old_type == MX_MAP_NONE)
+        return false;
+    mx_addr old_object = mx_heap_object(earlier, mx_spans_of(&earlier->spans, block), block, old_type);
+    return old_object == object && !strcmp(earlier->types.items[old_type].name, type);
 }
 
 struct mx_error *mx_object_info(struct mx_target *target, mx_addr address, struct mx_object_info *ret)

@@ -46,23 +46,9 @@ static bool choose_types(struct search *search, const char *name)
     return any;
 }
 
-/* Whether the earlier heap has an object of the same type, by name, in the block at this address. */
-static bool was_there(const struct search *search, mx_addr object, uint32_t type)
-{
-    const struct mx_heap *since = search->since;
-    uint32_t block = mx_spans_find(&since->spans, object);
-    if (block == MX_NO_BLOCK)
-        return false;
-    uint32_t old_type = mx_heap_type_of(since, block);
-    if (old_type == MX_MAP_NONE)
-        return false;
-    mx_addr old_object = mx_heap_object(since, mx_spans_of(&since->spans, block), block, old_type);
-    return old_object == object && !strcmp(since->types.items[old_type].name, search->heap->types.items[type].name);
-}
-
 static bool take_object(struct search *search, uint32_t block, mx_addr object, uint32_t type)
 {
-    if (search->since && was_there(search, object, type))
+    if (search->since && mx_object_was_there(search->since, object, search->heap->types.items[type].name))
         return true;
     uint64_t size = mx_object_shallow_size(search->target, object);
     search->objects->total_bytes += size;

@@ -2,6 +2,8 @@
 import os
 import shutil
 
+import harness
+
 CASES = {}
 
 STORY = ("py-info", "py-count '__main__.*'", "py-count -gc '__main__.*' -sort name", "py-count -limit 2",
@@ -193,6 +195,16 @@ def retained_asked_wrongly(stage):
     return stage.gdb(["-c", stage.core()], "py-sizeof -retained 0x10", "py-retained 0x10", "py-retained -by colour",
                      "py-retained __main__.CACHE -by type", "py-retained -limit many",
                      "py-retained __main__.CACH", "py-retained -limit 1 -o /nonexistent/file")
+
+
+# ---- reference counts ----
+
+@case
+def refcounts(stage):
+    work = stage.start(*harness.workload(stage.python, "refleaks.py", stage.path("planted")))
+    return stage.gdb(["-p", str(work.pid)], "py-refcounts -limit 1", "py-refcounts __main__.Thing -list -limit 1",
+                     "print $py != 0", "py-refcounts -missing -limit 1", "py-refcounts nosuch",
+                     "py-refcounts dict list", "py-refcounts -since nosuch")
 
 
 # ---- saved targets ----

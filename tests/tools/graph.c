@@ -15,6 +15,7 @@
  *     objects TYPE                    address ADDR (one line each)
  *     retained [ADDR]                 KEY VALUE lines: of the heap, or of what is at an address
  *     retainers object|type|module|root [LIMIT]    row RETAINED SHARE SIZE COUNT ADDR NAME
+ *     audit [deficits]                KEY VALUE lines, row ADDR REFCOUNT FOUND EXPLAINED TYPE
  *
  * Any question may be answered by: error CODE TEXT. All fields are separated by tabs.
  */
@@ -183,6 +184,27 @@ static struct mx_error *answer_about_retained(struct session *session, const cha
     return !strcmp(verb, "retained") ? answer_retained(session, arguments) : answer_retainers(session, arguments);
 }
 
+static struct mx_error *answer_audit(struct session *session, const char *arguments)
+{
+    struct mx_audit_query query = {.deficits = !strcmp(arguments, "deficits")};
+    struct mx_audit *audit;
+    struct mx_audit_info info;
+    size_t count;
+    struct mx_error *error = mx_audit_open(session->graph, &query, NULL, &audit);
+    if (error)
+        return error;
+    mx_audit_info(audit, &info);
+    printf("objects\t%" PRIu64 "\nexact\t%" PRIu64 "\nexplained\t%" PRIu64 "\nsurplus\t%" PRIu64 "\ndeficit\t%" PRIu64
+           "\nuncounted\t%" PRIu64 "\n",
+           info.objects, info.exact, info.explained, info.surplus, info.deficit, info.uncounted);
+    const struct mx_audit_row *rows = mx_audit_rows(audit, &count);
+    for (size_t i = 0; i < count; i++)
+        printf("row\t0x%" PRIx64 "\t%" PRIi64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\n", rows[i].address, rows[i].refcount,
+               rows[i].found, rows[i].explained, rows[i].type);
+    mx_audit_close(audit);
+    return NULL;
+}
+
 static struct mx_error *answer(struct session *session, const char *verb, const char *arguments)
 {
     if (!strcmp(verb, "info"))
@@ -195,6 +217,8 @@ static struct mx_error *answer(struct session *session, const char *verb, const 
         return answer_path(session, arguments);
     if (!strcmp(verb, "resolve"))
         return answer_resolve(session, arguments);
+    if (!strcmp(verb, "audit"))
+        return answer_audit(session, arguments);
     if (!strncmp(verb, "retain", 6))
         return answer_about_retained(session, verb, arguments);
     return !strcmp(verb, "objects") ? answer_objects(session, arguments) : NULL;

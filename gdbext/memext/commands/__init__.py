@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The list of commands; each lives in the file of its name."""
-from . import backrefs, count, growth, info, mark, memext, objects, path, refs, retained, save, show, sizeof
+from . import (backrefs, count, growth, info, mark, memext, objects, path, refcounts, refs, retained, save, show,
+               sizeof)
 
 CLASSES = (memext.Memext, info.Info, count.Count, growth.Growth, mark.Mark, objects.Objects, show.Show, sizeof.Sizeof,
-           refs.Refs, backrefs.Backrefs, path.Path, retained.Retained, save.Save, save.Open)
+           refs.Refs, backrefs.Backrefs, path.Path, retained.Retained,
+           refcounts.Refcounts, save.Save, save.Open)
 
 
 def register():

@@ -29,6 +29,8 @@ Why is it so big?
   py-retained                 the objects that keep most memory alive
   py-retained -by root        the same by type, module or root
   py-retained OBJ             what OBJ's memory consists of
+Is it C code that leaks?
+  py-refcounts                objects held by a reference that nobody has
 How do I keep it, or look at it elsewhere?
   py-save FILE                this stop in a small file, for all of these commands
   py-open FILE                use such a file in place of a process or core
