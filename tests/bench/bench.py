@@ -63,7 +63,8 @@ object, no GDB. *Peak memory* is the anonymous memory of GDB with memext minus t
 mapped and not counted. The *pause* is one `py-growth` at its second stop; objgraph counts GC-tracked objects only, and
 inside the process. The *graph* is `build/release/graph`: forward and reverse rows and roots, from a counted heap; a
 *next* py-backrefs is one at a stop whose graph is there. A *first* py-backrefs on a live process copies its heap and
-builds the graph."""
+builds the graph. *py-save* is `build/release/save`, with one worker a processor, and what it wrote is counted by
+`build/release/census`."""
 
 
 class Peak:
@@ -171,6 +172,7 @@ class Bench:
             if size == max(sizes):
                 self.one_core(path, size, run)
                 self.one_graph(path, size, info, times)
+                self.one_save(path, size)
             os.unlink(path)
         self.flat("cost per block", costs)
         self.flat("cost per edge", edge_costs)
@@ -192,6 +194,25 @@ class Bench:
         for label, took_us in (("an order", times[1]), ("1,000 referrers", times[2])):
             self.add("%s: next py-backrefs, %s" % (name, label), "%.1f ms" % (took_us / 1000), "50 ms",
                      took_us / 50000, 1)
+
+    def one_save(self, path, size):
+        cat = best(["sh", "-c", "exec cat %s >/dev/null" % path])[0]
+        saved, runs = os.path.join(self.folder, "saved.memext"), []
+        for _ in range(ROUNDS):
+            out = subprocess.check_output([os.path.join(self.build, "save"), "core", path, saved]).decode()
+            runs.append(dict(line.split("\t") for line in out.splitlines()))
+        took = min(int(run["save_us"]) for run in runs) / 1e6
+        bytes_, whole = os.path.getsize(saved), os.path.getsize(path)
+        again = census(self.build, "saved", saved)
+        opened = (again["open_us"] + again["heap_us"]) / 1e6
+        os.unlink(saved)
+        name = "%d MB core" % size
+        self.add("%s: py-save, from a counted heap" % name, "%.2f s" % took, "cat: %.2f s" % cat, took / cat, 16)
+        self.add("%s: size of the saved target" % name, "%d MB" % (bytes_ // MB), "core: %d MB" % (whole // MB),
+                 bytes_ / whole, 0.1)
+        self.add("%s: opening it and counting" % name, "%.2f s" % opened, "cat: %.2f s" % cat, opened / cat)
+        self.add("%s: memory of that" % name, "%d MB" % (again["rss_anon"] // MB), "core: %d MB" % (whole // MB),
+                 again["rss_anon"] / whole, 0.1)
 
     def one_core(self, path, size, run):
         env = debugger.environment(self.build)
