@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What GDB is looking at, and the heap of this stop.
 
-Finds out from GDB which process or core is meant, unless a saved target was opened in their place, opens it with the library
-on first need, and drops it when the process runs, dies or is exchanged.
-Knows GDB's differences by version; knows nothing of commands or printing.
+Finds out from GDB which process or core is meant, unless a saved target was
+opened in their place; opens it with the library on first need, and drops it
+when the process runs, dies or is exchanged. Knows GDB's differences by
+version; knows nothing of commands or printing.
 """
 import os
 import re
