@@ -34,7 +34,7 @@ uint64_t mx_hash(uint64_t seed, const void *bytes, size_t length)
     uint64_t lanes[LANES] = {seed, seed + prime, seed ^ prime, ~seed}, word, hash = length;
     size_t left = length;
     for (; left >= STRIDE; left -= STRIDE, at += STRIDE)
-        for (int i = 0; i < LANES; i++) {
+        for (size_t i = 0; i < LANES; i++) {
             memcpy(&word, at + 8 * i, 8);
             lanes[i] = mix(lanes[i], word);
         }

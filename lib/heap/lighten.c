@@ -190,7 +190,7 @@ static void clear_middle(const struct edit *edit, const struct text *text)
         snprintf(mark, sizeof(mark), "<%llu bytes not saved, %016llx>", (unsigned long long)(text->to - text->from),
                  (unsigned long long)hash_memory(edit->light->target->memory, text->from, text->to));
     for (int i = 0; i < length; i++)
-        wide[(uint32_t)i * text->unit] = (uint8_t)mark[i];
+        wide[(size_t)i * text->unit] = (uint8_t)mark[i];
     put(edit, text->from, wide, (size_t)length * text->unit);
 }
 

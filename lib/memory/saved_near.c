@@ -7,8 +7,7 @@
  */
 #include "memory/saved_format.h"
 
-enum { NEAR = 4096 };
-
+#define NEAR UINT64_C(4096)
 #define TAG UINT64_C(0x7a5e) /* in the upper 16 bits, where addresses of user space have zeros */
 
 static void store(uint8_t *bytes, uint64_t word)
