@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,7 +44,9 @@ struct mx_error *mx_outfile_open(const char *path, struct mx_outfile *ret)
 {
     *ret = (struct mx_outfile){.descriptor = -1};
     struct mx_error *error = name_files(path, ret);
-    if (!error && (ret->descriptor = mkostemp(ret->temporary, O_CLOEXEC)) < 0)
+    if (!error && ret->temporary)
+        ret->descriptor = mkostemp(ret->temporary, O_CLOEXEC);
+    if (!error && ret->descriptor < 0)
         error = mx_error_os(errno, "cannot write %s", path);
     if (error)
         free_names(ret);
