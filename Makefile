@@ -28,9 +28,11 @@ LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(BUILD)/%.o)
 # Each is one program on top of the library: the census (truth, bench) and the fuzzer's victim.
-TOOL_SOURCES := tests/tools/census.c tests/tools/chunks.c tests/tools/edges.c tests/tools/graph.c tests/tools/save.c tests/fuzz/fuzz_core.c tests/fuzz/saved_damage.c
+TOOL_SOURCES := tests/tools/census.c tests/tools/chunks.c tests/tools/dominators.c tests/tools/edges.c \
+                tests/tools/graph.c tests/tools/save.c tests/fuzz/fuzz_core.c tests/fuzz/saved_damage.c
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
-TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/edges $(BUILD)/graph $(BUILD)/save $(BUILD)/fuzz_core
+TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/dominators $(BUILD)/edges $(BUILD)/graph $(BUILD)/save \
+                $(BUILD)/fuzz_core
 
 # The tests' own switches: make check RUN="--only truth --verbose"
 RUN      ?=
@@ -59,6 +61,9 @@ $(BUILD)/census: $(BUILD)/tests/tools/census.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
 $(BUILD)/chunks: $(BUILD)/tests/tools/chunks.o $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
+
+$(BUILD)/dominators: $(BUILD)/tests/tools/dominators.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
 $(BUILD)/edges: $(BUILD)/tests/tools/edges.o $(BUILD)/libmemext.a

@@ -11,6 +11,7 @@
 #include "graph.h"
 #include "retained.h"
 #include "saved.h"
+#include "waste.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -388,6 +389,9 @@ static PyMethodDef target_methods[] = {
      "graph(heap, progress=None): the references of a Heap of this Target; a Graph"},
     {"save", WITH_KEYWORDS(mx_target_save_method), METH_VARARGS | METH_KEYWORDS,
      "save(heap, path, progress=None): writes a file for open_saved(); {bytes, memory}"},
+    {"waste", WITH_KEYWORDS(mx_target_waste), METH_VARARGS | METH_KEYWORDS,
+     "waste(heap, graph=None, limit=0, least=0, progress=None):\n"
+     "([(kind, addr, value, count, bytes, wasted, holder)], [(kind, count, wasted)], wasted bytes in all)"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };

@@ -6,6 +6,7 @@
 #include "graph.h"
 
 #include "audit.h"
+#include "leaks.h"
 #include "retained.h"
 
 #include <string.h>
@@ -170,6 +171,9 @@ PyMethodDef mx_graph_methods[] = {
     {"audit", WITH_KEYWORDS(mx_graph_audit), METH_VARARGS | METH_KEYWORDS,
      "audit(type=None, deficits=False, since=None, progress=None):\n"
      "([(addr, type, refcount, found, explained)], a dict of mx_audit_info's members)"},
+    {"leaks", WITH_KEYWORDS(mx_graph_leaks), METH_VARARGS | METH_KEYWORDS,
+     "leaks(since=None, progress=None):\n"
+     "([(class, size, count, bytes, held count, held bytes, content, module, example, place)], mx_leaks_info's dict)"},
     {"retained", WITH_KEYWORDS(mx_graph_retained), METH_VARARGS | METH_KEYWORDS,
      "retained(progress=None): what objects keep alive; a Retained"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now."},

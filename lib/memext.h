@@ -546,16 +546,17 @@ enum mx_waste_kind {
 
 struct mx_waste_row {
     enum mx_waste_kind kind;
-    mx_addr example;    /* one of the objects */
-    const char *value;  /* the value in short, the type, or "" for a kind's sum */
+    mx_addr example;    /* one of the objects; 0 for a kind's sum */
+    const char *value;  /* the value in short (of containers with how full they are), the type, or "" for a sum */
     uint64_t count;     /* objects */
     uint64_t bytes;     /* what they take */
     uint64_t wasted;    /* what would be saved: all but one of equal ones; what is allocated and not used */
-    const char *holder; /* who holds most of them: "app.Order.currency", "keys of dict"; "" when no graph was given */
+    const char *holder; /* who holds most of them: "app.Order.currency", "keys of dict"; "" when no graph was given, and
+                           behind the first 200 rows of a kind */
 };
 
 struct mx_waste_query {
-    size_t limit;   /* rows a kind; 0 = all that waste anything */
+    size_t limit;   /* rows a kind, sums not among them; 0 = all that waste anything */
     uint64_t least; /* bytes wasted: rows below are left out of the rows, not of the totals */
 };
 
@@ -610,6 +611,52 @@ MX_API struct mx_error *mx_audit_open(struct mx_graph *graph, const struct mx_au
 MX_API const struct mx_audit_row *mx_audit_rows(const struct mx_audit *audit, size_t *count);
 MX_API void mx_audit_info(const struct mx_audit *audit, struct mx_audit_info *ret);
 MX_API void mx_audit_close(struct mx_audit *audit);
+
+/* ---- Lost memory: what C code forgot to free ----------------------------------- */
+
+/*
+ * Blocks of malloc's and pymalloc's that are no Python objects, and that no address leads to any more: not from
+ * objects, modules' data, threads' and libraries' pages, nor from blocks that these lead to.
+ */
+struct mx_leaks;
+
+enum mx_leak_class {
+    MX_LEAK_DEFINITE, /* no address anywhere */
+    MX_LEAK_INDIRECT, /* only lost blocks lead to it */
+    MX_LEAK_POSSIBLE, /* only a word on a C stack, or an odd address, leads to it; or a block that is so itself */
+};
+
+struct mx_leaks_query {
+    const struct mx_heap *since; /* only blocks that this earlier heap of the same process does not have; NULL: all */
+};
+
+/* Blocks of one class, one size and like content. */
+struct mx_leak_row {
+    enum mx_leak_class class;
+    uint64_t size;       /* of each, as the allocator gave it */
+    uint64_t count;      /* blocks */
+    uint64_t bytes;      /* of all of them */
+    uint64_t held_count; /* blocks that only these lead to: INDIRECT rows have them too */
+    uint64_t held_bytes;
+    const char *content; /* the first words: "code of faulty.so+0x11a9, block, 'node 7'" */
+    const char *module;  /* path of the library whose code or data the content leads to; "" when none */
+    mx_addr example;     /* one of the blocks */
+    const char *place;   /* POSSIBLE: where a word stands that leads to the example, "" when only blocks do */
+};
+
+struct mx_leaks_info {
+    uint64_t blocks, bytes; /* raw blocks in all */
+    uint64_t definite_blocks, definite_bytes;
+    uint64_t indirect_blocks, indirect_bytes;
+    uint64_t possible_blocks, possible_bytes;
+};
+
+MX_API struct mx_error *mx_leaks_open(struct mx_graph *graph, const struct mx_leaks_query *query,
+                                      const struct mx_progress *progress, struct mx_leaks **ret);
+/* By class, and by falling bytes with what they hold. */
+MX_API const struct mx_leak_row *mx_leaks_rows(const struct mx_leaks *leaks, size_t *count);
+MX_API void mx_leaks_info(const struct mx_leaks *leaks, struct mx_leaks_info *ret);
+MX_API void mx_leaks_close(struct mx_leaks *leaks);
 
 /* ---- Handing over: sources of SQL and of exports ----------------------------- */
 

@@ -78,6 +78,17 @@ def truth_jobs(python, build):
     jobs += [Job("truth/values/" + one.name,
                  [python, "tests/truth/values.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]
+    jobs += [Job("truth/retained/" + one.name,
+                 [python, "tests/truth/retained.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
+    jobs.append(Job("truth/retained/large", [python, "tests/truth/retained.py", "--build", build, "--python", python,
+                                             "--large"]))
+    jobs += [Job("truth/waste/" + one.name,
+                 [python, "tests/truth/waste.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
+    jobs += [Job("truth/leaks/" + one.name,
+                 [python, "tests/truth/leaks.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
     jobs += [Job("truth/refcounts/" + one.name,
                  [python, "tests/truth/refcounts.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]

@@ -81,6 +81,7 @@ void mx_refer_unpickler(struct mx_walk *walk)
     mx_addr memo = mx_walk_word(walk, layout->unpickler.memo), word;
     uint64_t size = mx_walk_word(walk, layout->unpickler.memo_size);
     mx_walk_field(walk, memo, MX_EDGE_BUFFER, "<memo>");
+    mx_refer_unpickler_buffers(walk);
     struct mx_words words = mx_words_of(walk, memo, size >> MX_MOST_ITEMS_LOG2 ? 0 : size);
     while (mx_words_next(&words, &word))
         mx_walk_field_index(walk, word, class_of_memo(walk), "<memo>", words.index);

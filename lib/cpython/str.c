@@ -72,6 +72,16 @@ bool mx_str_read(const struct mx_runtime *runtime, mx_addr object, struct mx_str
     return true;
 }
 
+const uint8_t *mx_bytes_read(const struct mx_runtime *runtime, mx_addr object, uint64_t *length)
+{
+    const struct mx_layout *layout = &runtime->layout;
+    uint64_t size;
+    if (!mx_memory_u64(runtime->memory, object + (uint64_t)layout->var_object.ob_size, &size) || size > INT64_MAX)
+        return NULL;
+    *length = size;
+    return mx_memory_view(runtime->memory, object + (uint64_t)layout->bytes.ob_sval, (size_t)size);
+}
+
 size_t mx_utf8_encode(uint32_t point, char *ret)
 {
     if (point < 0x80) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * str objects from the outside. (CPython Include/cpython/unicodeobject.h)
+ * str and bytes objects from the outside. (CPython Include/cpython/unicodeobject.h, bytesobject.h)
  */
 #ifndef MX_CPYTHON_STR_H
 #define MX_CPYTHON_STR_H
@@ -23,6 +23,9 @@ struct mx_str_state mx_str_state(const struct mx_layout *layout, const uint8_t *
 
 /* Reads the str (or subclass) at `object`; false when it is not readable as one. */
 bool mx_str_read(const struct mx_runtime *runtime, mx_addr object, struct mx_str *ret);
+
+/* The bytes of the bytes object (or subclass) at `object`; NULL when it is not readable as one. */
+const uint8_t *mx_bytes_read(const struct mx_runtime *runtime, mx_addr object, uint64_t *length);
 
 /* The code point at `index`, which must be less than the length; may be a surrogate or, in a broken str, beyond
  * Unicode.

@@ -256,8 +256,7 @@ static bool add_static_types(struct mx_types *types)
     mx_addr type_type = mx_runtime_symbol(types->runtime, "PyType_Type");
     for (size_t i = 0; type_type && i < memory->regions.count; i++) {
         const struct mx_region *region = &memory->regions.items[i];
-        if (region->module != MX_NO_MODULE && (region->flags & MX_REGION_WRITE) &&
-            !add_from_data(types, type_type, region))
+        if (mx_region_is_module_data(region) && !add_from_data(types, type_type, region))
             return false;
     }
     return true;

@@ -187,6 +187,10 @@ void mx_refer_unpickler(struct mx_walk *walk);
 void mx_refer_pickle_data(struct mx_walk *walk);
 void mx_refer_element_iterator(struct mx_walk *walk);
 void mx_refer_expat_parser(struct mx_walk *walk);
+void mx_refer_decimal(struct mx_walk *walk);
+void mx_refer_ctypes_data(struct mx_walk *walk);
+void mx_refer_buffered(struct mx_walk *walk);
+void mx_refer_unpickler_buffers(struct mx_walk *walk);
 
 /* The attributes of an instance whose type keeps them at no fixed offset. */
 void mx_refer_storage(struct mx_walk *walk);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "base/pages.h"
 #include "cpython/gc.h"
 #include "cpython/size.h"
 #include "heap/scan.h"
@@ -116,12 +117,6 @@ static bool add_job(struct census *census, enum job_kind kind, size_t index)
     return mx_array_push(&census->jobs, (struct job){.kind = kind, .index = index});
 }
 
-static bool holds_static_objects(const struct mx_region *region)
-{
-    return region->module != MX_NO_MODULE && (region->flags & MX_REGION_WRITE) &&
-           !(region->flags & (MX_REGION_SHARED | MX_REGION_MISSING | MX_REGION_INITIAL));
-}
-
 static struct mx_error *plan_jobs(struct census *census)
 {
     const struct mx_memory *memory = census->target->memory;
@@ -129,7 +124,7 @@ static struct mx_error *plan_jobs(struct census *census)
     for (size_t i = 0; ok && i < census->allocators->glibc.spans.count; i++)
         ok = add_job(census, JOB_CHUNKS, i);
     for (size_t i = 0; ok && i < memory->regions.count; i++)
-        if (holds_static_objects(&memory->regions.items[i]))
+        if (mx_region_is_module_data(&memory->regions.items[i]))
             ok = add_job(census, JOB_STATIC, i);
     for (size_t i = 0; ok && i < census->allocators->arenas.arenas.count; i++)
         ok = add_job(census, JOB_ARENA, i);
@@ -275,7 +270,7 @@ static struct mx_error *assemble(struct census *census, struct drafts *drafts)
             return mx_error_no_memory();
     MX_TRY(mx_spans_seal(&heap->spans));
     heap->kinds_mapped = (size_t)heap->spans.blocks * sizeof(*heap->kinds) + 1;
-    heap->kinds = reserve(heap->kinds_mapped);
+    heap->kinds = mx_pages_reserve(heap->kinds_mapped);
     if (!heap->kinds)
         return mx_error_no_memory();
     for (size_t i = 0; i < drafts->drafts.count; i++) {

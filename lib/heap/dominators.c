@@ -1,52 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The semi-NCA algorithm (Georgiadis, Linear-Time Algorithms for Dominators and
- * Related Problems, 2005) on depth-first numbers. Heaps are millions of
- * references deep: the search keeps its stack in the arrays of parents and
- * edges to go on with, and path compression turns the path round on its way up.
- *
- * Its last step can take quadratic time on graphs made for that; it can be cancelled.
+ * Related Problems, 2005) on depth-first numbers of the condensed graph: a
+ * satellite's dominator is its holder. Heaps are millions of references deep:
+ * the search keeps its stack in the arrays of parents and edges to go on with,
+ * and path compression turns the path round on its way up.
  */
 #include "heap/dominators.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
-enum { TICK = 1 << 16 }; /* vertices between looks at the clock */
+#include "base/pages.h"
+#include "heap/condense.h"
 
-/* All arrays but `number` are by depth-first number: 0 is the root, and means none in `number`. */
+enum {
+    TICK = 1 << 16,  /* vertices between looks at the clock */
+    AHEAD = 8,       /* edges or vertices from where data is fetched to where it is looked at */
+    STEPS_EACH = 3,  /* of work, a block */
+    PLAIN_STEPS = 4, /* a vertex, that the last step may take before it gets a quicker way up */
+};
+
+/* Arrays are by depth-first number, the root's is 0. The nodes of the root and the unreachable are behind all others.
+ */
 struct numbering {
     const struct mx_dominators_plan *plan;
-    uint32_t blocks;
-    uint32_t *number; /* by block */
-    uint32_t *vertex; /* the block */
-    uint32_t *parent; /* in the depth-first tree; compressed later */
+    struct mx_condense_plan condense;
+    struct mx_condensed graph;
+    uint32_t *vertex; /* the node */
+    uint32_t *parent; /* in the depth-first tree; compressed later; at last: ancestors to jump to */
     uint32_t *semi;   /* the edge to go on with; semidominators later */
-    uint32_t *label;  /* blocks in the order in which the search left them; later the least semi on a compressed path */
+    uint32_t *label;  /* nodes in the order in which the search left them; later the least semi on a compressed path; at
+                         last: depths in the dominator tree */
     uint32_t *idom;
+    uint32_t *idoms;    /* blocks, by block */
+    uint64_t *retained; /* by block */
     uint32_t count;
     uint32_t unreachable; /* its number: those above are of unreachable blocks */
-    uint32_t left;        /* blocks in `label` */
+    uint32_t left;        /* nodes in `label` */
     bool keep_left;
     uint32_t ticks;
 };
-
-static void *reserve(size_t bytes)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
-static void release(void *memory, size_t bytes)
-{
-    if (memory)
-        munmap(memory, bytes);
-}
-
-static size_t array_bytes(uint32_t blocks, size_t item_size)
-{
-    return ((size_t)blocks + 2) * item_size;
-}
 
 static bool tick(struct numbering *numbering)
 {
@@ -58,45 +51,55 @@ static bool is_cancelled(const struct numbering *numbering)
     return atomic_load(&numbering->plan->work->cancelled);
 }
 
-static bool keeps_alive(uint8_t class)
-{
-    return (class & MX_EDGE_CLASS) != MX_EDGE_BORROWED;
-}
-
-static uint32_t give_number(struct numbering *numbering, uint32_t block, uint32_t parent)
+static uint32_t give_number(struct numbering *numbering, uint32_t node, uint32_t parent)
 {
     uint32_t number = numbering->count++;
-    numbering->number[block] = number;
-    numbering->vertex[number] = block;
+    struct mx_condensed_item *item = &numbering->graph.items[node];
+    item->number = number;
+    numbering->semi[number] = item->holds.from;
+    numbering->vertex[number] = node;
     numbering->parent[number] = parent;
-    numbering->semi[number] = block < numbering->blocks ? numbering->plan->forward->first[block] : 0;
     return number;
 }
 
-/* The next block without a number that this one refers to. */
-static uint32_t next_target(struct numbering *numbering, uint32_t number)
+/* The next node without a number that this one holds. What those further on need is on its way when their turn comes.
+ */
+static uint32_t next_held(struct numbering *numbering, uint32_t number)
 {
-    const struct mx_rows *rows = numbering->plan->forward;
-    uint32_t until = rows->first[numbering->vertex[number] + 1];
+    const uint32_t *holds = numbering->graph.holds;
+    const struct mx_condensed_item *items = numbering->graph.items;
+    uint32_t until = items[numbering->vertex[number]].holds.until;
     for (uint32_t i = numbering->semi[number]; i < until; i++) {
-        if (!keeps_alive(rows->classes[i]) || numbering->number[rows->targets[i]])
+        if (until - i > AHEAD)
+            __builtin_prefetch(&items[holds[i + AHEAD]]);
+        if (until - i > AHEAD / 2)
+            __builtin_prefetch(&holds[items[holds[i + AHEAD / 2]].holds.from]);
+        if (items[holds[i]].number)
             continue;
         numbering->semi[number] = i + 1;
-        return rows->targets[i];
+        return holds[i];
     }
     numbering->semi[number] = until;
     return MX_NO_BLOCK;
 }
 
+static void fetch_held(const struct numbering *numbering, uint32_t node)
+{
+    struct mx_stretch held = numbering->graph.items[node].holds;
+    for (uint32_t i = held.from; i < held.until && i < held.from + AHEAD; i++)
+        __builtin_prefetch(&numbering->graph.items[numbering->graph.holds[i]]);
+}
+
 static void explore(struct numbering *numbering, uint32_t start, uint32_t holder)
 {
-    if (numbering->number[start])
+    if (numbering->graph.items[start].number)
         return;
     uint32_t current = give_number(numbering, start, holder);
     while (current != holder && tick(numbering)) {
-        uint32_t next = next_target(numbering, current);
+        uint32_t next = next_held(numbering, current);
         if (next != MX_NO_BLOCK) {
             current = give_number(numbering, next, current);
+            fetch_held(numbering, next);
             continue;
         }
         if (numbering->keep_left)
@@ -107,10 +110,8 @@ static void explore(struct numbering *numbering, uint32_t start, uint32_t holder
 
 static void explore_unreached(struct numbering *numbering)
 {
-    const uint16_t *kinds = numbering->plan->kinds;
-    for (uint32_t block = 0; block < numbering->blocks && !is_cancelled(numbering); block++)
-        if (kinds[block] != MX_BLOCK_FREE)
-            explore(numbering, block, numbering->unreachable);
+    for (uint32_t node = 0; node < numbering->graph.nodes && !is_cancelled(numbering); node++)
+        explore(numbering, node, numbering->unreachable);
 }
 
 /*
@@ -122,31 +123,39 @@ static void number_unreachable(struct numbering *numbering)
     numbering->keep_left = true;
     explore_unreached(numbering);
     for (uint32_t i = numbering->unreachable + 1; i < numbering->count; i++)
-        numbering->number[numbering->vertex[i]] = 0;
+        numbering->graph.items[numbering->vertex[i]].number = 0;
     numbering->count = numbering->unreachable + 1;
     numbering->keep_left = false;
     for (uint32_t i = numbering->left; i-- > 0 && !is_cancelled(numbering);)
         explore(numbering, numbering->label[i], numbering->unreachable);
 }
 
+/* The node of a root, or MX_NO_BLOCK. */
+static uint32_t root_node(const struct numbering *numbering, size_t root)
+{
+    uint32_t block = numbering->plan->roots[root];
+    return mx_condensed_is_node(&numbering->graph, block) ? mx_condensed_node(&numbering->graph, block) : MX_NO_BLOCK;
+}
+
 static void number_all(struct numbering *numbering)
 {
-    const struct mx_dominators_plan *plan = numbering->plan;
-    give_number(numbering, numbering->blocks, 0);
-    for (size_t i = 0; i < plan->root_count && !is_cancelled(numbering); i++)
-        explore(numbering, plan->roots[i], 0);
-    numbering->unreachable = give_number(numbering, numbering->blocks + 1, 0);
+    const struct mx_condensed *graph = &numbering->graph;
+    give_number(numbering, graph->nodes, 0);
+    for (size_t i = 0; i < numbering->plan->root_count && !is_cancelled(numbering); i++)
+        if (root_node(numbering, i) != MX_NO_BLOCK)
+            explore(numbering, root_node(numbering, i), 0);
+    numbering->unreachable = give_number(numbering, graph->nodes + 1, 0);
     number_unreachable(numbering);
 }
 
 static void begin_semis(struct numbering *numbering)
 {
-    const struct mx_dominators_plan *plan = numbering->plan;
     size_t bytes = numbering->count * sizeof(uint32_t);
     memcpy(numbering->semi, numbering->parent, bytes);
     memcpy(numbering->idom, numbering->parent, bytes);
-    for (size_t i = 0; i < plan->root_count; i++)
-        numbering->semi[numbering->number[plan->roots[i]]] = 0;
+    for (size_t i = 0; i < numbering->plan->root_count; i++)
+        if (root_node(numbering, i) != MX_NO_BLOCK)
+            numbering->semi[numbering->graph.items[root_node(numbering, i)].number] = 0;
 }
 
 /* The least semi on the way from `number` up to the last vertex above `done`, all of whose semis are known. */
@@ -173,90 +182,218 @@ static uint32_t evaluate(struct numbering *numbering, uint32_t number, uint32_t 
 
 static uint32_t find_semi(struct numbering *numbering, uint32_t number)
 {
-    const struct mx_rows *rows = numbering->plan->reverse;
-    uint32_t block = numbering->vertex[number], semi = numbering->semi[number];
-    if (block >= numbering->blocks)
+    uint32_t node = numbering->vertex[number], semi = numbering->semi[number];
+    if (node >= numbering->graph.nodes)
         return 0;
-    for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++) {
-        uint32_t from = numbering->number[rows->targets[i]];
-        bool is_garbage = number < numbering->unreachable && from > numbering->unreachable;
-        if (!from || is_garbage || !keeps_alive(rows->classes[i]))
+    struct mx_stretch holders = numbering->graph.holders[node];
+    for (uint32_t i = holders.from; i < holders.until; i++) {
+        uint32_t holder = numbering->graph.items[numbering->graph.held_by[i]].number;
+        if (number < numbering->unreachable && holder > numbering->unreachable)
             continue;
-        uint32_t least = from <= number ? from : evaluate(numbering, from, number);
+        uint32_t least = holder <= number ? holder : evaluate(numbering, holder, number);
         semi = least < semi ? least : semi;
     }
     return semi;
 }
 
-static void find_dominators(struct numbering *numbering)
+/* What find_semi() needs for vertices further on: three reads that each wait for the one before. */
+static void fetch_holders(const struct numbering *numbering, uint32_t number)
+{
+    const struct mx_condensed *graph = &numbering->graph;
+    uint32_t node = number > 3 * AHEAD ? numbering->vertex[number - 3 * AHEAD] : 0;
+    __builtin_prefetch(&graph->holders[node]);
+    node = number > 2 * AHEAD ? numbering->vertex[number - 2 * AHEAD] : 0;
+    __builtin_prefetch(&graph->held_by[graph->holders[node].from]);
+    struct mx_stretch holders = graph->holders[number > AHEAD ? numbering->vertex[number - AHEAD] : 0];
+    for (uint32_t i = holders.from; i < holders.until && i < holders.from + AHEAD; i++)
+        __builtin_prefetch(&numbering->graph.items[graph->held_by[i]]);
+}
+
+static void find_semis(struct numbering *numbering)
 {
     begin_semis(numbering);
-    for (uint32_t i = numbering->count - 1; i > 0 && tick(numbering); i--)
+    for (uint32_t i = numbering->count - 1; i > 0 && tick(numbering); i--) {
+        fetch_holders(numbering, i);
         numbering->semi[i] = numbering->label[i] = find_semi(numbering, i);
-    for (uint32_t i = 1; i < numbering->count; i++) {
-        uint32_t idom = numbering->idom[i];
-        for (; idom > numbering->semi[i]; idom = numbering->idom[idom])
-            if (!tick(numbering))
-                return;
-        numbering->idom[i] = idom;
     }
 }
 
-/* Numbers become the idoms' blocks in their place. */
-static uint32_t *take_idoms(struct numbering *numbering)
+/* From each vertex a jump leads up so far that any way up takes some log n jumps and steps (Myers, 1983). */
+static void set_jump(struct numbering *numbering, uint32_t number)
 {
-    uint32_t *idoms = numbering->number;
-    for (uint32_t block = 0; block < numbering->blocks + 2; block++)
-        idoms[block] = idoms[block] ? numbering->vertex[numbering->idom[idoms[block]]] : MX_NO_BLOCK;
-    numbering->number = NULL;
-    return idoms;
+    uint32_t *jump = numbering->parent, *depth = numbering->label;
+    uint32_t above = numbering->idom[number], far = jump[above];
+    depth[number] = depth[above] + 1;
+    jump[number] = depth[above] - depth[far] == depth[far] - depth[jump[far]] ? jump[far] : above;
 }
 
-static void drop_array(const struct numbering *numbering, uint32_t **array)
+static void begin_jumps(struct numbering *numbering, uint32_t until)
 {
-    release(*array, array_bytes(numbering->blocks, sizeof(uint32_t)));
-    *array = NULL;
+    numbering->parent[0] = numbering->label[0] = 0;
+    for (uint32_t i = 1; i < until; i++)
+        set_jump(numbering, i);
 }
 
-static void drop_work_arrays(struct numbering *numbering)
+/*
+ * The ways up to the semidominators are short in heaps that programs made. In others they could take quadratic time:
+ * jumps bound it.
+ */
+static void find_idoms(struct numbering *numbering)
 {
-    drop_array(numbering, &numbering->parent);
-    drop_array(numbering, &numbering->semi);
-    drop_array(numbering, &numbering->label);
-    drop_array(numbering, &numbering->idom);
+    uint64_t left = PLAIN_STEPS * (uint64_t)numbering->count;
+    bool jumps = false;
+    for (uint32_t i = 1; i < numbering->count && tick(numbering); i++) {
+        uint32_t at = numbering->idom[i], semi = numbering->semi[i];
+        for (; at > semi && left; left--)
+            at = numbering->idom[at];
+        if (!left && !jumps) {
+            begin_jumps(numbering, i);
+            jumps = true;
+        }
+        while (at > semi)
+            at = numbering->parent[at] > semi ? numbering->parent[at] : numbering->idom[at];
+        numbering->idom[i] = at;
+        if (jumps)
+            set_jump(numbering, i);
+    }
 }
 
-static struct mx_error *add_up(struct numbering *numbering, struct mx_dominators *ret)
+static void dominate(struct numbering *numbering)
 {
-    ret->retained = reserve(array_bytes(ret->blocks, sizeof(uint64_t)));
-    if (!ret->retained)
-        return mx_error_no_memory();
-    numbering->plan->weigh(numbering->plan->context, ret->retained);
+    if (!is_cancelled(numbering))
+        find_semis(numbering);
+    if (!is_cancelled(numbering))
+        find_idoms(numbering);
+}
+
+static void find_holders(struct numbering *numbering)
+{
+    mx_condense_holders(&numbering->condense, &numbering->graph);
+}
+
+static void weigh(struct numbering *numbering)
+{
+    const struct mx_dominators_plan *plan = numbering->plan;
+    uint64_t *retained = numbering->retained;
+    plan->weigh(plan->context, retained);
+    for (uint32_t block = 0; block < numbering->graph.block_count; block++)
+        if (retained[block] && !mx_condensed_is_node(&numbering->graph, block))
+            retained[mx_only_holder(&numbering->condense, block)] += retained[block];
+}
+
+static uint32_t vertex_block(const struct numbering *numbering, uint32_t number)
+{
+    uint32_t node = numbering->vertex[number], nodes = numbering->graph.nodes;
+    return node < nodes ? numbering->graph.blocks[node] : numbering->graph.block_count + node - nodes;
+}
+
+static void add_up(struct numbering *numbering)
+{
+    uint64_t *retained = numbering->retained;
     for (uint32_t i = numbering->count - 1; i > 0; i--) {
-        uint32_t block = numbering->vertex[i];
-        ret->retained[ret->idoms[block]] += ret->retained[block];
+        __builtin_prefetch(&retained[vertex_block(numbering, i > AHEAD ? i - AHEAD : 0)]);
+        retained[vertex_block(numbering, numbering->idom[i])] += retained[vertex_block(numbering, i)];
     }
-    return NULL;
+}
+
+static void take_idoms(struct numbering *numbering)
+{
+    const struct mx_condensed *graph = &numbering->graph;
+    const struct mx_dominators_plan *plan = numbering->plan;
+    uint32_t *idoms = numbering->idoms, node = 0;
+    for (uint32_t block = 0; block < graph->block_count; block++) {
+        if (mx_condensed_is_node(graph, block))
+            idoms[block] = vertex_block(numbering, numbering->idom[numbering->graph.items[node++].number]);
+        else
+            idoms[block] =
+                plan->kinds[block] == MX_BLOCK_FREE ? MX_NO_BLOCK : mx_only_holder(&numbering->condense, block);
+    }
+    idoms[graph->block_count] = MX_NO_BLOCK;
+    idoms[graph->block_count + 1] = graph->block_count;
+}
+
+/* Two jobs at once: the first is done by the caller's thread where it can be, for only that can be cancelled. */
+struct halves {
+    struct numbering *numbering;
+    void (*jobs[2])(struct numbering *numbering);
+    atomic_flag taken[2];
+};
+
+static void run_half(void *context, size_t task)
+{
+    (void)task;
+    struct halves *halves = context;
+    size_t job = pthread_equal(halves->numbering->plan->work->owner, pthread_self()) ? 0 : 1;
+    if (atomic_flag_test_and_set(&halves->taken[job]))
+        job = 1 - job;
+    halves->jobs[job](halves->numbering);
+}
+
+static void run_both(struct numbering *numbering, void (*first)(struct numbering *), void (*second)(struct numbering *))
+{
+    struct halves halves = {numbering, {first, second}, {ATOMIC_FLAG_INIT, ATOMIC_FLAG_INIT}};
+    mx_work_parallel(numbering->plan->threads, 2, run_half, &halves);
+}
+
+static void count_blocks(const struct numbering *numbering, struct mx_dominators *ret)
+{
+    const struct mx_rows *rows = numbering->plan->forward;
+    for (uint32_t block = 0; block < ret->blocks; block++)
+        ret->reachable += numbering->plan->kinds[block] != MX_BLOCK_FREE;
+    ret->unreachable = numbering->count - numbering->unreachable - 1;
+    for (uint32_t i = numbering->unreachable + 1; i < numbering->count; i++) {
+        uint32_t block = vertex_block(numbering, i);
+        for (uint32_t edge = rows->first[block]; edge < rows->first[block + 1]; edge++)
+            ret->unreachable += mx_keeps_alive(&numbering->condense, rows->classes[edge], rows->targets[edge]) &&
+                                !mx_condensed_is_node(&numbering->graph, rows->targets[edge]);
+    }
+    ret->reachable -= ret->unreachable;
+}
+
+static size_t vertices_bytes(const struct numbering *numbering, size_t item_size)
+{
+    return ((size_t)numbering->graph.nodes + MX_EXTRA_NODES) * item_size;
+}
+
+static size_t blocks_bytes(uint32_t blocks, size_t item_size)
+{
+    return ((size_t)blocks + MX_EXTRA_NODES) * item_size;
+}
+
+static struct mx_error *reserve_arrays(struct numbering *numbering)
+{
+    uint32_t **arrays[] = {&numbering->vertex, &numbering->parent, &numbering->semi, &numbering->label,
+                           &numbering->idom};
+    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
+        if (!(*arrays[i] = mx_pages_reserve(vertices_bytes(numbering, sizeof(uint32_t)))))
+            return mx_error_no_memory();
+    uint32_t blocks = numbering->graph.block_count;
+    numbering->idoms = mx_pages_reserve(blocks_bytes(blocks, sizeof(uint32_t)));
+    numbering->retained = mx_pages_reserve(blocks_bytes(blocks, sizeof(uint64_t)));
+    return numbering->idoms && numbering->retained ? NULL : mx_error_no_memory();
+}
+
+static void release_arrays(struct numbering *numbering)
+{
+    uint32_t *arrays[] = {numbering->vertex, numbering->parent, numbering->semi, numbering->label, numbering->idom};
+    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
+        mx_pages_release(arrays[i], vertices_bytes(numbering, sizeof(uint32_t)));
+    mx_condensed_deinit(&numbering->graph);
 }
 
 static struct mx_error *build(struct numbering *numbering, struct mx_dominators *ret)
 {
-    size_t bytes = array_bytes(numbering->blocks, sizeof(uint32_t));
-    uint32_t **arrays[] = {&numbering->number, &numbering->vertex, &numbering->parent,
-                           &numbering->semi,   &numbering->label,  &numbering->idom};
-    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
-        if (!(*arrays[i] = reserve(bytes)))
-            return mx_error_no_memory();
-    number_all(numbering);
-    if (!is_cancelled(numbering))
-        find_dominators(numbering);
+    MX_TRY(mx_condense(&numbering->condense, &numbering->graph));
+    MX_TRY(reserve_arrays(numbering));
+    uint64_t satellites = numbering->graph.block_count - numbering->graph.nodes;
+    mx_work_step(numbering->plan->work, STEPS_EACH * satellites);
+    run_both(numbering, number_all, find_holders);
+    run_both(numbering, dominate, weigh);
     if (is_cancelled(numbering))
         return mx_error_cancelled();
-    ret->reachable = numbering->unreachable - 1;
-    ret->unreachable = numbering->count - numbering->unreachable - 1;
-    ret->idoms = take_idoms(numbering);
-    drop_work_arrays(numbering);
-    return add_up(numbering, ret);
+    count_blocks(numbering, ret);
+    run_both(numbering, add_up, take_idoms);
+    return NULL;
 }
 
 struct mx_error *mx_dominators_build(const struct mx_dominators_plan *plan, struct mx_dominators *ret)
@@ -264,12 +401,20 @@ struct mx_error *mx_dominators_build(const struct mx_dominators_plan *plan, stru
     if (plan->forward->blocks > UINT32_MAX - 3)
         return mx_error_new(MX_ERROR_UNSUPPORTED,
                             "the heap has more blocks than memext can add up: use a smaller core");
-    struct numbering numbering = {.plan = plan, .blocks = (uint32_t)plan->forward->blocks};
-    struct mx_dominators made = {.blocks = numbering.blocks};
+    struct numbering numbering = {.plan = plan,
+                                  .condense = {.forward = plan->forward,
+                                               .reverse = plan->reverse,
+                                               .kinds = plan->kinds,
+                                               .roots = plan->roots,
+                                               .root_count = plan->root_count,
+                                               .accounted = plan->accounted,
+                                               .threads = plan->threads,
+                                               .work = plan->work}};
+    struct mx_dominators made = {.blocks = (uint32_t)plan->forward->blocks};
     struct mx_error *error = build(&numbering, &made);
-    drop_work_arrays(&numbering);
-    drop_array(&numbering, &numbering.number);
-    drop_array(&numbering, &numbering.vertex);
+    release_arrays(&numbering);
+    made.idoms = numbering.idoms;
+    made.retained = numbering.retained;
     if (error) {
         mx_dominators_deinit(&made);
         return error;
@@ -280,7 +425,7 @@ struct mx_error *mx_dominators_build(const struct mx_dominators_plan *plan, stru
 
 void mx_dominators_deinit(struct mx_dominators *dominators)
 {
-    release(dominators->idoms, array_bytes(dominators->blocks, sizeof(uint32_t)));
-    release(dominators->retained, array_bytes(dominators->blocks, sizeof(uint64_t)));
+    mx_pages_release(dominators->idoms, blocks_bytes(dominators->blocks, sizeof(uint32_t)));
+    mx_pages_release(dominators->retained, blocks_bytes(dominators->blocks, sizeof(uint64_t)));
     *dominators = (struct mx_dominators){0};
 }

@@ -21,8 +21,10 @@ struct mx_dominators_plan {
     const uint16_t *kinds; /* by block: MX_BLOCK_FREE ones are left out */
     const uint32_t *roots; /* blocks, in any order, also several times */
     size_t root_count;
+    const uint64_t *accounted; /* heap/counted.h: inexact references to such blocks do not count; may be NULL */
     void (*weigh)(void *context, uint64_t *weights); /* sets the bytes of every used block */
     void *context;
+    unsigned threads;     /* `weigh` may be called in another one */
     struct mx_work *work; /* three steps a used block */
 };
 
@@ -44,7 +46,7 @@ static inline uint32_t mx_dominators_unreachable(const struct mx_dominators *dom
     return dominators->blocks + 1;
 }
 
-/* Borrowed edges are not followed. 24 bytes a used block are needed meanwhile, 12 a block are kept. */
+/* Borrowed references are not followed. Up to 20 bytes a used block are needed meanwhile, 12 a block are kept. */
 struct mx_error *mx_dominators_build(const struct mx_dominators_plan *plan, struct mx_dominators *ret);
 
 void mx_dominators_deinit(struct mx_dominators *dominators);

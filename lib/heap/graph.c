@@ -6,13 +6,12 @@
 #include "heap/graph.h"
 
 #include "cpython/size.h"
+#include "heap/counted.h"
 #include "heap/reach.h"
 #include "heap/rows.h"
 
 enum {
-    MOST_RAW_OFFSET = 48,   /* an object of a type that is not known may stand behind a preheader in a raw block */
-    FETCH_GAP = 64 * 1024,  /* stretches of blocks that are nearer are read as one */
-    FETCH_PIECE = 32 << 20, /* between looks at the progress */
+    MOST_RAW_OFFSET = 48, /* an object of a type that is not known may stand behind a preheader in a raw block */
 };
 
 static mx_addr object_in(const struct mx_graph *graph, const struct mx_span *span, uint32_t block,
@@ -165,35 +164,6 @@ static void find_edges(void *context, uint32_t from, uint32_t until, struct mx_e
     settle(&emission, until - from);
 }
 
-static bool fetch_stretch(const struct mx_graph *graph, struct mx_work *work, mx_addr start, mx_addr end)
-{
-    for (mx_addr at = start; at < end; at += FETCH_PIECE) {
-        uint64_t length = end - at < FETCH_PIECE ? end - at : FETCH_PIECE;
-        mx_memory_fetch(graph->target->memory, at, length);
-        if (!mx_work_step(work, length))
-            return false;
-    }
-    return true;
-}
-
-/*
- * Following references reads the heap of a live process all over, and later questions read it again for the names of
- * what they show. Copying it at once is several times faster than page by page, and keeps the graph and the bytes that
- * it was made from of one moment.
- */
-static struct mx_error *fetch_heap(const struct mx_graph *graph, struct mx_work *work)
-{
-    const struct mx_spans *spans = &graph->heap->spans;
-    for (size_t i = 0; i < spans->spans.count;) {
-        mx_addr start = spans->spans.items[i].start, end = spans->spans.items[i].end;
-        for (i++; i < spans->spans.count && spans->spans.items[i].start - end < FETCH_GAP; i++)
-            end = spans->spans.items[i].end;
-        if (!fetch_stretch(graph, work, start, end))
-            return mx_error_cancelled();
-    }
-    return NULL;
-}
-
 /* Nearly every reference is a word of the heap; a few are made of one word (an offset, a shared table's key). */
 static size_t most_edges(const struct mx_spans *spans)
 {
@@ -214,10 +184,7 @@ static struct mx_error *build_rows(struct mx_graph *graph, const struct mx_progr
         .edges = find_edges,
         .context = graph,
     };
-    if (mx_memory_on_demand(graph->target->memory)) {
-        mx_work_begin(&work, progress, "reading the heap", 0);
-        MX_TRY(fetch_heap(graph, &work));
-    }
+    MX_TRY(mx_heap_fetch(graph->heap, graph->target, progress));
     mx_work_begin(&work, progress, "following references", plan.blocks);
     MX_TRY(mx_rows_build(&plan, &graph->forward, &graph->dangling, &graph->inexact));
     mx_work_begin(&work, progress, "turning references round", 0);
@@ -291,7 +258,9 @@ static struct mx_error *open_graph(struct mx_graph *graph, const struct mx_progr
     graph->referents.find_block = find_block;
     graph->referents.context = graph;
     MX_TRY(build_rows(graph, progress));
-    return gather_roots(graph);
+    MX_TRY(gather_roots(graph));
+    mx_disown_interned(graph);
+    return NULL;
 }
 
 struct mx_error *mx_graph_open(struct mx_target *target, const struct mx_heap *heap, const struct mx_progress *progress,

@@ -10,7 +10,7 @@
  */
 #include "heap/rows.h"
 
-#include <sys/mman.h>
+#include "base/pages.h"
 
 enum {
     STRETCH = 16384,         /* blocks: a worker's edges of one stay in the cache */
@@ -18,33 +18,20 @@ enum {
     KEEP_AT_MOST = 64 << 20, /* places of a worker's buffer that outlive a stretch */
 };
 
-static void *reserve(size_t bytes)
-{
-    void *memory =
-        mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
-static void release(void *memory, size_t bytes)
-{
-    if (memory)
-        munmap(memory, bytes ? bytes : 1);
-}
-
 static struct mx_error *reserve_rows(uint32_t blocks, size_t edges, struct mx_rows *rows)
 {
     *rows = (struct mx_rows){.blocks = blocks, .edges_mapped = edges};
-    rows->first = reserve(((size_t)blocks + 1) * sizeof(*rows->first));
-    rows->targets = reserve(edges * sizeof(*rows->targets));
-    rows->classes = reserve(edges * sizeof(*rows->classes));
+    rows->first = mx_pages_reserve(((size_t)blocks + 1) * sizeof(*rows->first));
+    rows->targets = mx_pages_reserve(edges * sizeof(*rows->targets));
+    rows->classes = mx_pages_reserve(edges * sizeof(*rows->classes));
     return rows->first && rows->targets && rows->classes ? NULL : mx_error_no_memory();
 }
 
 void mx_rows_deinit(struct mx_rows *rows)
 {
-    release(rows->first, (rows->blocks + 1) * sizeof(*rows->first));
-    release(rows->targets, rows->edges_mapped * sizeof(*rows->targets));
-    release(rows->classes, rows->edges_mapped * sizeof(*rows->classes));
+    mx_pages_release(rows->first, (rows->blocks + 1) * sizeof(*rows->first));
+    mx_pages_release(rows->targets, rows->edges_mapped * sizeof(*rows->targets));
+    mx_pages_release(rows->classes, rows->edges_mapped * sizeof(*rows->classes));
     *rows = (struct mx_rows){0};
 }
 

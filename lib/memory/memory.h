@@ -51,6 +51,13 @@ struct mx_region {
     _Atomic uint64_t *fetched; /* live: one bit a 4 KB page of the shadow */
 };
 
+/* Whether it is a module's own variables, as the program has them now: C globals and static objects. */
+static inline bool mx_region_is_module_data(const struct mx_region *region)
+{
+    return region->module != MX_NO_MODULE && (region->flags & MX_REGION_WRITE) &&
+           !(region->flags & (MX_REGION_SHARED | MX_REGION_MISSING | MX_REGION_INITIAL));
+}
+
 struct mx_memory_source; /* what a kind of target needs to read and to close itself */
 
 struct mx_memory {

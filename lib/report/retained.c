@@ -55,11 +55,16 @@ static bool add_static(const struct mx_graph *graph, struct root_list *list)
     return ok;
 }
 
-static bool list_roots(const struct mx_graph *graph, struct root_list *list)
+bool mx_retained_counts_root(const struct mx_graph_root *root, const uint64_t *accounted)
+{
+    return root->root.kind != MX_ROOT_CACHE && (root->root.exact || !mx_is_accounted(accounted, root->block));
+}
+
+static bool list_roots(const struct mx_graph *graph, const uint64_t *accounted, struct root_list *list)
 {
     bool ok = true;
     for (size_t i = 0; ok && i < graph->roots.count; i++)
-        if (graph->roots.items[i].root.kind != MX_ROOT_CACHE)
+        if (mx_retained_counts_root(&graph->roots.items[i], accounted))
             ok = mx_array_push(&list->blocks, graph->roots.items[i].block);
     return ok && add_static(graph, list);
 }
@@ -85,9 +90,12 @@ static struct mx_error *build(struct mx_retained *retained, const struct mx_prog
                                       .kinds = graph->heap->kinds,
                                       .weigh = weigh,
                                       .context = retained,
+                                      .threads = mx_work_threads(),
                                       .work = &work};
     struct root_list roots = {0};
-    bool listed = list_roots(graph, &roots);
+    MX_TRY(mx_accounted_find(graph, &retained->accounted));
+    plan.accounted = retained->accounted.bits;
+    bool listed = list_roots(graph, plan.accounted, &roots);
     plan.roots = roots.blocks.items;
     plan.root_count = roots.blocks.count;
     mx_work_begin(&work, progress, "adding up what objects hold", 3 * (info->objects + info->raw_blocks));
@@ -118,6 +126,7 @@ void mx_retained_close(struct mx_retained *retained)
     if (!retained)
         return;
     mx_dominators_deinit(&retained->dominators);
+    mx_accounted_deinit(&retained->accounted);
     free(retained);
 }
 

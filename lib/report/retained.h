@@ -5,13 +5,18 @@
 #ifndef MX_REPORT_RETAINED_H
 #define MX_REPORT_RETAINED_H
 
+#include "heap/counted.h"
 #include "heap/dominators.h"
 
 struct mx_retained {
     struct mx_graph *graph;
     struct mx_dominators dominators;
+    struct mx_accounted accounted;
     uint64_t static_bytes, unowned;
 };
+
+/* Whether what a root holds is held by it: caches let go, and stale words hold nothing. */
+bool mx_retained_counts_root(const struct mx_graph_root *root, const uint64_t *accounted);
 
 /* 0 where there are no retained sizes. */
 static inline uint64_t mx_retained_block(const struct mx_retained *retained, uint32_t block)

@@ -63,7 +63,9 @@ object, no GDB. *Peak memory* is the anonymous memory of GDB with memext minus t
 mapped and not counted. The *pause* is one `py-growth` at its second stop; objgraph counts GC-tracked objects only, and
 inside the process. The *graph* is `build/release/graph`: forward and reverse rows and roots, from a counted heap; a
 *next* py-backrefs is one at a stop whose graph is there. A *first* py-backrefs on a live process copies its heap and
-builds the graph. *py-save* is `build/release/save`, with one worker a processor, and what it wrote is counted by
+builds the graph. *Opening to retained sizes* is the same tool from the opening of the core to the last sum, on one
+processor and on two; its memory is the most anonymous memory of the whole process.
+*py-save* is `build/release/save`, with one worker a processor, and what it wrote is counted by
 `build/release/census`."""
 
 
@@ -135,6 +137,22 @@ def graph(build, path, questions):
     return best_info, [min(times) for times in zip(*(times for _, times in runs))]
 
 
+def retained(build, path, processors=None):
+    """The best of five: the sums that the graph tool prints, and microseconds of opening, graph and dominators."""
+    command = [os.path.join(build, "graph"), "core", path]
+    if processors:
+        command = ["taskset", "-c", processors] + command
+    runs = []
+    for _ in range(ROUNDS):
+        out = subprocess.run(command, input="info\nretained\n", stdout=subprocess.PIPE, check=True,
+                             universal_newlines=True, errors="replace").stdout
+        info, sums = [dict(line.split("\t", 1) for line in answer.splitlines() if line.count("\t") == 1)
+                      for answer in out.split("\n\n")[:2]]
+        runs.append((sum(int(info[key]) for key in ("open_us", "heap_us", "graph_us")) + int(sums["us"]), sums))
+    took, sums = min(runs, key=lambda run: run[0])
+    return sums, took
+
+
 class Bench:
     def __init__(self, build, folder):
         self.build, self.folder = build, folder
@@ -161,21 +179,25 @@ class Bench:
         return ["gdb", "-nx", "-q", "-batch", "-iex", "set debuginfod enabled off"] + list(more)
 
     def cores(self, sizes):
-        costs, edge_costs = {}, {}
+        costs, edge_costs, retained_costs = {}, {}, {}
         for size in sizes:
             path = self.core(size)
             run = census(self.build, "core", path)
             costs[size] = run["heap_us"] * 1000 / (run["pool_used_blocks"] + run["chunks"])
             questions = ["referrers %s 3 10" % self.targets[name] for name in ("order", "order", "hub")]
             info, times = graph(self.build, path, questions)
+            sums, retained_us = retained(self.build, path)
+            retained_costs[size] = retained_us * 1000 / int(sums["blocks"])
             edge_costs[size] = int(info["graph_us"]) * 1000 / int(info["edges"])
             if size == max(sizes):
                 self.one_core(path, size, run)
                 self.one_graph(path, size, info, times)
+                self.one_retained(path, size, int(sums["blocks"]))
                 self.one_save(path, size)
             os.unlink(path)
         self.flat("cost per block", costs)
         self.flat("cost per edge", edge_costs)
+        self.flat("opening to retained sizes, per block", retained_costs)
 
     def flat(self, what, costs):
         small = costs[min(costs)]
@@ -194,6 +216,20 @@ class Bench:
         for label, took_us in (("an order", times[1]), ("1,000 referrers", times[2])):
             self.add("%s: next py-backrefs, %s" % (name, label), "%.1f ms" % (took_us / 1000), "50 ms",
                      took_us / 50000, 1)
+
+    def one_retained(self, path, size, blocks):
+        name = "%d MB core (%s blocks): opening to retained sizes" % (size, format(blocks, ","))
+        cat = best(["sh", "-c", "exec cat %s >/dev/null" % path])[0]
+        for label, processors, limit in (("one thread", "0", 16), ("two threads", "0,1", 10)):
+            took = retained(self.build, path, processors)[1] / 1e6
+            self.add("%s, %s" % (name, label), "%.2f s" % took, "cat: %.2f s" % cat, took / cat, limit)
+        asked = os.path.join(self.folder, "asked")
+        with open(asked, "w") as f:
+            f.write("retained\n")
+        tool = os.path.join(self.build, "graph")
+        peak = best(["sh", "-c", "exec %s core %s <%s >/dev/null" % (tool, path, asked)])[1]
+        self.add("%s, memory" % name, "%d MB" % (peak // MB), "64 B a block: %d MB" % (64 * blocks // MB),
+                 peak / (64 * blocks), 1)
 
     def one_save(self, path, size):
         cat = best(["sh", "-c", "exec cat %s >/dev/null" % path])[0]

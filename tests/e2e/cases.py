@@ -183,11 +183,31 @@ def references_asked_wrongly(stage):
 
 @case
 def retained(stage):
-    return stage.gdb(["-c", stage.core()], "py-sizeof __main__.CACHE", "py-retained -limit 1",
+    return stage.gdb(["-c", stage.core()], "py-sizeof __main__.CACHE", "py-retained -limit 2",
                      "print $py != 0", "py-retained -by root -limit 1", "py-retained -by type -limit 1",
                      "py-retained -by module -limit 1", "py-retained __main__.CACHE -limit 1",
                      "py-retained __main__.SHOP.tags[1]",
                      "py-sizeof __main__.SHOP.tags", "py-objects Session -sort retained -limit 1")
+
+
+def retained_of_cut_core(stage, percent):
+    return stage.gdb(["-c", stage.cut(percent)], "py-retained -limit 1", "py-retained -by root -limit 1",
+                     "py-sizeof -retained __main__.CACHE", "py-objects dict -sort retained -limit 1")
+
+
+@case
+def retained_of_core_cut_at_10_percent(stage):
+    return retained_of_cut_core(stage, 10)
+
+
+@case
+def retained_of_core_cut_at_60_percent(stage):
+    return retained_of_cut_core(stage, 60)
+
+
+@case
+def retained_of_core_cut_at_95_percent(stage):
+    return retained_of_cut_core(stage, 95)
 
 
 @case
@@ -195,6 +215,25 @@ def retained_asked_wrongly(stage):
     return stage.gdb(["-c", stage.core()], "py-sizeof -retained 0x10", "py-retained 0x10", "py-retained -by colour",
                      "py-retained __main__.CACHE -by type", "py-retained -limit many",
                      "py-retained __main__.CACH", "py-retained -limit 1 -o /nonexistent/file")
+
+
+# ---- waste ----
+
+@case
+def waste(stage):
+    return stage.gdb(["-c", stage.core()], "py-strings -kind strings -limit 4", "print $py != 0",
+                     "py-strings -kind strings -limit 0 -min 10.6K", "py-strings -kind strings -min 1G")
+
+
+@case
+def waste_asked_wrongly(stage):
+    return stage.gdb(["-c", stage.core()], "py-strings -kind colours", "py-strings -min many", "py-strings str",
+                     "py-strings -limit -1", "py-strings -o /nonexistent/file")
+
+
+@case
+def waste_of_a_cut_core(stage):
+    return stage.gdb(["-c", stage.cut(60)], "py-strings -kind strings -limit 2")
 
 
 # ---- reference counts ----
@@ -205,6 +244,16 @@ def refcounts(stage):
     return stage.gdb(["-p", str(work.pid)], "py-refcounts -limit 1", "py-refcounts __main__.Thing -list -limit 1",
                      "print $py != 0", "py-refcounts -missing -limit 1", "py-refcounts nosuch",
                      "py-refcounts dict list", "py-refcounts -since nosuch")
+
+
+# ---- lost memory ----
+
+@case
+def leaks(stage):
+    work = stage.start(*harness.workload(stage.python, "cleaks.py", "--blocks", "3000", stage.path("planted")))
+    core = work.gcore(stage.path("leaks.core"))
+    return stage.gdb(["-c", core], "py-leaks -class definite -min 10000000", "py-leaks nosuch",
+                     "py-leaks -class red", "py-leaks -since nosuch", "py-leaks -limit 1 -o /nonexistent/file")
 
 
 # ---- saved targets ----
@@ -260,8 +309,8 @@ def completion(stage):
 def helps(stage):
     return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
                      "help py-show", "help py-sizeof", "help py-info",
-                     "help py-refs", "help py-backrefs", "help py-path", "help py-retained", "help py-save",
-                     "help py-open")
+                     "help py-refs", "help py-backrefs", "help py-path", "help py-retained",
+                     "help py-strings", "help py-save", "help py-open")
 
 
 @case

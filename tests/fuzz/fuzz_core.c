@@ -273,6 +273,56 @@ static void resolve_names(struct mx_target *target, struct mx_graph *graph)
     }
 }
 
+static void list_retainers(struct mx_retained *retained, enum mx_retained_by by, mx_addr within)
+{
+    const struct mx_retained_query query = {.by = by, .within = within, .limit = OBJECTS_SHOWN};
+    struct mx_retained_table *table;
+    struct mx_error *error = mx_retained_table_open(retained, &query, NULL, &table);
+    check_error(error);
+    if (error)
+        return;
+    size_t count;
+    uint64_t total;
+    const struct mx_retained_row *rows = mx_retained_rows(table, &count, &total);
+    for (size_t i = 0; i < count && by == MX_RETAINED_BY_OBJECT && !within; i++) {
+        struct mx_retained_size size;
+        check_error(mx_retained_of(retained, rows[i].address, &size));
+        list_retainers(retained, by, rows[i].address);
+    }
+    mx_retained_table_close(table);
+}
+
+static void add_up_retained(struct mx_target *target, const struct mx_heap *heap, struct mx_graph *graph)
+{
+    struct mx_retained *retained;
+    struct mx_error *error = mx_retained_open(graph, NULL, &retained);
+    check_error(error);
+    if (error)
+        return;
+    static const enum mx_retained_by kinds[] = {MX_RETAINED_BY_OBJECT, MX_RETAINED_BY_TYPE, MX_RETAINED_BY_MODULE,
+                                                MX_RETAINED_BY_ROOT};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+        list_retainers(retained, kinds[i], 0);
+    const struct mx_object_query query = {
+        .type = "dict", .order = MX_ORDER_RETAINED, .limit = OBJECTS_SHOWN, .retained = retained};
+    struct mx_objects *objects;
+    error = mx_objects_find(target, heap, &query, NULL, &objects);
+    if (!error)
+        mx_objects_close(objects);
+    check_error(error);
+    mx_retained_close(retained);
+}
+
+static void look_for_waste(struct mx_target *target, const struct mx_heap *heap, struct mx_graph *graph)
+{
+    const struct mx_waste_query query = {.limit = 10};
+    struct mx_waste *waste;
+    struct mx_error *error = mx_waste_open(target, heap, graph, &query, NULL, &waste);
+    if (!error)
+        mx_waste_close(waste);
+    check_error(error);
+}
+
 static void follow_graph(struct mx_target *target, const struct mx_heap *heap)
 {
     struct mx_graph *graph;
@@ -282,6 +332,8 @@ static void follow_graph(struct mx_target *target, const struct mx_heap *heap)
         return;
     follow_types(target, heap, graph);
     resolve_names(target, graph);
+    add_up_retained(target, heap, graph);
+    look_for_waste(target, heap, graph);
     mx_graph_close(graph);
 }
 

@@ -15,7 +15,8 @@
  *     objects TYPE                    address ADDR (one line each)
  *     retained [ADDR]                 KEY VALUE lines: of the heap, or of what is at an address
  *     retainers object|type|module|root [LIMIT]    row RETAINED SHARE SIZE COUNT ADDR NAME
- *     audit [deficits]                KEY VALUE lines, row ADDR REFCOUNT FOUND EXPLAINED TYPE
+ *     leaks                           KEY VALUE lines, row CLASS SIZE COUNT BYTES HELD_COUNT HELD_BYTES ADDR PLACE
+ * CONTENT audit [deficits]                KEY VALUE lines, row ADDR REFCOUNT FOUND EXPLAINED TYPE
  *
  * Any question may be answered by: error CODE TEXT. All fields are separated by tabs.
  */
@@ -32,7 +33,7 @@ struct session {
     struct mx_heap *heap;
     struct mx_graph *graph;
     struct mx_retained *retained; /* NULL until it is asked for */
-    uint64_t heap_us, graph_us;
+    uint64_t open_us, heap_us, graph_us;
 };
 
 static uint64_t now_us(void)
@@ -47,9 +48,9 @@ static void print_info(const struct session *session)
     struct mx_graph_info info;
     mx_graph_info(session->graph, &info);
     printf("nodes\t%" PRIu64 "\nedges\t%" PRIu64 "\nroots\t%" PRIu64 "\ninexact\t%" PRIu64 "\ndangling\t%" PRIu64
-           "\nmemory\t%" PRIu64 "\nheap_us\t%" PRIu64 "\ngraph_us\t%" PRIu64 "\n",
-           info.nodes, info.edges, info.roots, info.inexact, info.dangling, info.memory, session->heap_us,
-           session->graph_us);
+           "\nmemory\t%" PRIu64 "\nopen_us\t%" PRIu64 "\nheap_us\t%" PRIu64 "\ngraph_us\t%" PRIu64 "\n",
+           info.nodes, info.edges, info.roots, info.inexact, info.dangling, info.memory, session->open_us,
+           session->heap_us, session->graph_us);
 }
 
 static void print_parts(const struct mx_node *nodes, size_t node_count, const struct mx_reference *references,
@@ -205,6 +206,26 @@ static struct mx_error *answer_audit(struct session *session, const char *argume
     return NULL;
 }
 
+static struct mx_error *answer_leaks(struct session *session)
+{
+    struct mx_leaks *leaks;
+    struct mx_leaks_info info;
+    size_t count;
+    struct mx_error *error = mx_leaks_open(session->graph, &(struct mx_leaks_query){0}, NULL, &leaks);
+    if (error)
+        return error;
+    mx_leaks_info(leaks, &info);
+    printf("blocks\t%" PRIu64 "\ndefinite\t%" PRIu64 "\nindirect\t%" PRIu64 "\npossible\t%" PRIu64 "\n", info.blocks,
+           info.definite_blocks, info.indirect_blocks, info.possible_blocks);
+    const struct mx_leak_row *rows = mx_leaks_rows(leaks, &count);
+    for (size_t i = 0; i < count; i++)
+        printf("row\t%d\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t0x%" PRIx64 "\t%s\t%s\n",
+               rows[i].class, rows[i].size, rows[i].count, rows[i].bytes, rows[i].held_count, rows[i].held_bytes,
+               rows[i].example, rows[i].place, rows[i].content);
+    mx_leaks_close(leaks);
+    return NULL;
+}
+
 static struct mx_error *answer(struct session *session, const char *verb, const char *arguments)
 {
     if (!strcmp(verb, "info"))
@@ -217,6 +238,8 @@ static struct mx_error *answer(struct session *session, const char *verb, const 
         return answer_path(session, arguments);
     if (!strcmp(verb, "resolve"))
         return answer_resolve(session, arguments);
+    if (!strcmp(verb, "leaks"))
+        return answer_leaks(session);
     if (!strcmp(verb, "audit"))
         return answer_audit(session, arguments);
     if (!strncmp(verb, "retain", 6))
@@ -246,6 +269,7 @@ static void serve(struct session *session)
 
 static struct mx_error *open_session(struct session *session, const char *how, const char *what)
 {
+    uint64_t begun = now_us();
     struct mx_error *error = !strcmp(how, "core") ? mx_target_open_core(what, NULL, &session->target)
                              : !strcmp(how, "saved")
                                  ? mx_target_open_saved(what, NULL, &session->target)
@@ -253,6 +277,7 @@ static struct mx_error *open_session(struct session *session, const char *how, c
     if (error)
         return error;
     uint64_t start = now_us();
+    session->open_us = start - begun;
     error = mx_heap_open(session->target, NULL, &session->heap);
     if (error)
         return error;

@@ -6,6 +6,7 @@
 #include <CUnit/CUnit.h>
 #include <string.h>
 
+#include "heap/counted.h"
 #include "heap/dominators.h"
 #include "heap/rows.h"
 
@@ -13,6 +14,7 @@ struct drawing {
     uint32_t blocks;
     struct mx_rows forward, reverse; /* `forward` is of malloc() */
     uint16_t *kinds;
+    uint64_t *accounted; /* bits */
     MX_ARRAY(uint32_t) roots;
     struct mx_dominators dominators;
     struct mx_work work;
@@ -46,8 +48,9 @@ static void begin_drawing(struct drawing *drawing, uint32_t blocks, size_t edges
     drawing->forward.targets = calloc(edges + 1, sizeof(uint32_t));
     drawing->forward.classes = calloc(edges + 1, sizeof(uint8_t));
     drawing->kinds = calloc(blocks, sizeof(uint16_t));
+    drawing->accounted = calloc(blocks / 64 + 1, sizeof(uint64_t));
     CU_ASSERT_TRUE_FATAL(drawing->forward.first && drawing->forward.targets && drawing->forward.classes &&
-                         drawing->kinds);
+                         drawing->kinds && drawing->accounted);
 }
 
 /* Sources come in order. */
@@ -71,8 +74,10 @@ static struct mx_error *dominate(struct drawing *drawing, const struct mx_progre
                                       .kinds = drawing->kinds,
                                       .roots = drawing->roots.items,
                                       .root_count = drawing->roots.count,
+                                      .accounted = drawing->accounted,
                                       .weigh = weigh,
                                       .context = drawing,
+                                      .threads = 1 + (unsigned)(drawing->random & 1),
                                       .work = &drawing->work};
     return mx_dominators_build(&plan, &drawing->dominators);
 }
@@ -85,6 +90,7 @@ static void end_drawing(struct drawing *drawing)
     free(drawing->forward.targets);
     free(drawing->forward.classes);
     free(drawing->kinds);
+    free(drawing->accounted);
     mx_array_free(&drawing->roots);
 }
 
@@ -92,8 +98,10 @@ static void end_drawing(struct drawing *drawing)
 static void draw_random(struct drawing *drawing, uint32_t blocks, uint32_t roots)
 {
     begin_drawing(drawing, blocks, (size_t)blocks * 5);
-    for (uint32_t block = 0; block < blocks; block++)
+    for (uint32_t block = 0; block < blocks; block++) {
         drawing->kinds[block] = draw(drawing, 16) ? 0 : MX_BLOCK_FREE;
+        drawing->accounted[block / 64] |= (uint64_t)(draw(drawing, 3) == 0) << block % 64;
+    }
     for (uint32_t block = 0; block < blocks; block++) {
         uint32_t most = drawing->kinds[block] == MX_BLOCK_FREE ? 0 : draw(drawing, 5);
         for (uint32_t i = 0; i < most; i++) {
@@ -111,9 +119,10 @@ static void draw_random(struct drawing *drawing, uint32_t blocks, uint32_t roots
     }
 }
 
-static bool is_kept(const struct mx_rows *rows, uint32_t edge)
+static bool is_kept(const struct drawing *drawing, uint8_t class, uint32_t target)
 {
-    return (rows->classes[edge] & MX_EDGE_CLASS) != MX_EDGE_BORROWED;
+    bool is_stale = class & MX_EDGE_INEXACT && mx_is_accounted(drawing->accounted, target);
+    return (class & MX_EDGE_CLASS) != MX_EDGE_BORROWED && !is_stale;
 }
 
 /* Marks what `block` leads to, not by way of `without`. */
@@ -128,7 +137,7 @@ static void spread(const struct drawing *drawing, uint32_t block, uint32_t witho
         uint32_t at = stack[--depth];
         for (uint32_t i = drawing->forward.first[at]; i < drawing->forward.first[at + 1]; i++) {
             uint32_t target = drawing->forward.targets[i];
-            if (!is_kept(&drawing->forward, i) || target == without || marks[target])
+            if (!is_kept(drawing, drawing->forward.classes[i], target) || target == without || marks[target])
                 continue;
             marks[target] = 1;
             stack[depth++] = target;
@@ -237,7 +246,8 @@ static void search_from(struct iteration *iteration, uint32_t root, uint32_t *st
         if (i >= rows->first[at + 1]) {
             iteration->order[iteration->count++] = at;
             depth--;
-        } else if (is_kept(rows, i) && iteration->place[rows->targets[i]] == MX_NO_BLOCK) {
+        } else if (is_kept(iteration->drawing, rows->classes[i], rows->targets[i]) &&
+                   iteration->place[rows->targets[i]] == MX_NO_BLOCK) {
             iteration->place[rows->targets[i]] = 0;
             stack[depth++] = rows->targets[i];
         }
@@ -261,7 +271,8 @@ static bool improve(struct iteration *iteration, uint32_t place, bool is_root)
     uint32_t block = iteration->order[place], idom = is_root ? 0 : MX_NO_BLOCK;
     for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++) {
         uint32_t from = iteration->place[rows->targets[i]];
-        if (!is_kept(rows, i) || from == MX_NO_BLOCK || iteration->idom[from] == MX_NO_BLOCK)
+        if (!is_kept(iteration->drawing, rows->classes[i], block) || from == MX_NO_BLOCK ||
+            iteration->idom[from] == MX_NO_BLOCK)
             continue;
         idom = idom == MX_NO_BLOCK ? from : intersect(iteration, idom, from);
     }
@@ -395,6 +406,50 @@ static void test_a_chain_of_a_million_needs_no_stack(void)
     check_chain(true);
 }
 
+/*
+ * A chain, and at its end what its beginning refers to as well: from each of these the way up to its dominator is the
+ * whole chain. Step by step that would be 250 billion steps.
+ */
+static void test_long_ways_up_are_not_walked(void)
+{
+    enum { CHAIN = 500000, LEAVES = 500000 };
+    struct drawing drawing = {0};
+    size_t wrong = 0;
+    begin_drawing(&drawing, CHAIN + LEAVES, CHAIN + 2 * (size_t)LEAVES);
+    for (uint32_t block = 0; block < CHAIN + LEAVES; block++) {
+        if (block + 1 < CHAIN)
+            draw_edge(&drawing, block + 1, MX_EDGE_TRAVERSED);
+        for (uint32_t leaf = CHAIN; leaf < CHAIN + LEAVES && (block == 0 || block == CHAIN - 1); leaf++)
+            draw_edge(&drawing, leaf, MX_EDGE_TRAVERSED);
+        end_block(&drawing, block);
+    }
+    CU_ASSERT_TRUE_FATAL(mx_array_push(&drawing.roots, 0));
+    CU_ASSERT_PTR_NULL_FATAL(dominate(&drawing, NULL));
+    for (uint32_t block = 1; block < CHAIN + LEAVES; block++)
+        wrong += drawing.dominators.idoms[block] != (block < CHAIN ? block - 1 : 0);
+    CU_ASSERT_EQUAL(wrong, 0);
+    end_drawing(&drawing);
+}
+
+static void test_stale_words_hold_nothing(void)
+{
+    for (int is_accounted = 0; is_accounted < 2; is_accounted++) {
+        struct drawing drawing = {0};
+        begin_drawing(&drawing, 3, 2);
+        draw_edge(&drawing, 1, MX_EDGE_TRAVERSED);
+        end_block(&drawing, 0);
+        end_block(&drawing, 1);
+        draw_edge(&drawing, 1, MX_EDGE_TRAVERSED | MX_EDGE_INEXACT);
+        end_block(&drawing, 2);
+        drawing.accounted[0] = is_accounted ? 2 : 0;
+        CU_ASSERT_TRUE_FATAL(mx_array_push(&drawing.roots, 0) && mx_array_push(&drawing.roots, 2));
+        CU_ASSERT_PTR_NULL_FATAL(dominate(&drawing, NULL));
+        CU_ASSERT_EQUAL(drawing.dominators.idoms[1], is_accounted ? 0 : mx_dominators_root(&drawing.dominators));
+        CU_ASSERT_EQUAL(drawing.dominators.retained[0], weight(0) + (is_accounted ? weight(1) : 0));
+        end_drawing(&drawing);
+    }
+}
+
 static void test_an_empty_heap(void)
 {
     struct drawing drawing = {0};
@@ -430,6 +485,8 @@ void suite_dominators(CU_pSuite suite)
     CU_add_test(suite, "dominators equal the iteration", test_dominators_equal_the_iteration);
     CU_add_test(suite, "sums add up", test_sums_add_up);
     CU_add_test(suite, "a chain of a million needs no stack", test_a_chain_of_a_million_needs_no_stack);
+    CU_add_test(suite, "long ways up are not walked", test_long_ways_up_are_not_walked);
+    CU_add_test(suite, "stale words hold nothing", test_stale_words_hold_nothing);
     CU_add_test(suite, "an empty heap", test_an_empty_heap);
     CU_add_test(suite, "it can be cancelled", test_it_can_be_cancelled);
 }

@@ -29,7 +29,10 @@ Why is it so big?
   py-retained                 the objects that keep most memory alive
   py-retained -by root        the same by type, module or root
   py-retained OBJ             what OBJ's memory consists of
+What is wasted?
+  py-strings                  equal strings and bytes, sparse lists, dicts and sets
 Is it C code that leaks?
+  py-leaks                    memory of C code that nothing reaches any more
   py-refcounts                objects held by a reference that nobody has
 How do I keep it, or look at it elsewhere?
   py-save FILE                this stop in a small file, for all of these commands

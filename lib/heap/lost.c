@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The mark: firm words first, weak ones after them, and then what is left.
+ */
+#include "heap/lost.h"
+
+#include <string.h>
+
+#include "cpython/size.h"
+#include "heap/outside.h"
+
+enum {
+    STEP = 4096, /* blocks between looks at the progress */
+    PAGE = 4096,
+    OBJECT_HEAD = 64, /* bytes that tell an object's size */
+    RED_ZONE = 128,   /* below a stack pointer, used by leaf functions */
+    HEADER = 16,      /* what allocators on top of malloc put before what they hand out */
+    SMALL = 512,
+    TLS_AT_MOST = 8192,  /* below a thread's pthread block: its thread-local variables */
+    MALLOC_STATE = 2200, /* glibc malloc/malloc.c: struct malloc_state, whose lists lead beside used chunks */
+};
+
+struct marking {
+    const struct mx_graph *graph;
+    const struct mx_spans *spans;
+    const uint16_t *kinds;
+    struct mx_work *work;
+    struct mx_lost *lost;
+    MX_ARRAY(uint32_t) queue; /* blocks that were reached and not looked into yet */
+    struct mx_map weak;       /* block + 1 -> index of the weak word that leads to it */
+    MX_ARRAY(mx_addr) places; /* of weak words */
+    uint8_t mark;             /* what is reached now becomes this */
+    uint32_t head;            /* and has this head */
+    bool no_memory;
+};
+
+static void reach(struct marking *marking, uint32_t block)
+{
+    struct mx_lost *lost = marking->lost;
+    lost->held[block] = marking->mark;
+    if (marking->head != MX_NO_BLOCK)
+        lost->heads[block] = marking->head;
+    if (!mx_array_push(&marking->queue, block))
+        marking->no_memory = true;
+}
+
+/* The raw block not reached yet that an address lies in, or MX_NO_BLOCK; *firm: the address is one that C code would
+ * keep. */
+static uint32_t wanted_block(const struct marking *marking, mx_addr word, bool *firm)
+{
+    const struct mx_span *span;
+    uint32_t block = mx_spans_locate(marking->spans, word, &span);
+    if (block == MX_NO_BLOCK || marking->kinds[block] != MX_BLOCK_RAW || marking->lost->held[block] != MX_HELD_OTHER)
+        return MX_NO_BLOCK;
+    uint64_t offset = word - mx_block_address(marking->spans, span, block);
+    bool is_usual = word >> 32 || offset <= HEADER || mx_block_size(marking->spans, span, block) > SMALL;
+    *firm = offset % 8 == 0 && is_usual;
+    return block;
+}
+
+static void note_weak(struct marking *marking, uint32_t block, mx_addr place)
+{
+    if (mx_map_get(&marking->weak, (uint64_t)block + 1) != MX_MAP_NONE)
+        return;
+    if (!mx_map_set(&marking->weak, (uint64_t)block + 1, (uint32_t)marking->places.count) ||
+        !mx_array_push(&marking->places, place))
+        marking->no_memory = true;
+}
+
+/* Objects whose words, beside what the graph has as edges, are values and no addresses: of built-in types, not of what
+   C code made of them. */
+static bool is_plain(const struct mx_types *types, const struct mx_type *type)
+{
+    const struct mx_type *base = type->base_index < types->types.count ? &types->types.items[type->base_index] : NULL;
+    if (type->is_python_class || !base || base->base)
+        return false;
+    switch (type->kind) {
+    case MX_KIND_NONE:
+    case MX_KIND_BOOL:
+    case MX_KIND_INT:
+    case MX_KIND_FLOAT:
+    case MX_KIND_COMPLEX:
+    case MX_KIND_STR:
+    case MX_KIND_BYTES:
+    case MX_KIND_LIST:
+    case MX_KIND_TUPLE:
+    case MX_KIND_DICT:
+    case MX_KIND_SET:
+    case MX_KIND_FUNCTION:
+    case MX_KIND_METHOD:
+    case MX_KIND_CELL:
+    case MX_KIND_SLICE:
+    case MX_KIND_CODE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Among a module's data there are values of Python's: the words of frozen code are instructions. */
+static bool is_in_value(const struct marking *marking, mx_addr place)
+{
+    const struct mx_span *span;
+    const struct mx_types *types = &marking->graph->target->types;
+    uint32_t block = mx_spans_locate(marking->spans, place, &span);
+    uint32_t index = block == MX_NO_BLOCK || span->kind != MX_SPAN_STATIC
+                         ? MX_MAP_NONE
+                         : mx_heap_type_of(marking->graph->heap, block);
+    if (index >= types->types.count || !is_plain(types, &types->types.items[index]))
+        return false;
+    mx_addr object = mx_block_address(marking->spans, span, block);
+    const uint8_t *bytes = mx_memory_view(marking->graph->target->memory, object, OBJECT_HEAD);
+    return bytes &&
+           place - object < mx_object_size(types, &types->types.items[index], object, bytes, OBJECT_HEAD, NULL);
+}
+
+/* Words of memory in use; those at `place` of the target. */
+static void follow_words(struct marking *marking, const uint8_t *bytes, size_t length, mx_addr place, bool firm_place)
+{
+    for (size_t i = 0; i + 8 <= length; i += 8) {
+        bool firm;
+        uint32_t block = wanted_block(marking, mx_load_u64(bytes + i), &firm);
+        if (block == MX_NO_BLOCK || is_in_value(marking, place + i))
+            continue;
+        if (marking->mark != MX_HELD_FIRMLY || (firm && firm_place))
+            reach(marking, block);
+        else
+            note_weak(marking, block, place + i);
+    }
+}
+
+static void follow_memory(struct marking *marking, mx_addr start, mx_addr end, bool firm_place)
+{
+    for (mx_addr at = start & ~UINT64_C(7); at < end; at += PAGE - at % PAGE) {
+        mx_addr until = at - at % PAGE + PAGE < end ? at - at % PAGE + PAGE : end;
+        const uint8_t *bytes = mx_memory_state(marking->graph->target->memory, at, until - at);
+        if (bytes)
+            follow_words(marking, bytes, until - at, at, firm_place);
+    }
+}
+
+static void follow_edges(struct marking *marking, uint32_t block)
+{
+    const struct mx_rows *rows = &marking->graph->forward;
+    for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++) {
+        uint32_t target = rows->targets[i];
+        if (marking->kinds[target] == MX_BLOCK_RAW && marking->lost->held[target] == MX_HELD_OTHER)
+            reach(marking, target);
+    }
+}
+
+static void follow_object(struct marking *marking, const struct mx_span *span, uint32_t block)
+{
+    const struct mx_types *types = &marking->graph->target->types;
+    uint32_t index = mx_heap_type_of(marking->graph->heap, block);
+    follow_edges(marking, block);
+    if (index >= types->types.count || is_plain(types, &types->types.items[index]))
+        return;
+    mx_addr start = mx_block_address(marking->spans, span, block);
+    uint64_t size = span->kind == MX_SPAN_STATIC ? (uint64_t)types->types.items[index].basicsize
+                                                 : mx_block_size(marking->spans, span, block);
+    const uint8_t *bytes = mx_memory_view(marking->graph->target->memory, start, size);
+    if (bytes)
+        follow_words(marking, bytes, size, start, true);
+}
+
+static bool follow_objects(struct marking *marking)
+{
+    const struct mx_spans *spans = marking->spans;
+    for (size_t s = 0; s < spans->spans.count; s++) {
+        const struct mx_span *span = &spans->spans.items[s];
+        if (!mx_work_step(marking->work, span->count))
+            return false;
+        for (uint32_t block = span->first; block < span->first + span->count; block++)
+            if (marking->kinds[block] < MX_BLOCK_RAW)
+                follow_object(marking, span, block);
+    }
+    return true;
+}
+
+/* A table of references, or bytes that Python code made: the owner's decoder has given what is in it. */
+static bool is_plain_buffer(const struct marking *marking, uint32_t block)
+{
+    const struct mx_rows *rows = &marking->graph->reverse;
+    for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++) {
+        const struct mx_type *type = NULL;
+        if (rows->classes[i] == MX_EDGE_BUFFER)
+            mx_graph_object(marking->graph, rows->targets[i], &type);
+        if (type && (is_plain(&marking->graph->target->types, type) || type->kind == MX_KIND_BYTEARRAY ||
+                     type->kind == MX_KIND_ARRAY || type->kind == MX_KIND_BYTESIO || type->kind == MX_KIND_BUFFERED))
+            return true;
+    }
+    return false;
+}
+
+static void follow_block(struct marking *marking, uint32_t block)
+{
+    const struct mx_span *span = mx_spans_of(marking->spans, block);
+    mx_addr start = mx_block_address(marking->spans, span, block);
+    uint64_t size = mx_block_size(marking->spans, span, block);
+    if (!is_plain_buffer(marking, block))
+        follow_memory(marking, start, start + size, true);
+}
+
+static bool drain(struct marking *marking)
+{
+    for (uint32_t steps = 1; marking->queue.count && !marking->no_memory; steps++) {
+        follow_block(marking, marking->queue.items[--marking->queue.count]);
+        if (steps % STEP == 0 && !mx_work_step(marking->work, 0))
+            return false;
+    }
+    return true;
+}
+
+static bool is_data(const struct mx_region *region)
+{
+    return region->module != MX_NO_MODULE && (region->flags & MX_REGION_WRITE) &&
+           !(region->flags & (MX_REGION_SHARED | MX_REGION_MISSING | MX_REGION_INITIAL));
+}
+
+static void follow_data(struct marking *marking)
+{
+    const struct mx_target *target = marking->graph->target;
+    const struct mx_glibc *glibc = &target->allocators.glibc;
+    mx_addr state = glibc->arenas.count ? glibc->arenas.items[0].address : 0;
+    for (size_t i = 0; i < target->memory->regions.count; i++) {
+        const struct mx_region *region = &target->memory->regions.items[i];
+        if (!is_data(region))
+            continue;
+        bool has_state = state - region->start < region->end - region->start;
+        follow_memory(marking, region->start, has_state ? state : region->end, true);
+        if (has_state)
+            follow_memory(marking, state + MALLOC_STATE, region->end, true);
+    }
+}
+
+static bool follow_page(void *context, mx_addr start, mx_addr end)
+{
+    struct marking *marking = context;
+    follow_memory(marking, start, end, true);
+    return !marking->no_memory && mx_work_step(marking->work, 0);
+}
+
+/* A thread's stack is used from the stack pointer up, to its thread-local variables and the thread's own block: these
+   are no stack. */
+static void follow_stacks(struct marking *marking, bool variables)
+{
+    const struct mx_target *target = marking->graph->target;
+    for (size_t i = 0; i < target->threads.threads.count; i++) {
+        const struct mx_thread *thread = &target->threads.threads.items[i];
+        const struct mx_region *region =
+            thread->stack_pointer ? mx_memory_region(target->memory, thread->stack_pointer) : NULL;
+        if (!region)
+            continue;
+        bool has_own = thread->fs_base > thread->stack_pointer && thread->fs_base < region->end;
+        mx_addr start = thread->stack_pointer - RED_ZONE;
+        mx_addr own = !has_own                                                ? region->end
+                      : thread->fs_base - thread->stack_pointer < TLS_AT_MOST ? thread->stack_pointer
+                                                                              : thread->fs_base - TLS_AT_MOST;
+        if (variables && has_own)
+            follow_memory(marking, own, thread->fs_base + PAGE, true);
+        else if (!variables)
+            follow_memory(marking, start, own, false);
+    }
+}
+
+static struct mx_error *mark_firm(struct marking *marking)
+{
+    marking->mark = MX_HELD_FIRMLY;
+    bool complete = follow_objects(marking);
+    follow_data(marking);
+    struct mx_error *error = complete ? mx_outside_each(marking->graph->target, follow_page, marking) : NULL;
+    follow_stacks(marking, true);
+    complete = complete && drain(marking);
+    follow_stacks(marking, false);
+    return error ? error : complete ? NULL : mx_error_cancelled();
+}
+
+/* Each block that a weak word leads to is the head of what it leads to. */
+static struct mx_error *mark_possible(struct marking *marking)
+{
+    struct mx_lost *lost = marking->lost;
+    lost->words = mx_calloc(marking->places.count + 1, sizeof(mx_addr));
+    if (!lost->words)
+        return mx_error_no_memory();
+    for (uint32_t block = 0; block < lost->blocks && marking->places.count; block++) {
+        uint32_t word =
+            marking->kinds[block] == MX_BLOCK_RAW ? mx_map_get(&marking->weak, (uint64_t)block + 1) : MX_MAP_NONE;
+        if (word != MX_MAP_NONE && lost->held[block] == MX_HELD_OTHER) {
+            lost->held[block] = MX_HELD_POSSIBLY;
+            lost->words[lost->possible++] = marking->places.items[word];
+        }
+    }
+    marking->mark = MX_HELD_POSSIBLY_INDIRECT;
+    for (uint32_t block = 0; block < lost->blocks && lost->possible; block++) {
+        if (lost->held[block] != MX_HELD_POSSIBLY)
+            continue;
+        marking->head = block;
+        follow_block(marking, block);
+        if (!drain(marking))
+            return mx_error_cancelled();
+    }
+    return NULL;
+}
+
+/* Which of the lost blocks others of them lead to: one bit a block. */
+static void find_pointed(struct marking *marking, uint64_t *pointed)
+{
+    const struct mx_spans *spans = marking->spans;
+    for (size_t s = 0; s < spans->spans.count; s++) {
+        const struct mx_span *span = &spans->spans.items[s];
+        for (uint32_t block = span->first; block < span->first + span->count; block++) {
+            if (marking->kinds[block] != MX_BLOCK_RAW || marking->lost->held[block] != MX_HELD_OTHER)
+                continue;
+            uint64_t size = mx_block_size(spans, span, block);
+            const uint8_t *bytes =
+                mx_memory_view(marking->graph->target->memory, mx_block_address(spans, span, block), size);
+            for (size_t i = 0; bytes && i + 8 <= size; i += 8) {
+                bool firm;
+                uint32_t target = wanted_block(marking, mx_load_u64(bytes + i), &firm);
+                if (target != MX_NO_BLOCK && target != block)
+                    pointed[target / 64] |= UINT64_C(1) << target % 64;
+            }
+        }
+    }
+}
+
+/* Heads first; then rings, in which every block leads to the others: the first in memory stands for each. */
+static struct mx_error *mark_lost(struct marking *marking)
+{
+    struct mx_lost *lost = marking->lost;
+    uint64_t *pointed = mx_calloc(lost->blocks / 64 + 1, sizeof(*pointed));
+    if (!pointed)
+        return mx_error_no_memory();
+    find_pointed(marking, pointed);
+    marking->mark = MX_HELD_LOST_INDIRECT;
+    bool complete = true;
+    for (int rings = 0; rings < 2; rings++)
+        for (uint32_t block = 0; block < lost->blocks && complete; block++) {
+            bool is_pointed = pointed[block / 64] >> (block % 64) & 1;
+            if (marking->kinds[block] != MX_BLOCK_RAW || lost->held[block] != MX_HELD_OTHER || (is_pointed && !rings))
+                continue;
+            lost->held[block] = MX_HELD_LOST;
+            marking->head = block;
+            follow_block(marking, block);
+            complete = drain(marking);
+        }
+    free(pointed);
+    return complete ? NULL : mx_error_cancelled();
+}
+
+struct mx_error *mx_lost_find(const struct mx_graph *graph, struct mx_work *work, struct mx_lost *ret)
+{
+    struct mx_lost lost = {.blocks = graph->heap->spans.blocks};
+    lost.held = mx_calloc((size_t)lost.blocks + 1, sizeof(*lost.held));
+    lost.heads = mx_calloc((size_t)lost.blocks + 1, sizeof(*lost.heads));
+    struct marking marking = {
+        .graph = graph,
+        .spans = &graph->heap->spans,
+        .kinds = graph->heap->kinds,
+        .work = work,
+        .lost = &lost,
+        .head = MX_NO_BLOCK,
+    };
+    struct mx_error *error = lost.held && lost.heads ? mark_firm(&marking) : mx_error_no_memory();
+    if (!error)
+        error = mark_possible(&marking);
+    if (!error)
+        error = mark_lost(&marking);
+    if (!error && marking.no_memory)
+        error = mx_error_no_memory();
+    mx_array_free(&marking.queue);
+    mx_array_free(&marking.places);
+    mx_map_deinit(&marking.weak);
+    if (error)
+        mx_lost_deinit(&lost);
+    else
+        *ret = lost;
+    return error;
+}
+
+void mx_lost_deinit(struct mx_lost *lost)
+{
+    free(lost->held);
+    free(lost->heads);
+    free(lost->words);
+    *lost = (struct mx_lost){0};
+}
