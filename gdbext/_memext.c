@@ -11,6 +11,7 @@
 #include "graph.h"
 #include "retained.h"
 #include "saved.h"
+#include "sql.h"
 #include "waste.h"
 
 #include <stdlib.h>
@@ -373,6 +374,28 @@ static PyObject *target_resolve(PyObject *self, PyObject *args)
     return PyLong_FromUnsignedLongLong(address);
 }
 
+static PyObject *target_complete(PyObject *self, PyObject *args)
+{
+    const char *typed;
+    if (!PyArg_ParseTuple(args, "s", &typed))
+        return NULL;
+    struct mx_target *target = mx_use(self);
+    if (!target)
+        return NULL;
+    struct mx_names *names;
+    struct mx_call call;
+    mx_call_begin(&call, Py_None);
+    if (!mx_call_end(&call, mx_names_complete(target, typed, &names)))
+        return NULL;
+    size_t count;
+    const char *const *paths = mx_names(names, &count);
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list && i < count; i++)
+        mx_append(&list, mx_text(paths[i]));
+    mx_names_close(names);
+    return list;
+}
+
 static PyMethodDef target_methods[] = {
     {"info", target_info, METH_NOARGS, "A dict of mx_target_info's members."},
     {"interpreters", target_interpreters, METH_NOARGS, "[{id, address, threads}]"},
@@ -385,10 +408,13 @@ static PyMethodDef target_methods[] = {
     {"show", WITH_KEYWORDS(target_show), METH_VARARGS | METH_KEYWORDS,
      "show(addr, depth=0, items=0, characters=0, one_line=False, attributes=False): str; 0 = no limit"},
     {"resolve", target_resolve, METH_VARARGS, "resolve(path): the address of the object under a path of names"},
+    {"complete", target_complete, METH_VARARGS, "complete(typed): [path] that a path of names may go on to"},
     {"graph", WITH_KEYWORDS(mx_target_graph), METH_VARARGS | METH_KEYWORDS,
      "graph(heap, progress=None): the references of a Heap of this Target; a Graph"},
     {"save", WITH_KEYWORDS(mx_target_save_method), METH_VARARGS | METH_KEYWORDS,
      "save(heap, path, progress=None): writes a file for open_saved(); {bytes, memory}"},
+    {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,
+     "sql(heap, statement, graph=None, retained=None, progress=None): an Sql"},
     {"waste", WITH_KEYWORDS(mx_target_waste), METH_VARARGS | METH_KEYWORDS,
      "waste(heap, graph=None, limit=0, least=0, progress=None):\n"
      "([(kind, addr, value, count, bytes, wasted, holder)], [(kind, count, wasted)], wasted bytes in all)"},
@@ -443,6 +469,7 @@ static PyMethodDef module_methods[] = {
      "open_saved(path, progress=None): a Target of what save() wrote"},
     {"growth", module_growth, METH_VARARGS,
      "growth(before, now): [(type, type_addr, count, bytes, count_delta, bytes_delta)] of two Histograms"},
+    {"sql_check", mx_module_sql_check, METH_VARARGS, "sql_check(statement): {graph, retained}: what it needs"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -482,7 +509,8 @@ static bool fill_module(PyObject *module)
     state->histogram_type = add_type(module, "_memext.Histogram", "Histogram", histogram_methods);
     state->graph_type = add_type(module, "_memext.Graph", "Graph", mx_graph_methods);
     state->retained_type = add_type(module, "_memext.Retained", "Retained", mx_retained_methods);
-    return state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
+    state->sql_type = add_type(module, "_memext.Sql", "Sql", mx_sql_methods);
+    return state->sql_type && state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
            state->retained_type && PyModule_AddStringConstant(module, "version", MX_VERSION) == 0;
 }
 

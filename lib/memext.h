@@ -317,6 +317,7 @@ struct mx_reference {
     uint8_t kind;     /* enum mx_reference_kind */
     bool exact;
     const char *name; /* "['k']", ".parent", "local x in f (app.py:12)"; lives as long as the result */
+    uint64_t count;   /* of the references that were folded into this one; else 1 */
 };
 
 struct mx_node {
@@ -337,13 +338,16 @@ struct mx_tree_query {
     bool borrowed;  /* include BORROWED ones */
     bool buffers;   /* include raw blocks as nodes */
     bool stop_at_modules;
+    bool grouped; /* fold a node's references of one kind, type and form of name: the first of them goes on, `width`
+                     counts groups, and the name of a group has [#] for indices and [key] for keys */
 };
 
 struct mx_tree;
 
 /* The neighbourhood of an object, breadth first; a node is listed once. ARGUMENT when start is no object: the message
    says what is there (inside an object at an offset, a freed block, a buffer of an object, a C global, unmapped). */
-MX_API struct mx_error *mx_tree_open(struct mx_graph *graph, const struct mx_tree_query *query, struct mx_tree **ret);
+MX_API struct mx_error *mx_tree_open(struct mx_graph *graph, const struct mx_tree_query *query,
+                                     const struct mx_progress *progress, struct mx_tree **ret);
 MX_API const struct mx_node *mx_tree_nodes(const struct mx_tree *tree, size_t *count);
 MX_API const struct mx_reference *mx_tree_references(const struct mx_tree *tree, size_t *count);
 MX_API void mx_tree_close(struct mx_tree *tree);
@@ -356,7 +360,7 @@ struct mx_path;
  * NOT_FOUND when nothing reaches it ("unreachable: garbage, or held by C code").
  */
 MX_API struct mx_error *mx_path_open(struct mx_graph *graph, mx_addr object, unsigned nth, const char *from,
-                                     struct mx_path **ret);
+                                     const struct mx_progress *progress, struct mx_path **ret);
 /* From the root's object to the object; each but the first has the reference that leads to it in `references`. */
 MX_API const struct mx_node *mx_path_nodes(const struct mx_path *path, size_t *count);
 MX_API const struct mx_reference *mx_path_references(const struct mx_path *path, size_t *count); /* [0] is the root's */
@@ -370,6 +374,15 @@ MX_API void mx_path_close(struct mx_path *path);
  * missing and what is near ("no attribute 'CACH' in module app; did you mean 'CACHE'?").
  */
 MX_API struct mx_error *mx_target_resolve(struct mx_target *target, const char *expression, mx_addr *ret);
+
+/*
+ * How a name path that is being typed may go on: whole paths up to the end of the next name, sorted ("app.CA":
+ * app.CACHE, app.CARDS; "ap": app). Modules and attributes, as far as they are known without counting the heap.
+ */
+struct mx_names;
+MX_API struct mx_error *mx_names_complete(struct mx_target *target, const char *typed, struct mx_names **ret);
+MX_API const char *const *mx_names(const struct mx_names *names, size_t *count);
+MX_API void mx_names_close(struct mx_names *names);
 
 /* ---- Retained sizes ------------------------------------------------------- */
 

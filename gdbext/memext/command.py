@@ -134,15 +134,15 @@ class Command(gdb.Command):
     def complete(self, text, word):
         if word is None:
             return None
+        self.typed = typed = "" if text[-1:].isspace() or not text else text.split()[-1]
         found = options.complete(self.options, text, self.candidates)
         if found is None:
             return gdb.COMPLETE_FILENAME
         # GDB wants what replaces its own last word, which begins after a break character such as '.' or '-'.
-        typed = "" if text[-1:].isspace() or not text else text.split()[-1]
         return [candidate[len(typed) - len(word):] for candidate in found]
 
     def candidates(self):
-        """Completions of the operand."""
+        """Completions of the operand, of which the user wrote self.typed."""
         return []
 
     def run(self, arguments):

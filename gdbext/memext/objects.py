@@ -60,9 +60,10 @@ def resolve(text):
         raise UsageError("%s, and GDB knows no symbol of that name" % error)
 
 
-def candidates():
-    """Completions of OBJ."""
-    return [name + "#" for name in SESSION.known_names()]
+def candidates(typed):
+    """Completions of OBJ: types to be numbered, and paths of names where one is begun."""
+    names = [name + "#" for name in SESSION.known_names()]
+    return names + (SESSION.known_paths(typed) if objref.is_begun_path(typed) else [])
 
 
 def nth(name, n, progress):

@@ -242,6 +242,10 @@ class Session:
         """For completion: the names if they are at hand, since TAB must not count a heap."""
         return list(self.names()) if self._heap else []
 
+    def known_paths(self, typed):
+        """For completion: paths of names that begin so, if a target is open, since TAB must not open one."""
+        return self._target.complete(typed) if self._target else []
+
     def first_time(self, warning):
         """Whether `warning` was not yet shown for this file or process."""
         key = (self._place.kind, self._place.path, self._place.pid, warning)

@@ -21,8 +21,11 @@ struct search {
     uint32_t *parents;
     uint32_t *queue; /* all that was reached, in that order */
     size_t head, tail;
-    bool found;
+    struct mx_work work;
+    bool found, cancelled;
 };
+
+enum { STEPS_TOGETHER = 1 << 14 };
 
 static void reach(struct search *search, uint32_t block, uint32_t from)
 {
@@ -64,7 +67,9 @@ static void expand(struct search *search, uint32_t block, bool with_inexact)
 static void spread(struct search *search, bool with_inexact, unsigned levels)
 {
     size_t level_end = search->tail;
-    while (search->head < search->tail && !search->found) {
+    while (search->head < search->tail && !search->found && !search->cancelled) {
+        if (search->head % STEPS_TOGETHER == 0)
+            search->cancelled = !mx_work_step(&search->work, STEPS_TOGETHER);
         expand(search, search->queue[search->head++], with_inexact);
         if (search->head < level_end)
             continue;
@@ -76,7 +81,7 @@ static void spread(struct search *search, bool with_inexact, unsigned levels)
 
 static void run_waves(struct search *search)
 {
-    for (unsigned rank = 0; rank < MX_ROOT_RANKS && !search->found; rank++) {
+    for (unsigned rank = 0; rank < MX_ROOT_RANKS && !search->found && !search->cancelled; rank++) {
         bool is_last = rank == MX_ROOT_RANKS - 1;
         /* What was reached over exact edges has inexact ones that were left aside. */
         if (is_last && search->graph->inexact)
@@ -93,21 +98,22 @@ struct mx_error *mx_graph_reach(const struct mx_graph *graph, const struct mx_re
     search.parents = malloc((blocks + 1) * sizeof(uint32_t));
     search.queue = malloc((blocks + 1) * sizeof(uint32_t));
     if (search.parents && search.queue) {
+        mx_work_begin(&search.work, query->progress, "searching ways from roots", blocks);
         memset(search.parents, 0xff, (blocks + 1) * sizeof(uint32_t));
         run_waves(&search);
     }
     bool complete = search.parents && search.queue;
     free(search.queue);
-    if (!complete) {
+    if (!complete || search.cancelled) {
         free(search.parents);
-        return mx_error_no_memory();
+        return complete ? mx_error_cancelled() : mx_error_no_memory();
     }
     *ret = search.parents;
     return NULL;
 }
 
-struct mx_error *mx_graph_parents(struct mx_graph *graph)
+struct mx_error *mx_graph_parents(struct mx_graph *graph, const struct mx_progress *progress)
 {
-    struct mx_reach_query query = {.until = MX_NO_BLOCK};
+    struct mx_reach_query query = {.until = MX_NO_BLOCK, .progress = progress};
     return graph->parents ? NULL : mx_graph_reach(graph, &query, &graph->parents);
 }

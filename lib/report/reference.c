@@ -135,18 +135,28 @@ void mx_edges_between(const struct mx_graph *graph, uint32_t from, uint32_t to, 
         mx_referents_find(&graph->referents, type, object, wanted, visit_if_parallel, &parallel);
 }
 
+void mx_edge_text(const struct mx_graph *graph, const struct mx_edge *edge, char *buffer)
+{
+    if (!mx_edge_name(&graph->target->types, edge, MX_EDGE_LABEL, buffer, MX_REFERENCE_NAME))
+        buffer[0] = '\0';
+}
+
+void mx_root_text(const struct mx_graph *graph, const struct mx_root *root, char *buffer)
+{
+    if (!mx_root_name(&graph->target->types, root, MX_EDGE_LABEL, buffer, MX_REFERENCE_NAME))
+        buffer[0] = '\0';
+}
+
 const char *mx_edge_label(const struct mx_graph *graph, const struct mx_edge *edge, struct mx_strtab *names)
 {
     char name[MX_REFERENCE_NAME];
-    if (!mx_edge_name(&graph->target->types, edge, MX_EDGE_LABEL, name, sizeof(name)))
-        name[0] = '\0';
+    mx_edge_text(graph, edge, name);
     return mx_strtab_add(names, name, strlen(name));
 }
 
 const char *mx_root_label(const struct mx_graph *graph, const struct mx_root *root, struct mx_strtab *names)
 {
     char name[MX_REFERENCE_NAME];
-    if (!mx_root_name(&graph->target->types, root, MX_EDGE_LABEL, name, sizeof(name)))
-        name[0] = '\0';
+    mx_root_text(graph, root, name);
     return mx_strtab_add(names, name, strlen(name));
 }

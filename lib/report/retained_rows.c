@@ -9,6 +9,7 @@
 #include "heap/reach.h"
 #include "report/reference.h"
 #include "report/retained.h"
+#include "report/typename.h"
 
 enum {
     SPARE = 4096,   /* candidates kept beyond the limit before the smaller ones go */
@@ -181,27 +182,12 @@ static uint32_t row_of(struct mx_retained_table *table, struct mx_map *by_name, 
     return ok ? row : MX_MAP_NONE;
 }
 
-/* How much of a type's name is its module's: the longest part that is one; for one that is gone, the longest part. */
-static size_t module_length(const struct mx_graph *graph, mx_addr modules, const char *name)
-{
-    const char *end = strstr(name, ".<locals>");
-    size_t all = end ? (size_t)(end - name) : strlen(name), longest = 0;
-    for (size_t length = all; length-- > 1;) {
-        if (name[length] != '.')
-            continue;
-        longest = longest ? longest : length;
-        if (modules && mx_lookup_module(&graph->referents, modules, name, length))
-            return length;
-    }
-    return longest;
-}
-
 static uint32_t group_of_type(struct grouping *grouping, const char *name, mx_addr modules, bool by_module)
 {
     struct mx_retained_table *table = grouping->table;
     if (!by_module)
         return row_of(table, &grouping->by_name, name, strlen(name));
-    size_t length = module_length(table->retained->graph, modules, name);
+    size_t length = mx_type_module_length(&table->retained->graph->referents, modules, name);
     return length ? row_of(table, &grouping->by_name, name, length)
                   : row_of(table, &grouping->by_name, "builtins", strlen("builtins"));
 }
@@ -394,7 +380,7 @@ static struct mx_error *by_root(struct mx_retained_table *table, const struct mx
 {
     const struct mx_dominators *dominators = &table->retained->dominators;
     struct origins origins = {.table = table};
-    MX_TRY(mx_graph_parents(table->retained->graph));
+    MX_TRY(mx_graph_parents(table->retained->graph, NULL));
     origins.known = malloc(((size_t)dominators->blocks + 1) * sizeof(uint32_t));
     if (!origins.known)
         return mx_error_no_memory();

@@ -256,6 +256,33 @@ def leaks(stage):
                      "py-leaks -class red", "py-leaks -since nosuch", "py-leaks -limit 1 -o /nonexistent/file")
 
 
+# ---- SQL ----
+
+@case
+def sql(stage):
+    return stage.gdb(["-c", stage.core()],
+                     "py-sql SELECT type, count(*), sum(size) FROM objects WHERE module = '__main__' GROUP BY 1",
+                     "py-sql SELECT addr, type, value FROM objects WHERE type = '__main__.Basket' -limit 2",
+                     "print $py != 0",
+                     "py-sql SELECT name, kind FROM refs WHERE src = object('__main__.SHOP')",
+                     "py-sql SELECT path(id), retained > size AS big FROM objects WHERE id = object('__main__.CACHE')",
+                     "py-sql \"SELECT 1, NULL, 2.5, 'a' || char(10) || 'b' AS text\"", "py-sql SELECT 1 WHERE 0",
+                     "py-sql -csv SELECT 'a,b' AS c, NULL AS d, 'e' AS f",
+                     "py-sql EXPLAIN QUERY PLAN SELECT type, count(*) FROM objects GROUP BY 1",
+                     "py-sql WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n -limit 2")
+
+
+@case
+def sql_asked_wrongly(stage):
+    return stage.gdb(["-c", stage.core()], "py-sql", "py-sql SELECT * FORM objects", "py-sql SELECT sise FROM objects",
+                     "py-sql SELECT 1 FROM objekts", "py-sql SELECT 1 FROM objects WHERE",
+                     "py-sql SELECT 1; SELECT 2", "py-sql DROP TABLE objects", "py-sql DELETE FROM objects",
+                     "py-sql CREATE TABLE x AS SELECT * FROM objects", "py-sql ATTACH '/tmp/x' AS x",
+                     "py-sql PRAGMA journal_mode = wal", "py-sql SELECT load_extension('x')",
+                     "py-sql SELECT object('__main__.CACH')", "py-sql SELECT 1 -csv -json",
+                     "py-sql SELECT 1 -o /nonexistent/rows.csv", "py-sql SELECT 'x", "py-sql SELECT a -b")
+
+
 # ---- saved targets ----
 
 @case
@@ -302,7 +329,9 @@ def wrong_options(stage):
 @case
 def completion(stage):
     return stage.gdb(["-c", stage.core()], "complete py-", "complete py-count -", "py-count Session",
-                     "complete py-count -sort ", "complete py-objects __main__.S", "complete set memext ")
+                     "complete py-count -sort ", "complete py-objects __main__.S", "complete set memext ",
+                     "complete py-show __main__.CA", "complete py-path os.pa", "complete py-refs os.path.jo",
+                     "complete py-show -depth 2 __main__.nothing")
 
 
 @case

@@ -17,6 +17,7 @@ import cases  # noqa: E402
 import checks  # noqa: E402
 import expect  # noqa: E402
 import harness  # noqa: E402
+import sql_checks  # noqa: E402,F401 (adds to checks.CHECKS)
 import stage  # noqa: E402
 import terminal  # noqa: E402
 

@@ -27,7 +27,15 @@
 #include "memext.h"
 #include "saved_damage.h"
 
-enum { SECONDS_EACH = 20, OBJECTS_SHOWN = 3, TYPES_SHOWN = 40, PATHS_EACH = 2, SAVED_EACH = 4, SAVED_DAMAGES = 4 };
+enum {
+    SECONDS_EACH = 20,
+    OBJECTS_SHOWN = 3,
+    TYPES_SHOWN = 40,
+    PATHS_EACH = 2,
+    ROWS_EACH = 300,
+    SAVED_EACH = 4,
+    SAVED_DAMAGES = 4
+};
 /* A child's exit status; any other is a sanitizer's. */
 enum { ANSWERED = 40, REFUSED = 41 };
 
@@ -219,7 +227,7 @@ static void draw_tree(struct mx_graph *graph, mx_addr object, enum mx_direction 
     const struct mx_tree_query query = {
         .start = object, .direction = direction, .depth = 3, .width = 10, .borrowed = true, .buffers = true};
     struct mx_tree *tree;
-    struct mx_error *error = mx_tree_open(graph, &query, &tree);
+    struct mx_error *error = mx_tree_open(graph, &query, NULL, &tree);
     if (!error)
         mx_tree_close(tree);
     check_error(error);
@@ -231,7 +239,7 @@ static void follow_references(struct mx_graph *graph, mx_addr object)
     draw_tree(graph, object, MX_REFERRERS);
     for (unsigned nth = 0; nth < PATHS_EACH; nth++) {
         struct mx_path *path;
-        struct mx_error *error = mx_path_open(graph, object, nth, NULL, &path);
+        struct mx_error *error = mx_path_open(graph, object, nth, NULL, NULL, &path);
         if (!error)
             mx_path_close(path);
         check_error(error);
@@ -313,6 +321,54 @@ static void add_up_retained(struct mx_target *target, const struct mx_heap *heap
     mx_retained_close(retained);
 }
 
+static void run_statement(const struct mx_sources *sources, const char *statement)
+{
+    struct mx_sql *sql;
+    const struct mx_sql_value *values = NULL;
+    struct mx_error *error = mx_sql_open(sources, statement, NULL, &sql);
+    if (error) {
+        check_error(error);
+        return;
+    }
+    for (unsigned i = 0; i < ROWS_EACH && !error; i++) {
+        error = mx_sql_next(sql, &values);
+        if (!values)
+            break;
+    }
+    check_error(error);
+    mx_sql_close(sql);
+}
+
+/* Every column of every table, in every kind of plan. */
+static void ask_in_sql(struct mx_target *target, const struct mx_heap *heap, struct mx_graph *graph)
+{
+    static const char *const statements[] = {
+        "SELECT * FROM objects",
+        "SELECT * FROM objects WHERE type IN ('list', 'dict', 'type')",
+        "SELECT type, count(*), sum(size) FROM objects GROUP BY 1",
+        "SELECT * FROM objects WHERE addr > (SELECT min(addr) + 4096 FROM blocks) AND id < 99999",
+        "SELECT * FROM refs",
+        "SELECT * FROM refs WHERE dst IN (SELECT id FROM objects WHERE type = 'type' LIMIT 20)",
+        "SELECT count(name) FROM refs WHERE src IN (SELECT id FROM objects WHERE type = 'dict' LIMIT 200)",
+        "SELECT dst, count(*) FROM refs GROUP BY 1",
+        "SELECT *, path(id), show(id) FROM roots LIMIT 10",
+        "SELECT * FROM types",
+        "SELECT * FROM blocks",
+        "SELECT * FROM regions",
+        "SELECT * FROM strings",
+        "SELECT object('sys.modules')",
+    };
+    struct mx_retained *retained;
+    struct mx_error *error = mx_retained_open(graph, NULL, &retained);
+    check_error(error);
+    if (error)
+        return;
+    const struct mx_sources sources = {target, heap, graph, retained};
+    for (size_t i = 0; i < sizeof(statements) / sizeof(*statements); i++)
+        run_statement(&sources, statements[i]);
+    mx_retained_close(retained);
+}
+
 static void look_for_waste(struct mx_target *target, const struct mx_heap *heap, struct mx_graph *graph)
 {
     const struct mx_waste_query query = {.limit = 10};
@@ -334,6 +390,7 @@ static void follow_graph(struct mx_target *target, const struct mx_heap *heap)
     resolve_names(target, graph);
     add_up_retained(target, heap, graph);
     look_for_waste(target, heap, graph);
+    ask_in_sql(target, heap, graph);
     mx_graph_close(graph);
 }
 

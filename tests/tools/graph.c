@@ -72,7 +72,7 @@ static struct mx_error *answer_tree(struct session *session, enum mx_direction d
     query.start = strtoull(arguments, &rest, 0);
     sscanf(rest, "%u %u", &query.depth, &query.width);
     query.stop_at_modules = query.depth > 1;
-    struct mx_error *error = mx_tree_open(session->graph, &query, &tree);
+    struct mx_error *error = mx_tree_open(session->graph, &query, NULL, &tree);
     if (error)
         return error;
     size_t nodes, references;
@@ -90,7 +90,7 @@ static struct mx_error *answer_path(struct session *session, const char *argumen
     mx_addr object = strtoull(arguments, &rest, 0);
     unsigned long nth = strtoul(rest, &rest, 0);
     rest += strspn(rest, " ");
-    struct mx_error *error = mx_path_open(session->graph, object, (unsigned)nth, *rest ? rest : NULL, &path);
+    struct mx_error *error = mx_path_open(session->graph, object, (unsigned)nth, *rest ? rest : NULL, NULL, &path);
     if (error)
         return error;
     size_t nodes, references;

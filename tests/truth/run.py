@@ -22,15 +22,12 @@ import saving  # noqa: E402
 # Of a core's length, where there is more in it than the interpreter's own texts and code.
 SAVED_SHARE, SAVED_LEAST = 0.1, 64 << 20
 
-# faulthandler, which is on then, keeps its file in a C global: one of fewer than a hundred modules.
-MODULES_OF_DEV = 0.97
-
 
 class Case:
     def __init__(self, name, arguments, env=None, options=(), allocator="pymalloc", expect=None,
-                 counts=compare.gc_counts, classes=compare.size_classes, modules=exactness.EXACT_OF_TYPE):
+                 counts=compare.gc_counts, classes=compare.size_classes):
         self.name, self.arguments, self.env, self.options = name, arguments, env, list(options)
-        self.counts, self.classes, self.modules = counts, classes, modules
+        self.counts, self.classes = counts, classes
         self.expect = dict(expect or {}, allocator=allocator)
 
     def command(self, python):
@@ -51,7 +48,7 @@ def cases(small):
         Case("debug", ["mixed.py", "--units", "300", "--threads", "0"], {"PYTHONMALLOC": "debug"},
              allocator="pymalloc + debug hooks"),
         Case("dev", ["mixed.py", "--units", "300", "--threads", "0"], options=["-X", "dev"],
-             allocator="pymalloc + debug hooks", modules=MODULES_OF_DEV),
+             allocator="pymalloc + debug hooks"),
         Case("threads", ["mixed.py", "--units", "300", "--threads", "20"], expect={"python_threads": "21"}),
         Case("subinterpreters", ["subinterpreters.py"], expect={"interpreters": "4"}, counts=compare.gc_counts_at_least,
              classes=compare.size_classes_at_least),
@@ -135,7 +132,7 @@ class Stop:
 
     def references(self, how, what):
         try:
-            return exactness.Exactness(self.truth, self.build, how, what, self.folder).problems(self.case.modules)
+            return exactness.Exactness(self.truth, self.build, how, what, self.folder).problems()
         except RuntimeError as error:
             return [str(error)]
 

@@ -34,6 +34,8 @@ What is wasted?
 Is it C code that leaks?
   py-leaks                    memory of C code that nothing reaches any more
   py-refcounts                objects held by a reference that nobody has
+What no other command asks?
+  py-sql SELECT ...           the heap's objects, references and memory in SQL
 How do I keep it, or look at it elsewhere?
   py-save FILE                this stop in a small file, for all of these commands
   py-open FILE                use such a file in place of a process or core
