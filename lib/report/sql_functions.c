@@ -53,7 +53,7 @@ static void run_path(sqlite3_context *context, int argc, sqlite3_value **argv)
     mx_addr object = object_of(tables, argv[0]);
     if (!object)
         return;
-    struct mx_error *error = mx_path_open(tables->sources.graph, object, 0, NULL, &path);
+    struct mx_error *error = mx_path_open(tables->sources.graph, object, 0, NULL, NULL, &path);
     if (error && error->code == MX_ERROR_NO_MEMORY) {
         mx_sql_result_error(context, error);
         return;
