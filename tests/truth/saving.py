@@ -6,7 +6,8 @@ QUESTIONS = "".join(line + "\n" for line in (
     "info", "retained", "audit", "audit deficits", "retainers object 0", "retainers type 0", "retainers module 0",
     "retainers root 0"))
 # What tells the kind of target, or how long it took.
-OWN = ("info\tkind\t", "info\trss_anon\t", "info\topen_us\t", "info\theap_us\t", "us\t", "heap_us\t", "graph_us\t")
+OWN = ("info\tkind\t", "info\trss_anon\t", "info\topen_us\t", "info\theap_us\t", "us\t", "heap_us\t", "graph_us\t",
+       "open_us\t", "retained_us\t")
 
 
 def run(command, **options):
