@@ -29,9 +29,10 @@ UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(BUILD)/%.o)
 # Each is one program on top of the library: the census (truth, bench) and the fuzzer's victim.
 TOOL_SOURCES := tests/tools/census.c tests/tools/chunks.c tests/tools/dominators.c tests/tools/edges.c \
-                tests/tools/graph.c tests/fuzz/fuzz_core.c
+                tests/tools/graph.c tests/tools/save.c tests/fuzz/fuzz_core.c tests/fuzz/saved_damage.c
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
-TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/dominators $(BUILD)/edges $(BUILD)/graph $(BUILD)/fuzz_core
+TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/dominators $(BUILD)/edges $(BUILD)/graph $(BUILD)/save \
+                $(BUILD)/fuzz_core
 
 # The tests' own switches: make check RUN="--only truth --verbose"
 RUN      ?=
@@ -71,7 +72,10 @@ $(BUILD)/edges: $(BUILD)/tests/tools/edges.o $(BUILD)/libmemext.a
 $(BUILD)/graph: $(BUILD)/tests/tools/graph.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
-$(BUILD)/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(BUILD)/libmemext.a
+$(BUILD)/save: $(BUILD)/tests/tools/save.o $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
+
+$(BUILD)/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(BUILD)/tests/fuzz/saved_damage.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
 # ---- the two commands ----

@@ -98,8 +98,8 @@ MX_API struct mx_error *mx_target_open_process(int pid, const struct mx_target_o
 MX_API void mx_target_close(struct mx_target *target);
 
 struct mx_target_info {
-    const char *kind; /* "core" or "live" */
-    const char *path; /* of the core; NULL when live */
+    const char *kind; /* "core", "live" or "saved" */
+    const char *path; /* of the core or saved target; NULL when live */
     int pid;
     const char *command;        /* as the kernel recorded it; may be "" */
     const char *executable;     /* path as the target names it */
@@ -112,6 +112,9 @@ struct mx_target_info {
     const char *native_allocator; /* "glibc 2.36", "musl (not walked)" */
     uint32_t interpreters, python_threads, native_threads;
     uint64_t expected_bytes, missing_bytes; /* of the core */
+    const char *saved_kind;                 /* saved: "core" or "live"; NULL otherwise */
+    const char *saved_path;                 /* saved: of that core; NULL otherwise */
+    int64_t saved_at;                       /* saved: when, in seconds since 1970; 0 otherwise */
     size_t warning_count;
     const char *const *warnings; /* sentences */
 };

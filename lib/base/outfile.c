@@ -22,11 +22,14 @@ static struct mx_error *name_files(const char *path, struct mx_outfile *file)
         return mx_error_new(MX_ERROR_ARGUMENT, "cannot write %s: it is no regular file", path);
     if (exists && access(path, W_OK))
         return mx_error_os(errno, "cannot write %s", path);
+    static const char suffix[] = ".XXXXXX";
     file->path = exists ? realpath(path, NULL) : strdup(path);
-    if (!file->path || asprintf(&file->temporary, "%s.XXXXXX", file->path) < 0) {
-        file->temporary = NULL;
+    size_t length = file->path ? strlen(file->path) : 0;
+    file->temporary = file->path ? malloc(length + sizeof(suffix)) : NULL;
+    if (!file->temporary)
         return mx_error_no_memory();
-    }
+    memcpy(file->temporary, file->path, length);
+    memcpy(file->temporary + length, suffix, sizeof(suffix));
     return NULL;
 }
 
@@ -39,14 +42,14 @@ static void free_names(struct mx_outfile *file)
 
 struct mx_error *mx_outfile_open(const char *path, struct mx_outfile *ret)
 {
-    struct mx_outfile file = {.descriptor = -1};
-    struct mx_error *error = name_files(path, &file);
-    if (!error && (file.descriptor = mkostemp(file.temporary, O_CLOEXEC)) < 0)
+    *ret = (struct mx_outfile){.descriptor = -1};
+    struct mx_error *error = name_files(path, ret);
+    if (!error && ret->temporary)
+        ret->descriptor = mkostemp(ret->temporary, O_CLOEXEC);
+    if (!error && ret->descriptor < 0)
         error = mx_error_os(errno, "cannot write %s", path);
     if (error)
-        free_names(&file);
-    else
-        *ret = file;
+        free_names(ret);
     return error;
 }
 

@@ -455,7 +455,7 @@ static struct mx_error *prepare(struct census *census)
         .fixed_sizes = census->fixed_sizes,
         .work = &census->work,
         .padding = target->runtime.block_padding,
-        .live = target->path == NULL,
+        .live = mx_memory_on_demand(target->memory),
     };
     MX_TRY(plan_jobs(census));
     MX_TRY(allot_arenas(census));

@@ -326,6 +326,39 @@ def export_of_a_cut_core(stage):
     return stage.gdb(["-c", stage.cut(60)], "py-export " + path)
 
 
+# ---- saved targets ----
+
+@case
+def saved_targets(stage):
+    saved = os.path.join(stage.folder, "stop.memext")
+    return (stage.gdb(["-c", stage.core()], "py-save %s" % saved)
+            + stage.gdb([], "py-open %s" % saved, "py-info", "py-count '__main__.*'", "py-show __main__.SHOP.name",
+                        "py-retained -limit 1", "py-path __main__.CACHE['session-7'].basket", "py-growth",
+                        "py-open", "py-count")
+            + stage.gdb(["-c", stage.later_core()], "py-growth -since %s -limit 2" % saved,
+                        "py-objects Session -since %s -limit 1" % saved, "py-open %s" % saved,
+                        "py-growth -since %s" % saved, "py-open -close", "py-count Session"))
+
+
+@case
+def saved_target_gives_way(stage):
+    saved = os.path.join(stage.folder, "way.memext")
+    return stage.gdb(["-c", stage.core()], "py-save %s" % saved, "core-file", "py-open %s" % saved, "py-count Session",
+                     "core-file %s" % stage.later_core(), "py-count Session", "py-open")
+
+
+@case
+def saved_asked_wrongly(stage):
+    saved, cut = os.path.join(stage.folder, "wrong.memext"), os.path.join(stage.folder, "cut.memext")
+    stage.gdb(["-c", stage.core()], "py-save %s" % saved)
+    with open(saved, "rb") as whole, open(cut, "wb") as part:
+        part.write(whole.read()[:-10])
+    return stage.gdb(["-c", stage.core()], "py-open", "py-open %s" % cut, "py-open %s" % stage.core(),
+                     "py-open nosuch.memext", "py-open one two", "py-growth -since %s" % cut, "py-save", "py-save a b",
+                     "py-save /dev/full", "py-save /nonexistent/x.memext", "py-open %s" % saved,
+                     "py-show *(long*)16", "py-show nosuch", "print $py_rss()", "py-count Session")
+
+
 # ---- asking ----
 
 @case
@@ -349,7 +382,8 @@ def helps(stage):
     return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
                      "help py-show", "help py-sizeof", "help py-info",
                      "help py-refs", "help py-backrefs", "help py-path", "help py-retained",
-                     "help py-strings", "help py-suspects", "help py-report", "help py-export")
+                     "help py-strings", "help py-suspects", "help py-report", "help py-export",
+                     "help py-save", "help py-open")
 
 
 @case

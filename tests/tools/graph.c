@@ -3,7 +3,7 @@
  * Answers questions about references, for the tests to compare with the truth.
  * Uses only the public API, as any program would.
  *
- *     graph core PATH | graph live PID        (a process that the caller has stopped)
+ *     graph core PATH | graph saved PATH | graph live PID        (a process that the caller has stopped)
  *
  * One question a line on standard input; each answer ends with an empty line:
  *
@@ -49,8 +49,9 @@ static uint64_t now_us(void)
 static struct mx_error *open_session(struct session *session, const char *how, const char *what)
 {
     uint64_t begun = now_us();
-    struct mx_error *error = !strcmp(how, "core")
-                                 ? mx_target_open_core(what, NULL, &session->target)
+    struct mx_error *error = !strcmp(how, "core") ? mx_target_open_core(what, NULL, &session->target)
+                             : !strcmp(how, "saved")
+                                 ? mx_target_open_saved(what, NULL, &session->target)
                                  : mx_target_open_process((int)strtol(what, NULL, 10), NULL, &session->target);
     if (error)
         return error;
@@ -333,8 +334,8 @@ static void serve(struct session *session)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3 || (strcmp(argv[1], "core") != 0 && strcmp(argv[1], "live") != 0)) {
-        fprintf(stderr, "usage: graph core PATH | graph live PID\n");
+    if (argc != 3 || (strcmp(argv[1], "core") != 0 && strcmp(argv[1], "saved") != 0 && strcmp(argv[1], "live") != 0)) {
+        fprintf(stderr, "usage: graph core|saved PATH | graph live PID\n");
         return 2;
     }
     struct session session = {0};

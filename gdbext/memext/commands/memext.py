@@ -15,7 +15,7 @@ What is in memory?
   py-count [TYPE|GLOB]        objects by type: count and bytes
 What grew?
   py-growth                   what changed since the last py-growth
-  py-growth -since MARK|FILE  since a mark, another core, or saved counts
+  py-growth -since MARK|FILE  since a mark, another core, a saved target or counts
   py-mark NAME                remember this stop under a name
 Which objects are they?
   py-objects TYPE             the objects of a type
@@ -44,6 +44,9 @@ What no other command asks?
   py-sql SELECT ...           the heap's objects, references and memory in SQL
 How do I look at it with other tools?
   py-export FILE              for Chrome DevTools, SQLite, Spark, Graphviz, flame graphs
+How do I keep it, or look at it elsewhere?
+  py-save FILE                this stop in a small file, for all of these commands
+  py-open FILE                use such a file in place of a process or core
 In breakpoint conditions and expressions:
   $py_count("TYPE")  $py_bytes("TYPE")  $py_rss()
   $py                         the address of the (first) object printed last
