@@ -270,7 +270,7 @@ struct mx_error *mx_sql_index_distances(struct mx_sql_tables *tables)
         return NULL;
     if (!graph)
         return mx_error_new(MX_ERROR_ARGUMENT, "distances from roots need the graph of references");
-    MX_TRY(mx_graph_parents(graph));
+    MX_TRY(mx_graph_parents(graph, NULL));
     size_t blocks = graph->forward.blocks;
     tables->distances = malloc((blocks + 1) * sizeof(uint32_t));
     if (!tables->distances)
