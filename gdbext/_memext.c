@@ -8,6 +8,7 @@
  *
  * A Heap may outlive its Target, a Histogram its Heap; a Graph keeps both open.
  */
+#include "export.h"
 #include "graph.h"
 #include "retained.h"
 #include "sql.h"
@@ -409,11 +410,13 @@ static PyMethodDef target_methods[] = {
     {"complete", target_complete, METH_VARARGS, "complete(typed): [path] that a path of names may go on to"},
     {"graph", WITH_KEYWORDS(mx_target_graph), METH_VARARGS | METH_KEYWORDS,
      "graph(heap, progress=None): the references of a Heap of this Target; a Graph"},
-    {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,
-     "sql(heap, statement, graph=None, retained=None, progress=None): an Sql"},
     {"waste", WITH_KEYWORDS(mx_target_waste), METH_VARARGS | METH_KEYWORDS,
      "waste(heap, graph=None, limit=0, least=0, progress=None):\n"
      "([(kind, addr, value, count, bytes, wasted, holder)], [(kind, count, wasted)], wasted bytes in all)"},
+    {"export", WITH_KEYWORDS(mx_target_export), METH_VARARGS | METH_KEYWORDS,
+     "export(heap, graph, retained, format, path, progress=None): writes the file; {nodes, edges, bytes}"},
+    {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,
+     "sql(heap, statement, graph=None, retained=None, progress=None): an Sql"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };

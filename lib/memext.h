@@ -465,21 +465,22 @@ MX_API void mx_retained_table_close(struct mx_retained_table *table);
 
 struct mx_outline_query {
     mx_addr within;              /* begin at this object; 0: at the heap's root */
-    uint64_t least;              /* bytes: what retains less is put together by type into one node a parent */
+    uint64_t least;              /* bytes: what retains less is put together by type into one node a parent; where
+                                    that leaves too many, memext takes more */
     size_t nodes;                /* at most so many; the smallest go first, into their parents' rests; 0 = 20,000 */
     const struct mx_heap *since; /* weigh only blocks that this earlier heap of the same process does not have */
 };
 
 /* One object, or several siblings of one type, or the rest of a parent. */
 struct mx_outline_node {
-    uint32_t parent;  /* index; of the first node, itself. Parents come before their children */
-    uint32_t count;   /* objects and buffers put together; 1: `address` says which */
-    mx_addr address;  /* 0 for several, for roots and for rests */
-    const char *type; /* "raw block" for buffers, the root's label for roots, "rest" */
-    const char
-        *name;    /* of the reference from the parent: ".CACHE", "['k']"; "" when several differ or none is direct */
-    uint64_t own; /* bytes of its blocks */
-    uint64_t retained; /* own and all children's retained */
+    uint32_t parent;   /* index; of the first node, itself. Parents come before their children */
+    uint32_t count;    /* objects and buffers put together; 1: `address` says which; of roots: held directly */
+    mx_addr address;   /* 0 for several, for roots and for rests */
+    const char *type;  /* "raw block" for buffers, the root's label for roots, "heap" for the first, "rest" */
+    const char *name;  /* of the reference from the parent: ".CACHE", "['k']"; below roots of the last step of the
+                          shortest  way there; "" when several are put together or no reference is direct */
+    uint64_t own;      /* bytes of its blocks; of what is put together also of all that these hold */
+    uint64_t retained; /* own and all children's retained, exactly */
 };
 
 struct mx_outline;

@@ -132,7 +132,7 @@ def parse(options, text, raw=False, to_argv=shlex.split):
 
 
 def complete(options, text, operand_candidates):
-    """Completions of the last word of `text`, whole words; None where a file name belongs."""
+    """Completions of the last word of `text`, whole words; None where a file name belongs, also as the operand."""
     words = text.split()
     last = words.pop() if words and not text[-1:].isspace() else ""
     waiting = value_wanted(options, words)
@@ -144,6 +144,8 @@ def complete(options, text, operand_candidates):
         candidates = ["-" + option.name for option in options]
     else:
         candidates = operand_candidates()
+        if candidates is None:
+            return None
     return [candidate for candidate in candidates if candidate.startswith(last)]
 
 

@@ -76,7 +76,7 @@ static uint64_t alone(const struct mx_suspects *suspects, const struct mx_pick *
 static struct mx_error *describe_picks(struct mx_suspects *suspects)
 {
     const struct mx_graph *graph = suspects->holding.retained->graph;
-    if (!mx_array_reserve(&suspects->rows, suspects->picks.items.count + MX_UNREACHED_KINDS))
+    if (!mx_array_reserve(&suspects->rows, suspects->picks.items.count + MX_LOST_KINDS))
         return mx_error_no_memory();
     for (size_t i = 0; i < suspects->picks.items.count; i++) {
         const struct mx_pick *pick = &suspects->picks.items.items[i];
@@ -96,11 +96,11 @@ static struct mx_error *describe_picks(struct mx_suspects *suspects)
 /* With another process, what is lost there counts as it was. */
 static struct mx_error *add_lost(struct mx_suspects *suspects)
 {
-    struct mx_suspect lost[MX_UNREACHED_KINDS] = {0}, before[MX_UNREACHED_KINDS] = {0};
-    MX_TRY(mx_unreached_find(&suspects->holding, lost));
+    struct mx_suspect lost[MX_LOST_KINDS] = {0}, before[MX_LOST_KINDS] = {0};
+    MX_TRY(mx_suspects_lost(&suspects->holding, lost));
     if (suspects->before.retained)
-        MX_TRY(mx_unreached_find(&suspects->before, before));
-    for (size_t i = 0; i < MX_UNREACHED_KINDS; i++) {
+        MX_TRY(mx_suspects_lost(&suspects->before, before));
+    for (size_t i = 0; i < MX_LOST_KINDS; i++) {
         lost[i].retained -= before[i].retained < lost[i].retained ? before[i].retained : lost[i].retained;
         lost[i].alone = lost[i].retained;
         if (lost[i].retained >= suspects->least && !mx_array_push(&suspects->rows, lost[i]))

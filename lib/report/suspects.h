@@ -65,8 +65,8 @@ struct mx_error *mx_holds_find(struct mx_holding *holding, const struct mx_picks
                                struct mx_strtab *names, struct mx_suspect *rows);
 
 /* What no root leads to: garbage, objects that somebody counts a reference to, C data. Fills a row of each. */
-enum { MX_UNREACHED_GARBAGE, MX_UNREACHED_HELD, MX_UNREACHED_DATA, MX_UNREACHED_KINDS };
-struct mx_error *mx_unreached_find(struct mx_holding *holding, struct mx_suspect *rows);
+enum { MX_LOST_GARBAGE, MX_LOST_HELD, MX_LOST_DATA, MX_LOST_KINDS };
+struct mx_error *mx_suspects_lost(struct mx_holding *holding, struct mx_suspect *rows);
 
 /* "sys.modules['app'].CACHE" as a name path: app.CACHE. NULL when there is no memory. */
 const char *mx_name_path(const char *expression, struct mx_strtab *names);

@@ -246,6 +246,24 @@ def refcounts(stage):
                      "py-refcounts dict list", "py-refcounts -since nosuch")
 
 
+# ---- the whole diagnosis ----
+
+@case
+def report(stage):
+    before, after = stage.grown_cores()
+    return stage.gdb(["-c", after], "py-report -since %s" % before)
+
+
+@case
+def report_asked_wrongly(stage):
+    path = stage.path("half.json")
+    with open(path, "w") as f:
+        f.write("{")
+    return stage.gdb(["-c", stage.core()], "py-report a.html b.html", "py-report report.pdf",
+                     "py-report a.html -o b.html", "py-report -since nosuch", "py-report -since %s" % path,
+                     "py-report /nonexistent/x.html", "py-report -nosuch")
+
+
 # ---- lost memory ----
 
 @case
@@ -283,6 +301,31 @@ def sql_asked_wrongly(stage):
                      "py-sql SELECT 1 -o /nonexistent/rows.csv", "py-sql SELECT 'x", "py-sql SELECT a -b")
 
 
+# ---- exports ----
+
+@case
+def exports(stage):
+    """What the files hold is for tests/export."""
+    names = [os.path.join(stage.folder, "heap." + ending)
+             for ending in ("heapsnapshot", "sqlite", "json", "collapsed", "dot", "ndjson")]
+    return stage.gdb(["-c", stage.core()], *["py-export " + name for name in names],
+                     "py-export %s -format dot" % names[2],
+                     "complete py-export -f", "complete py-export x -format h")
+
+
+@case
+def exports_asked_wrongly(stage):
+    return stage.gdb(["-c", stage.core()], "py-export", "py-export heap.txt", "py-export heap", "py-export a.dot b.dot",
+                     "py-export heap.txt -format svg", "py-export /nonexistent/heap.json",
+                     "py-export /dev/full -format collapsed", "py-export " + stage.folder + " -format sqlite")
+
+
+@case
+def export_of_a_cut_core(stage):
+    path = os.path.join(stage.folder, "cut.collapsed")
+    return stage.gdb(["-c", stage.cut(60)], "py-export " + path)
+
+
 # ---- asking ----
 
 @case
@@ -306,7 +349,7 @@ def helps(stage):
     return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
                      "help py-show", "help py-sizeof", "help py-info",
                      "help py-refs", "help py-backrefs", "help py-path", "help py-retained",
-                     "help py-strings", "help py-suspects")
+                     "help py-strings", "help py-suspects", "help py-report", "help py-export")
 
 
 @case

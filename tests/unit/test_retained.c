@@ -6,6 +6,8 @@
  *   root -> [3] -> {(4)}             garbage: [5] holds itself and (6)
  */
 #include <CUnit/CUnit.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "fake_heap.h"
 #include "report/object.h"
@@ -207,6 +209,165 @@ static void test_objects_by_what_they_retain(void)
     }
 }
 
+/* Whatever is asked: parents come first, and bytes add up. */
+static const struct mx_outline_node *open_outline(struct made *made, struct mx_outline_query query,
+                                                  struct mx_outline **outline, size_t *count)
+{
+    CU_ASSERT_PTR_NULL_FATAL(mx_outline_open(made->of.retained, &query, NULL, outline));
+    const struct mx_outline_node *nodes = mx_outline_nodes(*outline, count);
+    uint64_t below[OBJECTS * 2 + 4] = {0};
+    CU_ASSERT_FATAL(*count > 0 && *count <= sizeof(below) / sizeof(below[0]));
+    for (size_t i = *count; i-- > 1;) {
+        CU_ASSERT_FATAL(nodes[i].parent < i);
+        CU_ASSERT_EQUAL(nodes[i].retained, nodes[i].own + below[i]);
+        below[nodes[i].parent] += nodes[i].retained;
+    }
+    CU_ASSERT_EQUAL(nodes[0].retained, nodes[0].own + below[0]);
+    return nodes;
+}
+
+static const struct mx_outline_node *node_at(const struct mx_outline_node *nodes, size_t count, mx_addr address)
+{
+    static const struct mx_outline_node none;
+    for (size_t i = 0; i < count; i++)
+        if (nodes[i].address == address)
+            return &nodes[i];
+    CU_FAIL("no such node");
+    return &none;
+}
+
+static void test_outline_of_all(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        struct mx_outline *outline;
+        size_t count;
+        open_made(&made, &fake);
+        const uint64_t *sizes = made.sizes;
+        const struct mx_outline_node *nodes = open_outline(&made, (struct mx_outline_query){0}, &outline, &count);
+        CU_ASSERT_EQUAL(nodes[0].retained, made.of.all);
+        const struct mx_outline_node *leaf = node_at(nodes, count, made.objects[LEAF]);
+        CU_ASSERT_EQUAL(nodes[leaf->parent].address, made.objects[OUTER]);
+        CU_ASSERT_EQUAL(leaf->own, sizes[LEAF]);
+        CU_ASSERT_STRING_EQUAL(leaf->type, "tuple");
+        CU_ASSERT_STRING_EQUAL(leaf->name, "[1]");
+        CU_ASSERT_STRING_EQUAL(node_at(nodes, count, made.objects[SINGLE])->name, "[0]");
+        const struct mx_outline_node *garbage = node_at(nodes, count, made.objects[GARBAGE]);
+        CU_ASSERT_STRING_EQUAL(nodes[garbage->parent].type, "unreachable");
+        CU_ASSERT_EQUAL(nodes[garbage->parent].count, 1);
+        CU_ASSERT_EQUAL(nodes[garbage->parent].parent, 0);
+        mx_outline_close(outline);
+        close_made(&made);
+    }
+}
+
+static void test_outline_that_is_cut(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        struct mx_outline *outline;
+        size_t count;
+        open_made(&made, &fake);
+        struct mx_outline_query query = {.within = made.objects[OUTER], .least = made.of.all};
+        const struct mx_outline_node *nodes = open_outline(&made, query, &outline, &count);
+        CU_ASSERT_EQUAL_FATAL(count, 2);
+        CU_ASSERT_EQUAL(nodes[1].count, 2);
+        CU_ASSERT_EQUAL(nodes[1].address, 0);
+        CU_ASSERT_STRING_EQUAL(nodes[1].type, "tuple");
+        CU_ASSERT_EQUAL(nodes[1].own, made.sizes[PAIR] + made.sizes[LEAF]);
+        mx_outline_close(outline);
+        for (size_t limit = 1; limit < OBJECTS + 6; limit++) {
+            nodes = open_outline(&made, (struct mx_outline_query){.nodes = limit}, &outline, &count);
+            CU_ASSERT(count <= limit || (limit == 1 && count == 2));
+            CU_ASSERT_EQUAL(nodes[0].retained, made.of.all);
+            CU_ASSERT_STRING_EQUAL(nodes[count - 1].type, limit < 3 ? "rest" : nodes[count - 1].type);
+            mx_outline_close(outline);
+        }
+        query.within = 0x1000;
+        struct mx_error *error = mx_outline_open(made.of.retained, &query, NULL, &outline);
+        CU_ASSERT_PTR_NOT_NULL(error);
+        mx_error_free(error);
+        close_made(&made);
+    }
+}
+
+static void test_outline_of_what_is_new(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        struct mx_outline *outline;
+        size_t count;
+        open_made(&made, &fake);
+        struct mx_heap before = made.of.heap;
+        uint16_t kinds[OBJECTS];
+        memcpy(kinds, made.of.heap.kinds, sizeof(kinds));
+        before.kinds = kinds;
+        kinds[mx_spans_find(&made.of.heap.spans, made.objects[LEAF])] = MX_BLOCK_FREE;
+        struct mx_outline_query query = {.since = &before};
+        const struct mx_outline_node *nodes = open_outline(&made, query, &outline, &count);
+        CU_ASSERT_EQUAL(nodes[0].retained, made.sizes[LEAF]);
+        CU_ASSERT_EQUAL(node_at(nodes, count, made.objects[OUTER])->own, 0);
+        CU_ASSERT_EQUAL(node_at(nodes, count, made.objects[LEAF])->own, made.sizes[LEAF]);
+        mx_outline_close(outline);
+        query.since = &made.of.heap;
+        nodes = open_outline(&made, query, &outline, &count);
+        CU_ASSERT_EQUAL(count, 1);
+        CU_ASSERT_EQUAL(nodes[0].retained, 0);
+        mx_outline_close(outline);
+        close_made(&made);
+    }
+}
+
+static void read_back(const char *path, char *text, size_t size)
+{
+    FILE *file = fopen(path, "r");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    text[fread(text, 1, size - 1, file)] = '\0';
+    fclose(file);
+    unlink(path);
+}
+
+static void test_exports(void)
+{
+    enum { ROOM = 1 << 16 };
+    static char text[ROOM];
+    char folder[] = "/tmp/memext-unit-XXXXXX", path[sizeof(folder) + 8];
+    struct fake fake;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/out", folder);
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        struct mx_export_info info = {0};
+        open_made(&made, &fake);
+        struct mx_sources sources = {&made.of.target, &made.of.heap, made.of.graph, made.of.retained};
+        CU_ASSERT_PTR_NULL_FATAL(mx_export(&sources, MX_EXPORT_HEAPSNAPSHOT, path, NULL, &info));
+        read_back(path, text, sizeof(text));
+        CU_ASSERT_EQUAL(info.bytes, strlen(text));
+        CU_ASSERT_EQUAL(info.nodes, OBJECTS + 10);
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "(unreachable)"));
+        CU_ASSERT_PTR_NULL_FATAL(mx_export(&sources, MX_EXPORT_COLLAPSED, path, NULL, &info));
+        read_back(path, text, sizeof(text));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "list;[1] tuple "));
+        CU_ASSERT_PTR_NULL_FATAL(mx_export(&sources, MX_EXPORT_DOT, path, NULL, &info));
+        read_back(path, text, sizeof(text));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "label=\" [1] \""));
+        sources.retained = NULL;
+        struct mx_error *error = mx_export(&sources, MX_EXPORT_DOT, path, NULL, &info);
+        CU_ASSERT_PTR_NOT_NULL(error);
+        mx_error_free(error);
+        CU_ASSERT_NOT_EQUAL(access(path, F_OK), 0);
+        close_made(&made);
+    }
+    rmdir(folder);
+}
+
 void suite_retained(CU_pSuite suite);
 void suite_retained(CU_pSuite suite)
 {
@@ -215,4 +376,8 @@ void suite_retained(CU_pSuite suite)
     CU_add_test(suite, "by type and module", test_by_type_and_module);
     CU_add_test(suite, "by root adds up", test_by_root_adds_up);
     CU_add_test(suite, "objects by what they retain", test_objects_by_what_they_retain);
+    CU_add_test(suite, "outline of all", test_outline_of_all);
+    CU_add_test(suite, "outline that is cut", test_outline_that_is_cut);
+    CU_add_test(suite, "outline of what is new", test_outline_of_what_is_new);
+    CU_add_test(suite, "exports", test_exports);
 }

@@ -6,6 +6,9 @@ HELP = """Find out where a Python process's memory went: the commands, by questi
 
 Usage: memext
 
+Where did it all go?
+  py-report                   the whole diagnosis on two screens: verdict, suspects, what next
+  py-report FILE.html         the same as a page: a map that zooms, tables, trees
 What do I have before me?
   py-info                     Python, allocator, threads, how complete the core is
 What is in memory?
@@ -39,6 +42,8 @@ Is it C code that leaks?
   py-refcounts                objects held by a reference that nobody has
 What no other command asks?
   py-sql SELECT ...           the heap's objects, references and memory in SQL
+How do I look at it with other tools?
+  py-export FILE              for Chrome DevTools, SQLite, Spark, Graphviz, flame graphs
 In breakpoint conditions and expressions:
   $py_count("TYPE")  $py_bytes("TYPE")  $py_rss()
   $py                         the address of the (first) object printed last

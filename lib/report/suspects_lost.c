@@ -35,8 +35,8 @@ static bool is_held(const struct mx_graph *graph, uint32_t block)
 static unsigned kind_of(const struct mx_graph *graph, uint32_t block)
 {
     if (graph->heap->kinds[block] == MX_BLOCK_RAW)
-        return MX_UNREACHED_DATA;
-    return is_held(graph, block) ? MX_UNREACHED_HELD : MX_UNREACHED_GARBAGE;
+        return MX_LOST_DATA;
+    return is_held(graph, block) ? MX_LOST_HELD : MX_LOST_GARBAGE;
 }
 
 /* An instance and its dict that hold each other are known as the instance, whichever of them came first. */
@@ -105,34 +105,34 @@ static void describe(const struct mx_retained *retained, const struct types *typ
 static void explain(const struct mx_graph *graph, struct mx_suspect *rows)
 {
     bool is_whole = graph->heap->info.complete;
-    rows[MX_UNREACHED_GARBAGE].cause = MX_CAUSE_GARBAGE;
-    rows[MX_UNREACHED_GARBAGE].why = "unreachable cycles that the garbage collector has not freed";
-    rows[MX_UNREACHED_HELD].cause = is_whole ? MX_CAUSE_EXTENSION_MODULE : MX_CAUSE_OTHER;
-    rows[MX_UNREACHED_HELD].why = is_whole ? "references that C code holds, or took and never gave back: nothing else "
-                                             "leads there, but the reference counts say so"
-                                           : "nothing leads there, for parts of the heap are missing";
-    rows[MX_UNREACHED_DATA].cause = MX_CAUSE_OTHER;
-    rows[MX_UNREACHED_DATA].why = "memory of C code that no Python object is known to own";
+    rows[MX_LOST_GARBAGE].cause = MX_CAUSE_GARBAGE;
+    rows[MX_LOST_GARBAGE].why = "unreachable cycles that the garbage collector has not freed";
+    rows[MX_LOST_HELD].cause = is_whole ? MX_CAUSE_EXTENSION_MODULE : MX_CAUSE_OTHER;
+    rows[MX_LOST_HELD].why = is_whole ? "references that C code holds, or took and never gave back: nothing else "
+                                        "leads there, but the reference counts say so"
+                                      : "nothing leads there, for parts of the heap are missing";
+    rows[MX_LOST_DATA].cause = MX_CAUSE_OTHER;
+    rows[MX_LOST_DATA].why = "memory of C code that no Python object is known to own";
 }
 
-struct mx_error *mx_unreached_find(struct mx_holding *holding, struct mx_suspect *rows)
+struct mx_error *mx_suspects_lost(struct mx_holding *holding, struct mx_suspect *rows)
 {
     const struct mx_graph *graph = holding->retained->graph;
     size_t count = graph->heap->types.count + 1;
-    struct types types[MX_UNREACHED_KINDS] = {0};
+    struct types types[MX_LOST_KINDS] = {0};
     bool complete = true;
-    for (size_t i = 0; i < MX_UNREACHED_KINDS; i++) {
+    for (size_t i = 0; i < MX_LOST_KINDS; i++) {
         types[i].count = mx_calloc(count, sizeof(uint64_t));
         types[i].bytes = mx_calloc(count, sizeof(uint64_t));
         types[i].example = mx_calloc(count, sizeof(uint32_t));
         complete = complete && types[i].count && types[i].bytes && types[i].example;
     }
     struct mx_error *error = complete ? sort_out(holding, types, rows) : mx_error_no_memory();
-    for (size_t i = 0; !error && i < MX_UNREACHED_KINDS; i++)
+    for (size_t i = 0; !error && i < MX_LOST_KINDS; i++)
         describe(holding->retained, &types[i], &rows[i]);
     if (!error)
         explain(graph, rows);
-    for (size_t i = 0; i < MX_UNREACHED_KINDS; i++) {
+    for (size_t i = 0; i < MX_LOST_KINDS; i++) {
         free(types[i].count);
         free(types[i].bytes);
         free(types[i].example);
