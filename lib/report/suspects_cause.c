@@ -18,7 +18,7 @@
 enum {
     ROOM = 1536,          /* for a cause in words */
     MOST_SHOWN_STEPS = 5, /* of a path that is no expression */
-    MOST_OTHERS = 3,      /* other ways that are tried, to say who else holds it */
+    MOST_OTHERS = 16,     /* other ways that are tried, to say who else holds it: words that only look so come first */
 };
 
 /* The way to one holder. */
@@ -405,8 +405,7 @@ static struct mx_error *read_way(struct reader *reader, const struct mx_holding 
     reader->references = mx_path_references(path, &references);
     reader->ret->path = name_path(path, reader->names, &reader->ret->is_expression);
     find_cause(reader);
-    uint32_t holder = reader->pick->holder;
-    if (holding->retained->dominators.idoms[holder] != holding->owners[holder])
+    if (!mx_holding_is_space(holding, reader->pick->holder))
         add_others(reader);
     reader->ret->why = mx_strtab_add(reader->names, reader->why, strlen(reader->why));
     return reader->ret->path && reader->ret->why ? NULL : mx_error_no_memory();
