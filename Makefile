@@ -84,6 +84,7 @@ demo: deps ## build, run a leaking program, and look at it in GDB: live and from
 	@$(PYTHON) tests/demo/demo.py --build $(BUILD)
 
 check: deps ## build, run all tests; the last line is "N passed, N failed, N skipped"
+	@sh tests/install-deps.sh browser
 	@$(MAKE) --no-print-directory all $(BUILD)/unit $(TOOLS)
 	@$(CHECK) $(RUN)
 
@@ -158,10 +159,10 @@ uninstall: ## remove what install put there
 	rm -f $(LIBDIR)/libmemext.a $(LIBDIR)/libmemext.so* $(LIBDIR)/pkgconfig/memext.pc
 	rm -f $(DESTDIR)$(PREFIX)/include/memext.h
 
-# The GDB extension: one binding for every GDB's Python from 3.8 on, and Python files.
+# The GDB extension: one binding for every GDB's Python from 3.8 on, Python files, and what its page is made of.
 GDBEXT_SOURCES  := $(wildcard gdbext/*.c)
 GDBEXT_OBJECTS  := $(GDBEXT_SOURCES:%.c=$(BUILD)/%.o)
-GDBEXT_PYTHON   := $(wildcard gdbext/memext.py gdbext/memext/*.py gdbext/memext/commands/*.py)
+GDBEXT_FILES    := $(wildcard gdbext/memext.py gdbext/memext/*.py gdbext/memext/commands/*.py gdbext/memext/web/*)
 GDBEXT_INSTALL  := $(DESTDIR)$(PREFIX)/share/memext
 PYTHON_INCLUDES := $(patsubst -I%,-isystem %,$(shell $(PYTHON)-config --includes))
 
@@ -174,7 +175,7 @@ $(BUILD)/gdbext/_memext.abi3.so: $(GDBEXT_OBJECTS) $(BUILD)/libmemext.a
 gdbext: $(BUILD)/gdbext/_memext.abi3.so ## build the GDB extension's binding
 
 install-gdbext: $(BUILD)/gdbext/_memext.abi3.so
-	for file in $(GDBEXT_PYTHON:gdbext/%=%); do \
+	for file in $(GDBEXT_FILES:gdbext/%=%); do \
 	    install -D -m 644 "gdbext/$$file" "$(GDBEXT_INSTALL)/$$file" || exit 1; done
 	install -D -m 755 $< $(GDBEXT_INSTALL)/_memext.abi3.so
 

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "suspects.h"
+
 static void close_retained(void *pointer)
 {
     mx_retained_close(pointer);
@@ -169,6 +171,9 @@ PyMethodDef mx_retained_methods[] = {
     {"outline", WITH_KEYWORDS(retained_outline), METH_VARARGS | METH_KEYWORDS,
      "outline(within=0, least=0, nodes=0, since=None, progress=None):\n"
      "[(parent, count, addr, type, name, own, retained)], parents first; `since`: an earlier Heap"},
+    {"suspects", WITH_KEYWORDS(mx_retained_suspects), METH_VARARGS | METH_KEYWORDS,
+     "suspects(since=None, since_retained=None, least_share=0.0, limit=0, progress=None):\n"
+     "([a dict of mx_suspect's members], bytes to be explained)"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now."},
     {NULL, NULL, 0, NULL},
 };

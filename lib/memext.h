@@ -516,15 +516,17 @@ struct mx_suspects_query {
 };
 
 struct mx_suspect {
-    mx_addr address;  /* of the holder; 0 for garbage as a whole */
-    const char *type; /* of the holder */
+    mx_addr address;  /* of the holder; 0 for what nothing reaches: garbage, C data, objects that only C code holds */
+    const char *type; /* of the holder; "" without an address */
     const char *path; /* as an expression, or the names of the steps; "" when nothing leads there */
     bool is_expression;
     enum mx_cause cause;
     const char *why;   /* the cause in words: "functools.lru_cache of app.load", "argument default `cache` of app.f",
                           "local `rows` of app.main (app.py:12) in thread 3" */
-    uint64_t retained; /* bytes; with a `since`: of what is new, or how much more it is */
-    double share;      /* of what is to be explained, 0 to 1 */
+    uint64_t retained; /* bytes: its own, and of what others hold too but are farther from a root; with a `since`: of
+                          what is new, or how much more it is */
+    uint64_t alone;    /* of these, what would be freed with it; with a `since` the same as `retained` */
+    double share;      /* of what is to be explained, 0 to 1; more where others shrank */
     const char *holds_type; /* what most of the bytes directly below are: type, how many, their retained bytes */
     uint64_t holds_count, holds_bytes;
     mx_addr example;          /* one of them; 0 when none */

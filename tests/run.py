@@ -75,6 +75,9 @@ def truth_jobs(python, build):
     jobs += [Job("truth/references/" + one.name,
                  [python, "tests/truth/references.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]
+    jobs += [Job("truth/causes/" + one.name,
+                 [python, "tests/truth/causes.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
     jobs += [Job("truth/values/" + one.name,
                  [python, "tests/truth/values.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]

@@ -3,6 +3,7 @@
 
 A Stop outlives its target. Knows nothing of GDB.
 """
+import contextlib
 import itertools
 import os
 
@@ -100,13 +101,28 @@ def is_elf(path):
         raise UsageError("cannot read %s: %s" % (path, error.strerror))
 
 
+def open_file(path, paths, progress):
+    """The Target of a core; the caller closes it."""
+    if not is_elf(path):
+        raise UsageError("%s is no core" % path)
+    with naming(path):
+        return _memext.open_core(path, progress=progress, **paths)
+
+
 def stop_of_core(path, paths, progress):
+    target = open_file(path, paths, progress)
     try:
-        target = _memext.open_core(path, progress=progress, **paths)
-        try:
+        with naming(path):
             return Stop(path, target.info()["pid"], target.heap(progress=progress))
-        finally:
-            target.close()
+    finally:
+        target.close()
+
+
+@contextlib.contextmanager
+def naming(path):
+    """Errors of the library name the file that they are about: it is not the one that GDB has open."""
+    try:
+        yield
     except _memext.Error as error:
         text = str(error)
         raise UsageError(text if path in text else "%s: %s" % (path, text))

@@ -234,6 +234,8 @@ static void give_globals(struct giving *giving)
     giving->detail = 0;
     for (size_t i = 0; i < memory->regions.count && !giving->stopped; i++) {
         const struct mx_region *region = &memory->regions.items[i];
+        giving->detail = mx_region_is_module_data(region) &&
+                         &giving->runtime->modules->modules.items[region->module] == giving->runtime->module;
         if (mx_region_is_module_data(region))
             give_words(giving, region->start, region->end, MX_ROOT_C_GLOBAL);
     }

@@ -27,7 +27,8 @@ struct mx_root {
     bool counted;    /* the reference is in the object's refcount, and no object of the heap accounts for it */
     bool exact;      /* false: a word that looks like a reference (C globals, stack slots) */
     mx_addr place;   /* address of the word that holds the reference; of the frame for LOCAL and FRAME */
-    uint64_t detail; /* for naming: key, index of thread or interpreter (and MX_IN_TYPE_CACHE), index of the local */
+    uint64_t detail; /* for naming: key, index of thread or interpreter (and MX_IN_TYPE_CACHE), index of the local; of a
+                        C global: whether it is the interpreter's own */
 };
 
 #define MX_IN_TYPE_CACHE (UINT64_C(1) << 32)

@@ -51,25 +51,13 @@ static uint32_t holder_of(const struct mx_graph *graph, uint32_t block)
     return MX_NO_BLOCK;
 }
 
-static const struct mx_root *best_root(const struct mx_graph *graph, uint32_t block)
-{
-    const struct mx_root *best = NULL;
-    size_t first, count = mx_graph_roots_of(graph, block, &first);
-    for (size_t i = first; i < first + count; i++) {
-        const struct mx_root *root = &graph->roots.items[graph->roots_by_block[i]].root;
-        if (root->kind != MX_ROOT_CACHE && (!best || mx_root_rank(root) < mx_root_rank(best)))
-            best = root;
-    }
-    return best;
-}
-
 /* The words of one library's or thread's data are one root here, and so are all static types. */
 static uint32_t label_of_root(struct mx_origins *origins, uint32_t origin)
 {
     static const char unknown[] = "buffers of unknown owners";
     const struct mx_graph *graph = origins->graph;
     char name[MX_REFERENCE_NAME];
-    const struct mx_root *root = origin == MX_NO_BLOCK ? NULL : best_root(graph, origin);
+    const struct mx_root *root = origin == MX_NO_BLOCK ? NULL : mx_root_best(graph, origin);
     if (!root)
         return label_of(origins, unknown, strlen(unknown));
     if (root->kind == MX_ROOT_STATIC_TYPE)

@@ -246,6 +246,24 @@ def refcounts(stage):
                      "py-refcounts dict list", "py-refcounts -since nosuch")
 
 
+# ---- the whole diagnosis ----
+
+@case
+def report(stage):
+    before, after = stage.grown_cores()
+    return stage.gdb(["-c", after], "py-report -since %s" % before)
+
+
+@case
+def report_asked_wrongly(stage):
+    path = stage.path("half.json")
+    with open(path, "w") as f:
+        f.write("{")
+    return stage.gdb(["-c", stage.core()], "py-report a.html b.html", "py-report report.pdf",
+                     "py-report a.html -o b.html", "py-report -since nosuch", "py-report -since %s" % path,
+                     "py-report /nonexistent/x.html", "py-report -nosuch")
+
+
 # ---- lost memory ----
 
 @case
@@ -331,7 +349,8 @@ def helps(stage):
     return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
                      "help py-show", "help py-sizeof", "help py-info",
                      "help py-refs", "help py-backrefs", "help py-path", "help py-retained",
-                     "help py-strings", "help py-export")
+                     "help py-strings", "help py-suspects", "help py-report",
+                     "help py-export")
 
 
 @case
@@ -344,3 +363,32 @@ def settings(stage):
 def values(stage):
     return stage.gdb(["-c", stage.core()], "py-objects '__main__.Shop'", "py-show $py", "py-sizeof $py",
                      "py-show Shop#-1 -depth 1", "py-show Shop#0 -width 1", "py-show Shop#0 -characters 3")
+
+
+# ---- suspects ----
+
+@case
+def suspects(stage):
+    return stage.gdb([stage.python, "-c", stage.gcore()], "py-suspects -limit 1", "py-suspects -limit 1 -json",
+                     "py-suspects __main__.CACHE", "py-suspects -since nosuchmark",
+                     "py-suspects -since %s" % os.path.abspath(__file__))
+
+
+@case
+def suspects_since_a_mark(stage):
+    leak = os.path.join(os.path.dirname(__file__), "..", "demo", "leak.py")
+    return stage.gdb(["--args", stage.python, leak, "4"], "set breakpoint pending on", "break getppid", "run",
+                     "py-mark first", "py-suspects -since first", "continue", "py-suspects -since first -limit 1",
+                     "kill")
+
+
+@case
+def suspects_since_another_run(stage):
+    return stage.gdb(["-c", stage.later_core()], "py-suspects -limit 1 -since %s" % stage.gcore(),
+                     "py-suspects -since %s" % stage.later_core())
+
+
+@case
+def suspects_of_a_cut_core(stage):
+    return (stage.gdb(["-c", stage.cut(60)], "py-suspects -limit 1")
+            + stage.gdb(["-c", stage.cut(10)], "py-suspects -limit 1"))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The list of commands; each lives in the file of its name."""
-from . import (backrefs, count, export, growth, info, leaks, mark, memext, objects, path, refcounts, refs, retained,
-               show, sizeof, sql, strings)
+from . import (backrefs, count, export, growth, info, leaks, mark, memext, objects, path, refcounts, refs, report,
+               retained, show, sizeof, sql, strings, suspects)
 
 CLASSES = (memext.Memext, info.Info, count.Count, growth.Growth, mark.Mark, objects.Objects, show.Show, sizeof.Sizeof,
-           refs.Refs, backrefs.Backrefs, path.Path, retained.Retained,
-           refcounts.Refcounts, strings.Strings, leaks.Leaks, sql.Sql, export.Export)
+           refs.Refs, backrefs.Backrefs, path.Path, retained.Retained, suspects.Suspects, report.Report,
+           strings.Strings, sql.Sql, leaks.Leaks, refcounts.Refcounts, export.Export)
 
 
 def register():

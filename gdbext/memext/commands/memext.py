@@ -6,6 +6,9 @@ HELP = """Find out where a Python process's memory went: the commands, by questi
 
 Usage: memext
 
+Where did it all go?
+  py-report                   the whole diagnosis on two screens: verdict, suspects, what next
+  py-report FILE.html         the same as a page: a map that zooms, tables, trees
 What do I have before me?
   py-info                     Python, allocator, threads, how complete the core is
 What is in memory?
@@ -26,6 +29,9 @@ What does it hold, what holds it, and why?
   py-backrefs OBJ             what refers to it
   py-path OBJ                 the shortest path to it, as a Python expression
 Why is it so big?
+  py-suspects                 the few holders that explain most, each with its cause
+  py-suspects -since MARK|CORE
+                              what holds what is new since then
   py-retained                 the objects that keep most memory alive
   py-retained -by root        the same by type, module or root
   py-retained OBJ             what OBJ's memory consists of
