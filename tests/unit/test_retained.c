@@ -213,7 +213,7 @@ static void test_objects_by_what_they_retain(void)
 static const struct mx_outline_node *open_outline(struct made *made, struct mx_outline_query query,
                                                   struct mx_outline **outline, size_t *count)
 {
-    CU_ASSERT_PTR_NULL_FATAL(mx_outline_open(made->retained, &query, NULL, outline));
+    CU_ASSERT_PTR_NULL_FATAL(mx_outline_open(made->of.retained, &query, NULL, outline));
     const struct mx_outline_node *nodes = mx_outline_nodes(*outline, count);
     uint64_t below[OBJECTS * 2 + 4] = {0};
     CU_ASSERT_FATAL(*count > 0 && *count <= sizeof(below) / sizeof(below[0]));
@@ -247,7 +247,7 @@ static void test_outline_of_all(void)
         open_made(&made, &fake);
         const uint64_t *sizes = made.sizes;
         const struct mx_outline_node *nodes = open_outline(&made, (struct mx_outline_query){0}, &outline, &count);
-        CU_ASSERT_EQUAL(nodes[0].retained, made.all);
+        CU_ASSERT_EQUAL(nodes[0].retained, made.of.all);
         const struct mx_outline_node *leaf = node_at(nodes, count, made.objects[LEAF]);
         CU_ASSERT_EQUAL(nodes[leaf->parent].address, made.objects[OUTER]);
         CU_ASSERT_EQUAL(leaf->own, sizes[LEAF]);
@@ -272,7 +272,7 @@ static void test_outline_that_is_cut(void)
         struct mx_outline *outline;
         size_t count;
         open_made(&made, &fake);
-        struct mx_outline_query query = {.within = made.objects[OUTER], .least = made.all};
+        struct mx_outline_query query = {.within = made.objects[OUTER], .least = made.of.all};
         const struct mx_outline_node *nodes = open_outline(&made, query, &outline, &count);
         CU_ASSERT_EQUAL_FATAL(count, 2);
         CU_ASSERT_EQUAL(nodes[1].count, 2);
@@ -283,12 +283,12 @@ static void test_outline_that_is_cut(void)
         for (size_t limit = 1; limit < OBJECTS + 6; limit++) {
             nodes = open_outline(&made, (struct mx_outline_query){.nodes = limit}, &outline, &count);
             CU_ASSERT(count <= limit || (limit == 1 && count == 2));
-            CU_ASSERT_EQUAL(nodes[0].retained, made.all);
+            CU_ASSERT_EQUAL(nodes[0].retained, made.of.all);
             CU_ASSERT_STRING_EQUAL(nodes[count - 1].type, limit < 3 ? "rest" : nodes[count - 1].type);
             mx_outline_close(outline);
         }
         query.within = 0x1000;
-        struct mx_error *error = mx_outline_open(made.retained, &query, NULL, &outline);
+        struct mx_error *error = mx_outline_open(made.of.retained, &query, NULL, &outline);
         CU_ASSERT_PTR_NOT_NULL(error);
         mx_error_free(error);
         close_made(&made);
@@ -304,18 +304,18 @@ static void test_outline_of_what_is_new(void)
         struct mx_outline *outline;
         size_t count;
         open_made(&made, &fake);
-        struct mx_heap before = made.heap;
+        struct mx_heap before = made.of.heap;
         uint16_t kinds[OBJECTS];
-        memcpy(kinds, made.heap.kinds, sizeof(kinds));
+        memcpy(kinds, made.of.heap.kinds, sizeof(kinds));
         before.kinds = kinds;
-        kinds[mx_spans_find(&made.heap.spans, made.objects[LEAF])] = MX_BLOCK_FREE;
+        kinds[mx_spans_find(&made.of.heap.spans, made.objects[LEAF])] = MX_BLOCK_FREE;
         struct mx_outline_query query = {.since = &before};
         const struct mx_outline_node *nodes = open_outline(&made, query, &outline, &count);
         CU_ASSERT_EQUAL(nodes[0].retained, made.sizes[LEAF]);
         CU_ASSERT_EQUAL(node_at(nodes, count, made.objects[OUTER])->own, 0);
         CU_ASSERT_EQUAL(node_at(nodes, count, made.objects[LEAF])->own, made.sizes[LEAF]);
         mx_outline_close(outline);
-        query.since = &made.heap;
+        query.since = &made.of.heap;
         nodes = open_outline(&made, query, &outline, &count);
         CU_ASSERT_EQUAL(count, 1);
         CU_ASSERT_EQUAL(nodes[0].retained, 0);
@@ -346,7 +346,7 @@ static void test_exports(void)
         struct made made = {0};
         struct mx_export_info info = {0};
         open_made(&made, &fake);
-        struct mx_sources sources = {&made.target, &made.heap, made.graph, made.retained};
+        struct mx_sources sources = {&made.of.target, &made.of.heap, made.of.graph, made.of.retained};
         CU_ASSERT_PTR_NULL_FATAL(mx_export(&sources, MX_EXPORT_HEAPSNAPSHOT, path, NULL, &info));
         read_back(path, text, sizeof(text));
         CU_ASSERT_EQUAL(info.bytes, strlen(text));
