@@ -349,8 +349,7 @@ def helps(stage):
     return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
                      "help py-show", "help py-sizeof", "help py-info",
                      "help py-refs", "help py-backrefs", "help py-path", "help py-retained",
-                     "help py-strings", "help py-suspects", "help py-report",
-                     "help py-export")
+                     "help py-strings", "help py-suspects", "help py-report", "help py-export")
 
 
 @case

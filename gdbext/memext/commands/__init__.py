@@ -5,7 +5,7 @@ from . import (backrefs, count, export, growth, info, leaks, mark, memext, objec
 
 CLASSES = (memext.Memext, info.Info, count.Count, growth.Growth, mark.Mark, objects.Objects, show.Show, sizeof.Sizeof,
            refs.Refs, backrefs.Backrefs, path.Path, retained.Retained, suspects.Suspects, report.Report,
-           strings.Strings, sql.Sql, leaks.Leaks, refcounts.Refcounts, export.Export)
+           strings.Strings, sql.Sql, export.Export, leaks.Leaks, refcounts.Refcounts)
 
 
 def register():
