@@ -40,6 +40,8 @@ What is wasted?
 Is it C code that leaks?
   py-leaks                    memory of C code that nothing reaches any more
   py-refcounts                objects held by a reference that nobody has
+How do I stop at the moment that matters?
+  py-catch-oom                where memory runs out, with a core and the verdict
 What no other command asks?
   py-sql SELECT ...           the heap's objects, references and memory in SQL
 How do I look at it with other tools?
