@@ -155,7 +155,7 @@ class Guard:
     def note_stop(self, event):
         if not self.is_mine():
             return
-        refused, reached = self.failure(event), self.is_reached(event)
+        refused, reached = self.failure(event), bool(self.watch and self.watch.fired and is_own_trap())
         if refused or reached:
             self.disarm()
             self.told(refused)
@@ -167,8 +167,14 @@ class Guard:
                 return current_failure(place.call)
         return refused_call() if self.catchpoint else None
 
-    def is_reached(self, event):
-        return bool(self.watch and self.watch.fired and getattr(event, "stop_signal", "") == "SIGTRAP")
+
+def is_own_trap():
+    """Whether the process stands for a signal that this GDB itself sent."""
+    try:
+        number, sender = (int(gdb.parse_and_eval("$_siginfo." + field)) for field in ("si_signo", "_sifields._kill.si_pid"))
+    except gdb.error:
+        return False
+    return (number, sender) == (signal.SIGTRAP, os.getpid())
 
 
 def catch_calls():

@@ -6,7 +6,9 @@ import time
 
 import gdb
 
-from .. import exhaustion, guard, parameters, report, session, table, waste
+import _memext
+
+from .. import exhaustion, guard, parameters, report, session, table
 from ..answer import Answer
 from ..command import Command, emit, explain, new_progress
 from ..options import Option, UsageError
@@ -28,7 +30,7 @@ class CatchOom(Command):
                "guard is off from then on. Until then the process runs at full speed.")
     examples = ("py-catch-oom", "py-catch-oom -core oom.core -report oom.html", "py-catch-oom -at 1800M -save oom.memext",
                 "gdb -batch -x memext.py -ex 'py-catch-oom -core oom.core' -ex run --args python3 -m pytest")
-    options = (Option("at", "word", "stop also when the process has SIZE of resident memory", value="SIZE"),
+    options = (Option("at", "size", "stop also when the process has so much resident memory"),
                Option("core", "file", "write a core to FILE at the stop (gcore)"),
                Option("report", "file", "write py-report's page at the stop", value="FILE.html"),
                Option("save", "file", "write a saved target at the stop (py-save)", value="FILE.memext"),
@@ -96,8 +98,7 @@ class CatchOom(Command):
         if wanted.go_on:
             gdb.execute("continue")
         else:
-            emit("py-catch-oom: the process stands here, with nothing freed yet: py-report, py-suspects and all others "
-                 "look at it; continue runs on\n")
+            emit("py-catch-oom: nothing is freed yet: py-report and all others look at this moment; continue runs on\n")
 
     def ended(self, event):
         """The process is gone, and memory did not run out: armed for the next run."""
@@ -115,8 +116,8 @@ class Wanted:
     """What to do at the stop; a UsageError where that cannot work."""
 
     def __init__(self, arguments):
-        self.at = waste.to_bytes(arguments.at, "-at") if arguments.at is not None else 0
-        if arguments.at is not None and not self.at:
+        self.at = arguments.at or 0
+        if arguments.at == 0:
             raise UsageError("-at takes a size such as 600M or 1.5G, not 0")
         self.go_on = arguments.go_on
         self.core, self.report, self.save = (os.path.abspath(os.path.expanduser(path)) if path else None for path in (
@@ -189,7 +190,7 @@ def stop_lines(failure, wanted):
     else:
         yield "py-catch-oom: the process reached %s of resident memory (-at %s)" % (size(memory.resident),
                                                                                   size(wanted.at))
-    names, from_malloc = callers()
+    names, from_malloc = callers() if failure else (python_side(gdb.newest_frame()), False)
     yield from table.fields([
         ("  why", memory.reason(failure, size) if failure else None),
         ("  for", failure.purpose(from_malloc) if failure else None),
@@ -199,23 +200,27 @@ def stop_lines(failure, wanted):
 
 
 def callers():
-    """(C functions on the way here, innermost first; whether the C library itself asked)."""
-    names, first = [], None
+    """(C functions on the way to a refused call, innermost first; whether the C library itself asked)."""
+    here, inside = gdb.newest_frame(), 0
+    library = gdb.solib_name(here.pc())
+    while here and gdb.solib_name(here.pc()) == library:
+        here, inside = here.older(), inside + 1
+    # The function that was refused is one frame, malloc and its parts are more.
+    return python_side(here), inside > 1
+
+
+def python_side(frame):
+    """Names of C functions from `frame` on, as far as the stack can be unwound."""
+    names = []
     try:
-        frame = gdb.newest_frame()
-        library = gdb.solib_name(frame.pc())
         for _ in range(C_FRAMES):
-            frame = frame.older()
             if not frame:
                 break
-            here = gdb.solib_name(frame.pc())
-            first = here == library if first is None else first
-            if frame.name() and here != library:
-                names.append(frame.name())
+            names += [frame.name()] if frame.name() else []
+            frame = frame.older()
     except gdb.error:
-        # A stack that cannot be unwound is told as far as it goes.
         pass
-    return names[:C_NAMES], bool(first)
+    return names[:C_NAMES]
 
 
 def write_core(path):
@@ -227,13 +232,28 @@ def write_core(path):
     part, began = "%s.%d.part" % (path, os.getpid()), time.monotonic()
     try:
         gdb.execute("generate-core-file %s" % part, to_string=True)
+        check_core(part)
         os.replace(part, path)
     except OSError as error:
         raise UsageError("cannot write %s: %s" % (path, error.strerror))
     finally:
         if os.path.exists(part):
+            # GDB keeps open what it could not finish: removed alone, it would still fill the disk.
+            os.truncate(part, 0)
             os.remove(part)
     emit("wrote %s (%s in %.1f s)\n" % (path, parameters.size(os.path.getsize(path)), time.monotonic() - began))
+
+
+def check_core(path):
+    """GDB does not say so when a disk became full."""
+    try:
+        core = _memext.open_core(path, **parameters.paths())
+    except _memext.Error:
+        raise UsageError("GDB could not finish it: is the disk full?")
+    missing = core.info()["missing_bytes"]
+    core.close()
+    if missing:
+        raise UsageError("GDB could not write %s of it: is the disk full?" % parameters.size(missing))
 
 
 def write_saved(path, progress):
