@@ -10,6 +10,7 @@
  */
 #include "graph.h"
 #include "retained.h"
+#include "ledger.h"
 #include "waste.h"
 
 #include <stdlib.h>
@@ -411,6 +412,9 @@ static PyMethodDef target_methods[] = {
     {"waste", WITH_KEYWORDS(mx_target_waste), METH_VARARGS | METH_KEYWORDS,
      "waste(heap, graph=None, limit=0, least=0, progress=None):\n"
      "([(kind, addr, value, count, bytes, wasted, holder)], [(kind, count, wasted)], wasted bytes in all)"},
+    {"ledger", WITH_KEYWORDS(mx_target_ledger), METH_VARARGS | METH_KEYWORDS,
+     "ledger(heap, progress=None): {rows: [(kind, resident, virtual, count)], parts: the same by name,\n"
+     "figures: [(name, bytes, known)], guessed}"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };
