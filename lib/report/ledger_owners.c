@@ -10,6 +10,7 @@
 
 enum {
     SLICES = 256,
+    KINDS = 1 << 16,  /* of blocks */
     LEAST_SEEN = 512, /* bytes of an object in a chunk that are looked at */
 };
 
@@ -17,6 +18,7 @@ struct search {
     const struct mx_heap *heap;
     const struct mx_target *target;
     struct mx_buffers buffers;
+    uint8_t *asked; /* by kind of block: whether it may be an object that has buffers */
     struct mx_block_owners *ret;
     struct mx_work work;
 };
@@ -41,10 +43,9 @@ static void mark(void *context, mx_addr address, enum mx_buffer_owner owner)
 }
 
 /* The type of the object in a block, if objects of that type can have buffers; else MX_MAP_NONE. */
-static uint32_t type_to_ask(const struct search *search, uint32_t block)
+static inline uint32_t type_to_ask(const struct search *search, uint32_t block)
 {
-    uint16_t kind = search->heap->kinds[block];
-    if (kind == MX_BLOCK_FREE || kind == MX_BLOCK_RAW)
+    if (!search->asked[search->heap->kinds[block]])
         return MX_MAP_NONE;
     uint32_t type = mx_heap_type_of(search->heap, block);
     return type < search->buffers.plans.count && search->buffers.plans.items[type].owner ? type : MX_MAP_NONE;
@@ -110,6 +111,17 @@ static void ask_slice(void *context, size_t slice)
     mx_work_step(&search->work, until - from);
 }
 
+static bool list_kinds(struct search *search)
+{
+    search->asked = mx_calloc(KINDS, sizeof(*search->asked));
+    if (!search->asked)
+        return false;
+    for (size_t i = 0; i < search->buffers.plans.count && i < MX_BLOCK_FAR_TYPE; i++)
+        search->asked[i] = search->buffers.plans.items[i].owner != MX_BUFFER_NONE;
+    search->asked[MX_BLOCK_FAR_TYPE] = true;
+    return true;
+}
+
 static struct mx_error *look(struct search *search, const struct mx_progress *progress)
 {
     size_t bytes = (size_t)search->heap->spans.blocks / 2 + 1;
@@ -117,6 +129,8 @@ static struct mx_error *look(struct search *search, const struct mx_progress *pr
     if (pairs == MAP_FAILED)
         return mx_error_no_memory();
     *search->ret = (struct mx_block_owners){pairs, bytes};
+    if (!list_kinds(search))
+        return mx_error_no_memory();
     mx_work_begin(&search->work, progress, "looking for buffers", search->heap->spans.blocks);
     if (search->heap->spans.spans.count)
         mx_work_parallel(mx_work_threads(), SLICES, ask_slice, search);
@@ -130,6 +144,7 @@ struct mx_error *mx_block_owners_find(const struct mx_target *target, const stru
     *ret = (struct mx_block_owners){0};
     MX_TRY(mx_buffers_open(&target->types, &search.buffers));
     struct mx_error *error = look(&search, progress);
+    free(search.asked);
     mx_buffers_close(&search.buffers);
     if (error)
         mx_block_owners_close(ret);
