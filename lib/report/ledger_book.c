@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "memory/elf.h"
 #include "report/ledger.h"
 
 enum { MOST_KIND = 512 };
@@ -50,22 +51,38 @@ static const char *base_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-static const char *module_part(const struct mx_region *region)
+/* Where the module's file ends in its data: what follows is bss. The region's end when the file is not there. */
+static mx_addr bss_start(const struct mx_module *module, const struct mx_region *region)
 {
-    if (region->flags & MX_REGION_BSS)
-        return "bss";
-    if (region->flags & MX_REGION_EXEC)
-        return "text";
-    if (region->flags & MX_REGION_WRITE)
-        return "data";
-    return region->flags & MX_REGION_READ ? "read-only" : "reserved";
+    Elf64_Phdr header;
+    for (size_t i = 0; module->elf && mx_elf_segment(module->elf, i, &header); i++) {
+        mx_addr start = module->bias + header.p_vaddr, end = start + header.p_filesz;
+        if (header.p_type == PT_LOAD && header.p_filesz < header.p_memsz && end > region->start && end < region->end)
+            return end;
+    }
+    return region->flags & MX_REGION_BSS ? region->start : region->end;
 }
 
-/* Files that are memory by another name: a core does not tell what is mapped shared. */
+/* Regions of data go on into bss; *stop becomes the border where it comes first. */
+static const char *module_part(const struct mx_module *module, const struct mx_region *region, mx_addr start,
+                               mx_addr *stop)
+{
+    if (region->flags & MX_REGION_EXEC)
+        return "text";
+    if (!(region->flags & MX_REGION_WRITE))
+        return region->flags & MX_REGION_READ ? "read-only" : "reserved";
+    mx_addr bss = bss_start(module, region);
+    if (start >= bss)
+        return "bss";
+    *stop = *stop < bss ? *stop : bss;
+    return "data";
+}
+
+/* Shared, and of no file that anybody wrote: a core tells it by the names only. */
 static bool is_shared_memory(const struct mx_region *region)
 {
     static const char *const prefixes[] = {"/dev/shm/", "/memfd:", "/SYSV", "/dev/zero", "/anon_hugepage", NULL};
-    if (region->flags & MX_REGION_SHARED)
+    if ((region->flags & MX_REGION_SHARED) && !(region->flags & MX_REGION_FILE))
         return true;
     for (const char *const *prefix = prefixes; region->name && *prefix; prefix++)
         if (!strncmp(region->name, *prefix, strlen(*prefix)))
@@ -82,15 +99,18 @@ static uint32_t anonymous_row(struct mx_book *book, const struct mx_region *regi
     return mx_book_row(book, "other/%s", region->flags & MX_REGION_HEAP ? "brk" : "anonymous");
 }
 
-static uint32_t region_row(struct mx_book *book, const struct mx_region *region)
+/* The row of what is at `start` in the region, up to *stop at most, which comes nearer where another row begins. */
+static uint32_t region_row(struct mx_book *book, const struct mx_region *region, mx_addr start, mx_addr *stop)
 {
     const struct mx_modules *modules = &book->target->modules;
     const char *name = region->name ? base_name(region->name) : "anonymous";
     if (region->flags & MX_REGION_KERNEL)
         return mx_book_row(book, "kernel/%.*s", (int)strcspn(name + 1, "]"), name + (*name == '['));
-    if (region->module < modules->modules.count)
-        return mx_book_row(book, "modules/%s/%s", base_name(modules->modules.items[region->module].path),
-                           module_part(region));
+    if (region->module < modules->modules.count) {
+        const struct mx_module *module = &modules->modules.items[region->module];
+        const char *part = module_part(module, region, start, stop);
+        return mx_book_row(book, "modules/%s/%s", base_name(module->path), part);
+    }
     if (region->flags & MX_REGION_STACK)
         return mx_book_row(book, "stacks/unused");
     if (is_shared_memory(region))
@@ -140,10 +160,8 @@ static void go_on(struct mx_book *book, uint32_t row, mx_addr end)
     while (book->at < end && (region = region_here(book)) && region->start < end) {
         mx_addr start = region->start > book->at ? region->start : book->at;
         mx_addr stop = region->end < end ? region->end : end;
-        if (row == MX_MAP_NONE)
-            write_part(book, region_row(book, region), start, stop, 1);
-        else
-            write_part(book, row, start, stop, 0);
+        uint32_t to = row == MX_MAP_NONE ? region_row(book, region, start, &stop) : row;
+        write_part(book, to, start, stop, row == MX_MAP_NONE);
         book->at = stop;
     }
     book->at = end > book->at ? end : book->at;
