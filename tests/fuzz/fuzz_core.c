@@ -321,6 +321,30 @@ static void look_for_waste(struct mx_target *target, const struct mx_heap *heap,
     check_error(error);
 }
 
+/* Whatever is damaged, the rows add up to the address space that the core names. */
+static void keep_ledger(struct mx_target *target, const struct mx_heap *heap)
+{
+    struct mx_ledger *ledger;
+    struct mx_error *error = mx_ledger_open(target, heap, NULL, &ledger);
+    check_error(error);
+    if (error)
+        return;
+    size_t count;
+    const struct mx_ledger_row *rows = mx_ledger_rows(ledger, &count);
+    struct mx_ledger_row total, sum = {0};
+    mx_ledger_part(ledger, MX_LEDGER_TOTAL, &total);
+    for (size_t i = 0; i < count; i++) {
+        sum.resident += rows[i].resident;
+        sum.virtual_bytes += rows[i].virtual_bytes;
+    }
+    uint64_t left = total.virtual_bytes;
+    for (size_t i = 0; i < target->memory->regions.count; i++)
+        left -= target->memory->regions.items[i].end - target->memory->regions.items[i].start;
+    if (sum.resident != total.resident || sum.virtual_bytes != total.virtual_bytes || left)
+        abort();
+    mx_ledger_close(ledger);
+}
+
 static void follow_graph(struct mx_target *target, const struct mx_heap *heap)
 {
     struct mx_graph *graph;
@@ -349,6 +373,7 @@ static int examine(const char *path)
     }
     list_types(target, heap, MX_COUNT_ALL);
     list_types(target, heap, MX_COUNT_TRACKED);
+    keep_ledger(target, heap);
     follow_graph(target, heap);
     mx_heap_close(heap);
     mx_target_close(target);

@@ -96,10 +96,14 @@ def union(ranges):
 class Ledger:
     def __init__(self, target, pid=None):
         heap = target.heap()
-        found = target.ledger(heap)
         # The kernel is asked afterwards, but before memext lets go of the process's files: reading a process maps pages
         # of files that were only in the cache, and pages that memext itself has mapped are the process's own no longer.
-        self.kernel = Kernel(pid) if pid else None
+        # Others may begin or end to share pages at any time.
+        for _ in range(TRIES if pid else 1):
+            found = target.ledger(heap)
+            self.kernel = Kernel(pid) if pid else None
+            if not pid or dict(row[:2] for row in found["figures"]) == self.kernel.figures:
+                break
         heap.close()
         target.close()
         self.rows = {row[0]: row[1:] for row in found["rows"]}
