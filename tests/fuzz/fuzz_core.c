@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "memext.h"
+#include "heap/target.h"
 
 enum { SECONDS_EACH = 10, OBJECTS_SHOWN = 3, TYPES_SHOWN = 40, PATHS_EACH = 2 };
 /* A child's exit status; any other is a sanitizer's. */
