@@ -136,7 +136,7 @@ def verdict(ledger, size):
     left = total - sum(value for _, value, _ in told)
     texts += ["%s other" % size(left)] if left else []
     head = "the core holds %s" if ledger.is_core else "RSS %s"
-    return "%s: %s" % (head % size(total), ", ".join(texts))
+    return ": ".join([head % size(total)] + ([", ".join(texts)] if texts else []))
 
 
 def figure_lines(ledger, size):
