@@ -38,6 +38,7 @@ NAMES = {
     "reserved/no-access": "no access: guard pages, address space kept",
 }
 SMALL = 0.01  # of the total: what is smaller is put together
+HEADS = {"live": "RSS %s", "core": "the core holds %s", "saved": "the saved target stands for %s"}
 NOTABLE = 0.05
 HINTED = 0.15
 
@@ -56,10 +57,10 @@ class Line:
 
 
 class Ledger:
-    """What Target.ledger() gave, by group; `is_core` tells what resident means."""
+    """What Target.ledger() gave, by group; `kind` of the target tells what resident means."""
 
-    def __init__(self, found, is_core):
-        self.is_core = is_core
+    def __init__(self, found, kind):
+        self.kind = kind
         self.rows = [dict(zip(("kind", "resident", "virtual", "count"), row)) for row in found["rows"]]
         self.parts = {name: {"resident": resident, "virtual": virtual, "count": count}
                       for name, resident, virtual, count in found["parts"]}
@@ -135,8 +136,7 @@ def verdict(ledger, size):
              for title, value, advice in told]
     left = total - sum(value for _, value, _ in told)
     texts += ["%s other" % size(left)] if left else []
-    head = "the core holds %s" if ledger.is_core else "RSS %s"
-    return ": ".join([head % size(total)] + ([", ".join(texts)] if texts else []))
+    return ": ".join([HEADS[ledger.kind] % size(total)] + ([", ".join(texts)] if texts else []))
 
 
 def figure_lines(ledger, size):
@@ -145,7 +145,8 @@ def figure_lines(ledger, size):
             for name, value, known in ledger.figures if known != "not"]
     hidden = [name for name, _, known in ledger.figures if known == "not"]
     lines = ["  ".join(told)]
-    return lines + (["a core does not tell %s; resident is what it holds" % ", ".join(hidden)] if hidden else [])
+    return lines + (["a %s does not tell %s; resident is what it holds"
+                     % ("core" if ledger.kind == "core" else "saved target", ", ".join(hidden))] if hidden else [])
 
 
 def shown_children(group, total, limit):

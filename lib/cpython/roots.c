@@ -216,15 +216,20 @@ static mx_addr stack_end(const struct mx_region *region, const struct mx_thread 
     return end - thread->stack_pointer < MOST_MAIN_STACK ? end : thread->stack_pointer + MOST_MAIN_STACK;
 }
 
+mx_addr mx_roots_stack_end(const struct mx_memory *memory, const struct mx_thread *thread)
+{
+    const struct mx_region *region = thread->stack_pointer ? mx_memory_region(memory, thread->stack_pointer) : NULL;
+    return region ? stack_end(region, thread) : 0;
+}
+
 static void give_stacks(struct giving *giving, const struct mx_threads *threads)
 {
     for (size_t i = 0; threads && i < threads->threads.count; i++) {
         const struct mx_thread *thread = &threads->threads.items[i];
-        const struct mx_region *region =
-            thread->stack_pointer ? mx_memory_region(giving->runtime->memory, thread->stack_pointer) : NULL;
+        mx_addr end = mx_roots_stack_end(giving->runtime->memory, thread);
         giving->detail = (uint64_t)(uint32_t)thread->tid;
-        if (region)
-            give_words(giving, thread->stack_pointer, stack_end(region, thread), MX_ROOT_C_STACK);
+        if (end)
+            give_words(giving, thread->stack_pointer, end, MX_ROOT_C_STACK);
     }
 }
 
@@ -234,6 +239,8 @@ static void give_globals(struct giving *giving)
     giving->detail = 0;
     for (size_t i = 0; i < memory->regions.count && !giving->stopped; i++) {
         const struct mx_region *region = &memory->regions.items[i];
+        giving->detail = mx_region_is_module_data(region) &&
+                         &giving->runtime->modules->modules.items[region->module] == giving->runtime->module;
         if (mx_region_is_module_data(region))
             give_words(giving, region->start, region->end, MX_ROOT_C_GLOBAL);
     }

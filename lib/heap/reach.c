@@ -8,10 +8,14 @@
 /* A module, its dict, what is in it: known by these names even where a local holds them too. */
 enum { MODULE_LEVELS = 2 };
 
+/* From this rank on, roots and edges that only look like references count. Words of C stacks and of the interpreter's
+   own data (its free lists above all) come last: many are stale. */
+enum { LOOSE_RANK = 3 };
+
 unsigned mx_root_rank(const struct mx_root *root)
 {
     if (!root->exact)
-        return 3;
+        return root->kind == MX_ROOT_C_GLOBAL && !root->detail ? LOOSE_RANK : LOOSE_RANK + 1;
     return root->kind == MX_ROOT_MODULE ? 0 : root->kind == MX_ROOT_LOCAL ? 1 : 2;
 }
 
@@ -52,7 +56,7 @@ static void start_from_roots(struct search *search, unsigned rank)
     }
 }
 
-/* Counted edges only; inexact ones in the last wave alone. */
+/* Counted edges only; inexact ones in the last waves alone. */
 static void expand(struct search *search, uint32_t block, bool with_inexact)
 {
     const struct mx_rows *rows = &search->graph->forward;
@@ -82,12 +86,11 @@ static void spread(struct search *search, bool with_inexact, unsigned levels)
 static void run_waves(struct search *search)
 {
     for (unsigned rank = 0; rank < MX_ROOT_RANKS && !search->found && !search->cancelled; rank++) {
-        bool is_last = rank == MX_ROOT_RANKS - 1;
         /* What was reached over exact edges has inexact ones that were left aside. */
-        if (is_last && search->graph->inexact)
+        if (rank == LOOSE_RANK && search->graph->inexact)
             search->head = 0;
         start_from_roots(search, rank);
-        spread(search, is_last, rank ? 0 : MODULE_LEVELS);
+        spread(search, rank >= LOOSE_RANK, rank ? 0 : MODULE_LEVELS);
     }
 }
 

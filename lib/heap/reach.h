@@ -30,8 +30,8 @@ struct mx_error *mx_graph_reach(const struct mx_graph *graph, const struct mx_re
 /* Fills graph->parents for all roots, once. */
 struct mx_error *mx_graph_parents(struct mx_graph *graph, const struct mx_progress *progress);
 
-/* How well a root explains: modules, locals, other exact ones, words that look like references. */
-enum { MX_ROOT_RANKS = 4 };
+/* How well a root explains: modules, locals, other exact ones, extensions' C globals, other words. */
+enum { MX_ROOT_RANKS = 5 };
 unsigned mx_root_rank(const struct mx_root *root);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 
+#include "heap/reach.h"
 #include "report/object.h"
 
 static struct mx_error *no_object(mx_addr address, const char *what)
@@ -159,4 +160,16 @@ const char *mx_root_label(const struct mx_graph *graph, const struct mx_root *ro
     char name[MX_REFERENCE_NAME];
     mx_root_text(graph, root, name);
     return mx_strtab_add(names, name, strlen(name));
+}
+
+const struct mx_root *mx_root_best(const struct mx_graph *graph, uint32_t block)
+{
+    const struct mx_root *best = NULL;
+    size_t first, count = mx_graph_roots_of(graph, block, &first);
+    for (size_t i = first; i < first + count; i++) {
+        const struct mx_root *root = &graph->roots.items[graph->roots_by_block[i]].root;
+        if (root->kind != MX_ROOT_CACHE && (!best || mx_root_rank(root) < mx_root_rank(best)))
+            best = root;
+    }
+    return best;
 }

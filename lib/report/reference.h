@@ -32,4 +32,7 @@ void mx_root_text(const struct mx_graph *graph, const struct mx_root *root, char
 const char *mx_edge_label(const struct mx_graph *graph, const struct mx_edge *edge, struct mx_strtab *names);
 const char *mx_root_label(const struct mx_graph *graph, const struct mx_root *root, struct mx_strtab *names);
 
+/* The root of a block that explains best; NULL when it has none but caches. */
+const struct mx_root *mx_root_best(const struct mx_graph *graph, uint32_t block);
+
 #endif

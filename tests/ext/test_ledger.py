@@ -23,7 +23,7 @@ def found(trimmable=590 * MB, rows=ROWS):
 
 class Groups(unittest.TestCase):
     def test_every_row_is_in_one_group(self):
-        book = ledger.Ledger(found(), False)
+        book = ledger.Ledger(found(), "live")
         self.assertEqual(sum(group.resident for group in book.groups.values()), book.total["resident"])
         self.assertEqual(sum(group.virtual for group in book.groups.values()), book.total["virtual"])
         for group in book.groups.values():
@@ -33,7 +33,7 @@ class Groups(unittest.TestCase):
                                         "count": 900})
 
     def test_modules_are_put_together(self):
-        lines = ledger.Ledger(found(), False).groups["modules"].children
+        lines = ledger.Ledger(found(), "live").groups["modules"].children
         self.assertEqual([(line.name, line.resident) for line in lines], [("a/b.so", 12 * MB), ("libc.so.6", 8 * MB)])
 
     def test_names(self):
@@ -46,40 +46,40 @@ class Groups(unittest.TestCase):
 
 class Text(unittest.TestCase):
     def test_verdict(self):
-        text = ledger.verdict(ledger.Ledger(found(), False), table.size)
+        text = ledger.verdict(ledger.Ledger(found(), "live"), table.size)
         self.assertEqual(text, "RSS 1000 MiB: 600 MiB free inside malloc (fragmentation: malloc_trim would return "
                                "590 MiB), 322 MiB live Python objects with their buffers, 50.0 MiB C data in malloc, "
                                "28.0 MiB other")
 
     def test_verdict_of_small_holes_in_a_core(self):
-        text = ledger.verdict(ledger.Ledger(found(5 * MB), True), table.size)
+        text = ledger.verdict(ledger.Ledger(found(5 * MB), "core"), table.size)
         self.assertTrue(text.startswith("the core holds 1000 MiB: 600 MiB free inside malloc (fragmentation: in holes "
                                         "smaller than a page, malloc_trim would return 5.00 MiB), "), text)
 
     def test_figures(self):
-        self.assertEqual(ledger.figure_lines(ledger.Ledger(found(), True), table.size),
+        self.assertEqual(ledger.figure_lines(ledger.Ledger(found(), "core"), table.size),
                          ["rss 1000 MiB  vms >= 5.00 MiB",
                           "a core does not tell swap; resident is what it holds"])
-        book = ledger.Ledger(found(), True)
+        book = ledger.Ledger(found(), "core")
         self.assertEqual((book.process(), book.at_least()), ({"rss": 1000 * MB, "vms": 5 * MB, "swap": None}, ["vms"]))
 
     def test_tree(self):
-        lines = list(ledger.tree(ledger.Ledger(found(), False), 1, table.size).lines())
+        lines = list(ledger.tree(ledger.Ledger(found(), "live"), 1, table.size).lines())
         whats = [line[line.index("  ", 30):].strip() if "  " in line[30:] else line for line in lines]
         self.assertEqual([what.split("  ")[-1] for what in whats][:6],
                          ["what", "free inside malloc", "live Python objects", "str", "3 more types",
                           "buffers of Python objects"])
         self.assertTrue(lines[-1].endswith("total"))
-        every = list(ledger.tree(ledger.Ledger(found(), False), 0, table.size).lines())
+        every = list(ledger.tree(ledger.Ledger(found(), "live"), 0, table.size).lines())
         self.assertTrue(any(line.endswith("    app.Tiny") for line in every))
 
     def test_nothing_resident(self):
-        book = ledger.Ledger(found(0, [("stacks/unused", 0, 8 * MB, 1)]), True)
+        book = ledger.Ledger(found(0, [("stacks/unused", 0, 8 * MB, 1)]), "core")
         self.assertEqual(ledger.verdict(book, table.size), "the core holds 0 B")
         self.assertTrue(list(ledger.tree(book, 6, table.size).lines()))
 
     def test_summary(self):
-        first, lines = ledger.summary(ledger.Ledger(found(), False), table.size, 2)
+        first, lines = ledger.summary(ledger.Ledger(found(), "live"), table.size, 2)
         self.assertTrue(first.startswith("RSS 1000 MiB: "))
         self.assertEqual(lines, ["600 MiB  free inside malloc", "222 MiB  live Python objects"])
 

@@ -16,6 +16,11 @@ import harness  # noqa: E402
 import interpreters  # noqa: E402
 import compare  # noqa: E402
 import exactness  # noqa: E402
+import saving  # noqa: E402
+
+
+# Of a core's length, where there is more in it than the interpreter's own texts and code.
+SAVED_SHARE, SAVED_LEAST = 0.1, 64 << 20
 
 
 class Case:
@@ -90,6 +95,7 @@ class Stop:
         live = self.judge("live", "live", work.pid)
         if live:
             self.check("live", "no false objects", compare.false_objects(self.truth, live, work.pid))
+            self.check("live", "saved", saving.problems(self.build, "live", work.pid, self.folder))
         others = [("gcore", self.judge("gcore", "core", work.gcore(os.path.join(self.folder, "gcore"))))]
         refusal = harness.kernel_cores()
         if refusal:
@@ -116,6 +122,9 @@ class Stop:
         self.check(form, "closure", compare.closure(truth, census))
         self.check(form, "sizes", wrong)
         self.check(form, "references", self.references(how, what))
+        if how == "core":
+            most = SAVED_SHARE if form == "gcore" and os.path.getsize(what) >= SAVED_LEAST else None
+            self.check(form, "saved", saving.problems(self.build, how, what, self.folder, most))
         self.check(form, "size classes", self.case.classes(truth, census))
         for note in notes:
             print("size: " + note)
