@@ -71,8 +71,8 @@ class Memory:
     def __init__(self, pid):
         status = numbers("/proc/%d/status" % pid, r"^(Vm\w+):\s+([0-9]+) kB$", 1024)
         self.space, self.data = status.get("VmSize"), status.get("VmData")
-        self.resident, self.peak, self.swapped = status.get("VmRSS", 0), status.get("VmHWM", 0), status.get("VmSwap", 0)
-        limits = numbers("/proc/%d/limits" % pid, r"^Max (address space|data size|file size)\s+([0-9]+) ", 1)
+        self.resident, self.swapped = status.get("VmRSS", 0), status.get("VmSwap", 0)
+        limits = numbers("/proc/%d/limits" % pid, r"^Max (address space|data size)\s+([0-9]+) ", 1)
         self.space_limit, self.data_limit = limits.get("address space"), limits.get("data size")
         system = numbers("/proc/meminfo", r"^(\w+):\s+([0-9]+) kB$", 1024)
         self.committed, self.commit_limit = system.get("Committed_AS"), system.get("CommitLimit")

@@ -171,7 +171,8 @@ class Guard:
 def is_own_trap():
     """Whether the process stands for a signal that this GDB itself sent."""
     try:
-        number, sender = (int(gdb.parse_and_eval("$_siginfo." + field)) for field in ("si_signo", "_sifields._kill.si_pid"))
+        number = int(gdb.parse_and_eval("$_siginfo.si_signo"))
+        sender = int(gdb.parse_and_eval("$_siginfo._sifields._kill.si_pid"))
     except gdb.error:
         return False
     return (number, sender) == (signal.SIGTRAP, os.getpid())

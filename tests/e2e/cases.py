@@ -274,6 +274,14 @@ def leaks(stage):
                      "py-leaks -class red", "py-leaks -since nosuch", "py-leaks -limit 1 -o /nonexistent/file")
 
 
+# ---- the ledger ----
+
+@case
+def memory_asked_wrongly(stage):
+    return stage.gdb(["-c", stage.core()], "py-memory str", "py-memory -nosuch", "py-memory -limit few",
+                     "py-memory -o /nonexistent/file")
+
+
 # ---- SQL ----
 
 @case
@@ -362,6 +370,15 @@ def saved_asked_wrongly(stage):
 # ---- asking ----
 
 @case
+def catch_oom_asked_wrongly(stage):
+    page, core = stage.path("armed.html"), stage.path("armed.core")
+    options = ("-at 0", "-at much", "-at", "-core /nonexistent/core", "-core /", "everything", "-report oom.pdf", "-off",
+               "-core %s -report %s" % (core, page), "-off")
+    return (stage.gdb([], *("py-catch-oom " + one for one in options))
+            + stage.gdb(["-c", stage.core()], "py-catch-oom"))
+
+
+@case
 def wrong_options(stage):
     return stage.gdb(["-c", stage.core()], "py-count -nosuch", "py-count -limit many", "py-count -sort colour",
                      "py-objects", "py-objects NoSuchType", "py-show", "py-show 0x10", "py-show Session#999999",
@@ -383,7 +400,7 @@ def helps(stage):
                      "help py-show", "help py-sizeof", "help py-info",
                      "help py-refs", "help py-backrefs", "help py-path", "help py-retained",
                      "help py-strings", "help py-suspects", "help py-report", "help py-export",
-                     "help py-save", "help py-open")
+                     "help py-save", "help py-open", "help py-catch-oom")
 
 
 @case

@@ -28,7 +28,8 @@ class CatchOom(Command):
                "a resident size, for machines and containers that would kill the process. Type it before run, or\n"
                "once the process stands. At the stop the core is written first, then the verdict is told; the\n"
                "guard is off from then on. Until then the process runs at full speed.")
-    examples = ("py-catch-oom", "py-catch-oom -core oom.core -report oom.html", "py-catch-oom -at 1800M -save oom.memext",
+    examples = ("py-catch-oom", "py-catch-oom -core oom.core -report oom.html",
+                "py-catch-oom -at 1800M -save oom.memext",
                 "gdb -batch -x memext.py -ex 'py-catch-oom -core oom.core' -ex run --args python3 -m pytest")
     options = (Option("at", "size", "stop also when the process has so much resident memory"),
                Option("core", "file", "write a core to FILE at the stop (gcore)"),
