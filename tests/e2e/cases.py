@@ -372,8 +372,8 @@ def saved_asked_wrongly(stage):
 @case
 def catch_oom_asked_wrongly(stage):
     page, core = stage.path("armed.html"), stage.path("armed.core")
-    options = ("-at 0", "-at much", "-at", "-core /nonexistent/core", "-core /", "everything", "-report oom.pdf", "-off",
-               "-core %s -report %s" % (core, page), "-off")
+    options = ("-at 0", "-at much", "-at", "-core /nonexistent/core", "-core /", "everything", "-report oom.pdf",
+               "-off", "-core %s -report %s" % (core, page), "-off")
     return (stage.gdb([], *("py-catch-oom " + one for one in options))
             + stage.gdb(["-c", stage.core()], "py-catch-oom"))
 
