@@ -10,6 +10,7 @@
  */
 #include "graph.h"
 #include "retained.h"
+#include "stacks.h"
 #include "waste.h"
 
 #include <stdlib.h>
@@ -388,6 +389,15 @@ static PyMethodDef target_methods[] = {
     {"waste", WITH_KEYWORDS(mx_target_waste), METH_VARARGS | METH_KEYWORDS,
      "waste(heap, graph=None, limit=0, least=0, progress=None):\n"
      "([(kind, addr, value, count, bytes, wasted, holder)], [(kind, count, wasted)], wasted bytes in all)"},
+    {"stacks", WITH_KEYWORDS(mx_target_stacks), METH_VARARGS | METH_KEYWORDS,
+     "stacks(frames=0, locals=False): [{address, interpreter, thread_id, native_id, gil, raised, handled, hidden,\n"
+     "frames: [(function, file, line, code, [(name, addr, type, size)])]}]"},
+    {"functions", WITH_KEYWORDS(mx_target_functions), METH_VARARGS | METH_KEYWORDS,
+     "functions(heap, progress=None): [(name, module, file, line, is_qualified, code, entry)]"},
+    {"functions_of_code", mx_target_functions_of_code, METH_VARARGS,
+     "functions_of_code(code, globals=0): the same of a module's code object"},
+    {"reread", mx_target_look_again, METH_NOARGS,
+     "The process ran and stands again: forgets what was read; for functions_of_code() only."},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };
