@@ -55,21 +55,35 @@ static struct mx_error *add_row(struct listing *listing, mx_addr code, const cha
     return NULL;
 }
 
-/* What func_qualname and func_module say, where they are texts. */
-static struct mx_error *add_code_of_heap(struct listing *listing, mx_addr code)
+/* The last part of "a.<locals>.b". */
+static const char *last_part(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot ? dot + 1 : name;
+}
+
+/* func_qualname and func_module, unless functools.wraps() made them another function's. */
+static bool read_function(const struct listing *listing, mx_addr function, mx_addr code, char *name, char *module)
 {
     const struct mx_runtime *runtime = &listing->target->runtime;
-    char name[MOST_NAME], module[MOST_NAME];
-    uint32_t index = mx_map_get(&listing->by_code, code);
-    mx_addr function = index == MX_MAP_NONE ? 0 : listing->objects.items[index];
-    bool is_qualified = mx_code_title(runtime, code, name, sizeof(name));
-    if (function && !is_qualified)
-        is_qualified = mx_str_utf8(runtime, word_at(listing, function, runtime->layout.function.func_qualname), name,
-                                   sizeof(name)) >= 0;
-    if (!function || mx_str_utf8(runtime, word_at(listing, function, runtime->layout.function.func_module), module,
-                                 sizeof(module)) < 0)
+    char own[MOST_NAME];
+    mx_code_name(runtime, code, own, sizeof(own));
+    if (mx_str_utf8(runtime, word_at(listing, function, runtime->layout.function.func_qualname), name, MOST_NAME) < 0 ||
+        strcmp(last_part(name), own))
+        return false;
+    if (mx_str_utf8(runtime, word_at(listing, function, runtime->layout.function.func_module), module, MOST_NAME) < 0)
         module[0] = '\0';
-    return add_row(listing, code, name, is_qualified, module);
+    return true;
+}
+
+static struct mx_error *add_code_of_heap(struct listing *listing, mx_addr code)
+{
+    char name[MOST_NAME], of_function[MOST_NAME], module[MOST_NAME] = "";
+    uint32_t index = mx_map_get(&listing->by_code, code);
+    bool is_qualified = mx_code_title(&listing->target->runtime, code, name, sizeof(name));
+    bool is_known = index != MX_MAP_NONE &&
+                    read_function(listing, listing->objects.items[index], code, of_function, module);
+    return add_row(listing, code, is_qualified || !is_known ? name : of_function, is_qualified || is_known, module);
 }
 
 static struct mx_error *remember_functions(struct listing *listing, const struct mx_objects *functions)
@@ -185,17 +199,13 @@ static struct mx_error *add_inner(struct listing *listing, struct level *levels,
 
 static struct mx_error *add_tree(struct listing *listing, mx_addr code, const char *module)
 {
-    struct level levels[MOST_DEPTH] = {{code, 0, 0}};
-    char name[MOST_NAME];
+    /* Level 0 ends the loop: the module's own code is level 1. */
+    struct level levels[MOST_DEPTH] = {[1] = {code, 0, 0}};
+    char name[MOST_NAME] = "";
     unsigned depth = 1;
     struct mx_error *error = NULL;
-    /* Level 0 ends the loop: the module's own code is level 1. */
-    levels[1] = levels[0];
-    for (unsigned i = 0; !error && depth && i < MOST_CODES; i++) {
-        size_t length = levels[depth].name_length;
-        name[length] = '\0';
+    for (unsigned i = 0; !error && depth && i < MOST_CODES; i++)
         error = add_inner(listing, levels, &depth, name, module);
-    }
     return error;
 }
 
