@@ -43,9 +43,23 @@ class Place:
         return not self.module or function.module == self.module or (
             not function.module and is_file_of(function.file, self.module))
 
-    def find(self, functions):
-        """The functions that are meant, the best matches only."""
+    def find(self, functions, importing=False):
+        """The functions that are meant, the best matches only.
+
+        A bare name means the user's own code: of the standard library's only where nothing else has it, and never of
+        a module that is just being imported, before that of the user.
+        """
         inside = [function for function in functions if self.is_in(function)]
+        if self.is_bare_name:
+            own = [function for function in inside if not is_library(function.file)]
+            return self.best(own) or ([] if importing else self.best(inside))
+        return self.best(inside)
+
+    @property
+    def is_bare_name(self):
+        return not self.file and not self.module and "." not in self.text
+
+    def best(self, inside):
         if self.line:
             return at_line(inside, self.line)
         for is_match in (self.is_exact, self.is_tail, self.is_bare):
@@ -64,6 +78,12 @@ class Place:
     def is_bare(self, function):
         """Before 3.11 code that no function object has yet knows only its last name."""
         return not function.is_qualified and function.name == self.name.rpartition(".")[2]
+
+
+def is_library(file):
+    """Whether it is of Python's own standard library, as far as its path tells."""
+    return file.startswith("<frozen ") or ("/lib/python" in file and "/site-packages/" not in file and
+                                           "/dist-packages/" not in file)
 
 
 def is_file_of(file, module):

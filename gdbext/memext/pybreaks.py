@@ -116,6 +116,27 @@ class Finder:
 FINDER = Finder()
 
 
+_CALLS = []
+
+
+def quietly(make):
+    """What make() returns or raises, without the lines that GDB prints of a new breakpoint."""
+    results = []
+
+    def call():
+        try:
+            results.append((make(), None))
+        except Exception as error:
+            results.append((None, error))
+
+    _CALLS.append(call)
+    gdb.execute("python import memext.pybreaks; memext.pybreaks._CALLS.pop()()", to_string=True)
+    made, error = results[0]
+    if error:
+        raise error
+    return made
+
+
 def functions(rows):
     return [places.Function(*row) for row in rows]
 
@@ -217,7 +238,7 @@ class Importing(gdb.Breakpoint):
 def resolve_in(pending, code, namespace):
     found = functions(FINDER.open().functions_of_code(code, namespace))
     for one in pending:
-        matches = one.place.find(found)
+        matches = one.place.find(found, importing=True)
         if len(matches) == 1:
             one.set_function(matches[0], False)
             emit("py-break %d: %s\n" % (one.number, matches[0].title))
@@ -228,16 +249,11 @@ def resolve_in(pending, code, namespace):
 IMPORTING = []
 
 
-def make_importing():
-    IMPORTING[:] = [Importing()]
-
-
 def arm(*_event):
     """Watches imports while something is pending, and only then: a module's import then takes a millisecond more."""
     wanted = any(one.enabled and one.is_pending for one in all_breaks())
     if wanted and not (IMPORTING and IMPORTING[0].is_valid()):
-        # GDB says of a function that no file has yet that it is not defined: it will be.
-        gdb.execute("python import memext.pybreaks; memext.pybreaks.make_importing()", to_string=True)
+        IMPORTING[:] = [quietly(Importing)]
     if IMPORTING and IMPORTING[0].is_valid() and IMPORTING[0].enabled != wanted:
         IMPORTING[0].enabled = wanted
 

@@ -12,7 +12,7 @@ CHECKS = {}
 CALLS = 12
 # Where two functions have the name, or the name is a method's, the place says which.
 PLACES = {"constructor": "callees:Thing.__init__", "property": "callees.py:double", "nested": "outer.nested",
-          "threaded": "callees.threaded", "decorated": "callees:decorated"}
+          "threaded": "callees.threaded", "coroutine": "callees:coroutine", "decorated": "callees:decorated"}
 EXPECTED = {"threaded": 4 * 10 * CALLS}
 KINDS = ("direct", "mapped", "key", "partial", "generator", "coroutine", "constructor", "property", "recursive",
          "threaded", "decorated", "nested", "raising", "looping")

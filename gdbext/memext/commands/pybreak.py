@@ -5,7 +5,7 @@ import gdb
 import _memext
 
 from .. import places, pybreaks, table
-from ..answer import address
+from ..answer import Answer, address
 from ..command import Command
 from ..options import Option, UsageError
 from ..session import SESSION
@@ -32,12 +32,13 @@ class Break(Command):
         if len(arguments.operands) > 1:
             raise UsageError("py-break takes one function, and a condition behind -if: py-break app:load -if 'EXPRESSION'")
         process = pybreaks.current_process()
-        answer = self.new_answer() if SESSION.info() else None
         if arguments.operands:
             made = [self.make(places.Place(arguments.operands[0]), arguments, process)]
         else:
             made = sorted(pybreaks.all_breaks(), key=lambda one: one.number)
-        return self.fill(answer or bare_answer(self.name), made)
+        answer = self.new_answer() if SESSION.info() else None
+        # Before there is a process there is nothing to tell of it.
+        return self.fill(answer or Answer(self.name, None, True, []), made)
 
     def make(self, place, arguments, process):
         condition = getattr(arguments, "if")
@@ -45,8 +46,8 @@ class Break(Command):
         found = self.look(place) if process else []
         if len(found) > 1:
             raise UsageError(places.ambiguous(place, found))
-        one = pybreaks.PyBreak(place, self.label(place, condition), condition, arguments.count or 0,
-                               bool(arguments.do))
+        one = pybreaks.quietly(lambda: pybreaks.PyBreak(place, self.label(place, condition), condition,
+                                                        arguments.count or 0, bool(arguments.do)))
         if arguments.do:
             one.commands = "\n".join(["silent"] + [part.strip() for part in arguments.do.split(";")] + ["continue"])
         if found:
@@ -89,9 +90,3 @@ class Break(Command):
         if not made:
             answer.lines.append("no py-break is set (%s at most): py-break FUNCTION" % table.number(pybreaks.MOST))
         return answer
-
-
-def bare_answer(command):
-    """Before there is a process."""
-    from ..answer import Answer
-    return Answer(command, None, True, [])
