@@ -29,9 +29,10 @@ UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(BUILD)/%.o)
 # Each is one program on top of the library: the census (truth, bench) and the fuzzer's victim.
 TOOL_SOURCES := tests/tools/census.c tests/tools/chunks.c tests/tools/dominators.c tests/tools/edges.c \
-                tests/tools/graph.c tests/fuzz/fuzz_core.c
+                tests/tools/graph.c tests/tools/save.c tests/fuzz/fuzz_core.c tests/fuzz/saved_damage.c
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
-TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/dominators $(BUILD)/edges $(BUILD)/graph $(BUILD)/fuzz_core
+TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/dominators $(BUILD)/edges $(BUILD)/graph $(BUILD)/save \
+                $(BUILD)/fuzz_core
 
 # The tests' own switches: make check RUN="--only truth --verbose"
 RUN      ?=
@@ -71,7 +72,10 @@ $(BUILD)/edges: $(BUILD)/tests/tools/edges.o $(BUILD)/libmemext.a
 $(BUILD)/graph: $(BUILD)/tests/tools/graph.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
-$(BUILD)/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(BUILD)/libmemext.a
+$(BUILD)/save: $(BUILD)/tests/tools/save.o $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
+
+$(BUILD)/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(BUILD)/tests/fuzz/saved_damage.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
 # ---- the two commands ----
@@ -84,6 +88,7 @@ demo: deps ## build, run a leaking program, and look at it in GDB: live and from
 	@$(PYTHON) tests/demo/demo.py --build $(BUILD)
 
 check: deps ## build, run all tests; the last line is "N passed, N failed, N skipped"
+	@sh tests/install-deps.sh browser
 	@$(MAKE) --no-print-directory all $(BUILD)/unit $(TOOLS)
 	@$(CHECK) $(RUN)
 
@@ -158,10 +163,10 @@ uninstall: ## remove what install put there
 	rm -f $(LIBDIR)/libmemext.a $(LIBDIR)/libmemext.so* $(LIBDIR)/pkgconfig/memext.pc
 	rm -f $(DESTDIR)$(PREFIX)/include/memext.h
 
-# The GDB extension: one binding for every GDB's Python from 3.8 on, and Python files.
+# The GDB extension: one binding for every GDB's Python from 3.8 on, Python files, and what its page is made of.
 GDBEXT_SOURCES  := $(wildcard gdbext/*.c)
 GDBEXT_OBJECTS  := $(GDBEXT_SOURCES:%.c=$(BUILD)/%.o)
-GDBEXT_PYTHON   := $(wildcard gdbext/memext.py gdbext/memext/*.py gdbext/memext/commands/*.py)
+GDBEXT_FILES    := $(wildcard gdbext/memext.py gdbext/memext/*.py gdbext/memext/commands/*.py gdbext/memext/web/*)
 GDBEXT_INSTALL  := $(DESTDIR)$(PREFIX)/share/memext
 PYTHON_INCLUDES := $(patsubst -I%,-isystem %,$(shell $(PYTHON)-config --includes))
 
@@ -174,7 +179,7 @@ $(BUILD)/gdbext/_memext.abi3.so: $(GDBEXT_OBJECTS) $(BUILD)/libmemext.a
 gdbext: $(BUILD)/gdbext/_memext.abi3.so ## build the GDB extension's binding
 
 install-gdbext: $(BUILD)/gdbext/_memext.abi3.so
-	for file in $(GDBEXT_PYTHON:gdbext/%=%); do \
+	for file in $(GDBEXT_FILES:gdbext/%=%); do \
 	    install -D -m 644 "gdbext/$$file" "$(GDBEXT_INSTALL)/$$file" || exit 1; done
 	install -D -m 755 $< $(GDBEXT_INSTALL)/_memext.abi3.so
 

@@ -8,8 +8,11 @@
  *
  * A Heap may outlive its Target, a Histogram its Heap; a Graph keeps both open.
  */
+#include "export.h"
 #include "graph.h"
 #include "retained.h"
+#include "saved.h"
+#include "sql.h"
 #include "stacks.h"
 #include "waste.h"
 
@@ -194,16 +197,17 @@ static PyObject *target_info(PyObject *self, PyObject *Py_UNUSED(ignored))
         return NULL;
     struct mx_target_info info;
     mx_target_info(target, &info);
-    return Py_BuildValue("{sN sN si sN sN sN sN sN sN sN sN sN sN sK sK sK sK sK sN}", "kind", mx_text(info.kind),
-                         "path", mx_text(info.path), "pid", info.pid, "command", mx_text(info.command), "executable",
-                         mx_text(info.executable), "python_version", mx_text(info.python_version), "python_module",
-                         mx_text(info.python_module), "python_file", mx_text(info.python_file), "free_threaded",
-                         boolean(info.free_threaded), "debug_build", boolean(info.debug_build), "layout_origin",
-                         mx_text(info.layout_origin), "allocator", mx_text(info.allocator), "native_allocator",
-                         mx_text(info.native_allocator), "interpreters", number(info.interpreters), "python_threads",
-                         number(info.python_threads), "native_threads", number(info.native_threads), "expected_bytes",
-                         number(info.expected_bytes), "missing_bytes", number(info.missing_bytes), "warnings",
-                         mx_text_list(info.warnings, info.warning_count));
+    return Py_BuildValue(
+        "{sN sN si sN sN sN sN sN sN sN sN sN sN sK sK sK sK sK sN sN sL sN}", "kind", mx_text(info.kind), "path",
+        mx_text(info.path), "pid", info.pid, "command", mx_text(info.command), "executable", mx_text(info.executable),
+        "python_version", mx_text(info.python_version), "python_module", mx_text(info.python_module), "python_file",
+        mx_text(info.python_file), "free_threaded", boolean(info.free_threaded), "debug_build",
+        boolean(info.debug_build), "layout_origin", mx_text(info.layout_origin), "allocator", mx_text(info.allocator),
+        "native_allocator", mx_text(info.native_allocator), "interpreters", number(info.interpreters), "python_threads",
+        number(info.python_threads), "native_threads", number(info.native_threads), "expected_bytes",
+        number(info.expected_bytes), "missing_bytes", number(info.missing_bytes), "saved_kind",
+        mx_text(info.saved_kind), "saved_path", mx_text(info.saved_path), "saved_at", (long long)info.saved_at,
+        "warnings", mx_text_list(info.warnings, info.warning_count));
 }
 
 static PyObject *target_interpreters(PyObject *self, PyObject *Py_UNUSED(ignored))
@@ -372,6 +376,28 @@ static PyObject *target_resolve(PyObject *self, PyObject *args)
     return PyLong_FromUnsignedLongLong(address);
 }
 
+static PyObject *target_complete(PyObject *self, PyObject *args)
+{
+    const char *typed;
+    if (!PyArg_ParseTuple(args, "s", &typed))
+        return NULL;
+    struct mx_target *target = mx_use(self);
+    if (!target)
+        return NULL;
+    struct mx_names *names;
+    struct mx_call call;
+    mx_call_begin(&call, Py_None);
+    if (!mx_call_end(&call, mx_names_complete(target, typed, &names)))
+        return NULL;
+    size_t count;
+    const char *const *paths = mx_names(names, &count);
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list && i < count; i++)
+        mx_append(&list, mx_text(paths[i]));
+    mx_names_close(names);
+    return list;
+}
+
 static PyMethodDef target_methods[] = {
     {"info", target_info, METH_NOARGS, "A dict of mx_target_info's members."},
     {"interpreters", target_interpreters, METH_NOARGS, "[{id, address, threads}]"},
@@ -384,11 +410,18 @@ static PyMethodDef target_methods[] = {
     {"show", WITH_KEYWORDS(target_show), METH_VARARGS | METH_KEYWORDS,
      "show(addr, depth=0, items=0, characters=0, one_line=False, attributes=False): str; 0 = no limit"},
     {"resolve", target_resolve, METH_VARARGS, "resolve(path): the address of the object under a path of names"},
+    {"complete", target_complete, METH_VARARGS, "complete(typed): [path] that a path of names may go on to"},
     {"graph", WITH_KEYWORDS(mx_target_graph), METH_VARARGS | METH_KEYWORDS,
      "graph(heap, progress=None): the references of a Heap of this Target; a Graph"},
+    {"save", WITH_KEYWORDS(mx_target_save_method), METH_VARARGS | METH_KEYWORDS,
+     "save(heap, path, progress=None): writes a file for open_saved(); {bytes, memory}"},
     {"waste", WITH_KEYWORDS(mx_target_waste), METH_VARARGS | METH_KEYWORDS,
      "waste(heap, graph=None, limit=0, least=0, progress=None):\n"
      "([(kind, addr, value, count, bytes, wasted, holder)], [(kind, count, wasted)], wasted bytes in all)"},
+    {"export", WITH_KEYWORDS(mx_target_export), METH_VARARGS | METH_KEYWORDS,
+     "export(heap, graph, retained, format, path, progress=None): writes the file; {nodes, edges, bytes}"},
+    {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,
+     "sql(heap, statement, graph=None, retained=None, progress=None): an Sql"},
     {"stacks", WITH_KEYWORDS(mx_target_stacks), METH_VARARGS | METH_KEYWORDS,
      "stacks(frames=0, locals=False): [{address, interpreter, thread_id, native_id, gil, raised, handled, hidden,\n"
      "frames: [(function, file, line, code, [(name, addr, type, size)])]}]"},
@@ -445,8 +478,11 @@ static PyMethodDef module_methods[] = {
      "progress(stage, done, total) is called ten times a second, after the first half second."},
     {"open_process", WITH_KEYWORDS(module_open_process), METH_VARARGS | METH_KEYWORDS,
      "open_process(pid, ...): as open_core; the process must be stopped, and stay so while its Target is used"},
+    {"open_saved", WITH_KEYWORDS(mx_module_open_saved), METH_VARARGS | METH_KEYWORDS,
+     "open_saved(path, progress=None): a Target of what save() wrote"},
     {"growth", module_growth, METH_VARARGS,
      "growth(before, now): [(type, type_addr, count, bytes, count_delta, bytes_delta)] of two Histograms"},
+    {"sql_check", mx_module_sql_check, METH_VARARGS, "sql_check(statement): {graph, retained}: what it needs"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -486,7 +522,8 @@ static bool fill_module(PyObject *module)
     state->histogram_type = add_type(module, "_memext.Histogram", "Histogram", histogram_methods);
     state->graph_type = add_type(module, "_memext.Graph", "Graph", mx_graph_methods);
     state->retained_type = add_type(module, "_memext.Retained", "Retained", mx_retained_methods);
-    return state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
+    state->sql_type = add_type(module, "_memext.Sql", "Sql", mx_sql_methods);
+    return state->sql_type && state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
            state->retained_type && PyModule_AddStringConstant(module, "version", MX_VERSION) == 0;
 }
 

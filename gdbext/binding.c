@@ -209,7 +209,7 @@ PyObject *mx_handle_close(PyObject *self, PyObject *Py_UNUSED(ignored))
         if (!mx_use(self))
             return NULL;
         if (((struct mx_handle *)self)->users)
-            return mx_raise("argument", "a Graph or Retained still reads from this handle: close that first");
+            return mx_raise("argument", "a Graph, Retained or Sql still reads from this handle: close that first");
         drop_pointer((struct mx_handle *)self);
     }
     Py_INCREF(Py_None);

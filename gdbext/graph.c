@@ -77,13 +77,14 @@ static const char *kind_name(uint8_t kind)
     return "unknown";
 }
 
-static PyObject *reference_list(const struct mx_reference *references, size_t count)
+static PyObject *reference_list(const struct mx_reference *references, size_t count, bool grouped)
 {
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list && i < count; i++)
-        mx_append(&list, Py_BuildValue("(KKsNN)", number(references[i].from), number(references[i].to),
-                                       kind_name(references[i].kind), boolean(references[i].exact),
-                                       mx_text(references[i].name ? references[i].name : "")));
+        mx_append(&list,
+                  Py_BuildValue(grouped ? "(KKsNNK)" : "(KKsNN)", number(references[i].from), number(references[i].to),
+                                kind_name(references[i].kind), boolean(references[i].exact),
+                                mx_text(references[i].name ? references[i].name : ""), number(references[i].count)));
     return list;
 }
 
@@ -96,39 +97,42 @@ static bool parse_direction(const char *name, enum mx_direction *ret)
     return false;
 }
 
-static PyObject *open_tree(struct mx_graph *graph, const struct mx_tree_query *query)
+static PyObject *open_tree(struct mx_graph *graph, const struct mx_tree_query *query, PyObject *progress)
 {
     struct mx_tree *tree;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_tree_open(graph, query, &tree)))
+    mx_call_begin(&call, progress);
+    if (!mx_call_end(&call, mx_tree_open(graph, query, &call.progress, &tree)))
         return NULL;
     size_t node_count, reference_count;
     const struct mx_node *nodes = mx_tree_nodes(tree, &node_count);
     const struct mx_reference *references = mx_tree_references(tree, &reference_count);
-    PyObject *result = Py_BuildValue("(NN)", node_list(nodes, node_count), reference_list(references, reference_count));
+    PyObject *result = Py_BuildValue("(NN)", node_list(nodes, node_count),
+                                     reference_list(references, reference_count, query->grouped));
     mx_tree_close(tree);
     return result;
 }
 
 static PyObject *graph_tree(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"start",    "direction", "depth",           "width",
-                                        "borrowed", "buffers",   "stop_at_modules", NULL};
+    static const char *const names[] = {"start",   "direction",       "depth",   "width",    "borrowed",
+                                        "buffers", "stop_at_modules", "grouped", "progress", NULL};
     unsigned long long start;
     const char *direction = "referents";
-    int borrowed = 0, buffers = 0, stop_at_modules = 0;
+    int borrowed = 0, buffers = 0, stop_at_modules = 0, grouped = 0;
+    PyObject *progress = Py_None;
     struct mx_tree_query query = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "K|sIIppp", (char **)names, &start, &direction, &query.depth,
-                                     &query.width, &borrowed, &buffers, &stop_at_modules) ||
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "K|sIIppppO", (char **)names, &start, &direction, &query.depth,
+                                     &query.width, &borrowed, &buffers, &stop_at_modules, &grouped, &progress) ||
         !parse_direction(direction, &query.direction))
         return NULL;
     query.start = start;
     query.borrowed = borrowed;
     query.buffers = buffers;
     query.stop_at_modules = stop_at_modules;
+    query.grouped = grouped;
     struct mx_graph *graph = mx_use(self);
-    return graph ? open_tree(graph, &query) : NULL;
+    return graph ? open_tree(graph, &query, progress) : NULL;
 }
 
 static PyObject *path_result(const struct mx_path *path)
@@ -136,25 +140,26 @@ static PyObject *path_result(const struct mx_path *path)
     size_t node_count, reference_count;
     const struct mx_node *nodes = mx_path_nodes(path, &node_count);
     const struct mx_reference *references = mx_path_references(path, &reference_count);
-    return Py_BuildValue("(NNN)", node_list(nodes, node_count), reference_list(references, reference_count),
+    return Py_BuildValue("(NNN)", node_list(nodes, node_count), reference_list(references, reference_count, false),
                          mx_text(mx_path_expression(path)));
 }
 
 static PyObject *graph_path(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"object", "nth", "from_", NULL};
+    static const char *const names[] = {"object", "nth", "from_", "progress", NULL};
     unsigned long long object;
     unsigned nth = 0;
     const char *from = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "K|Iz", (char **)names, &object, &nth, &from))
+    PyObject *progress = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "K|IzO", (char **)names, &object, &nth, &from, &progress))
         return NULL;
     struct mx_graph *graph = mx_use(self);
     if (!graph)
         return NULL;
     struct mx_path *path;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_path_open(graph, object, nth, from, &path)))
+    mx_call_begin(&call, progress);
+    if (!mx_call_end(&call, mx_path_open(graph, object, nth, from, &call.progress, &path)))
         return NULL;
     PyObject *result = path_result(path);
     mx_path_close(path);
@@ -164,10 +169,12 @@ static PyObject *graph_path(PyObject *self, PyObject *args, PyObject *keywords)
 PyMethodDef mx_graph_methods[] = {
     {"info", graph_info, METH_NOARGS, "A dict of mx_graph_info's members."},
     {"tree", WITH_KEYWORDS(graph_tree), METH_VARARGS | METH_KEYWORDS,
-     "tree(start, direction='referents', depth=0, width=0, borrowed=False, buffers=False, stop_at_modules=False):\n"
-     "([(addr, type, size, depth, hidden, repeated, is_module)], [(from, to, kind, exact, name)])"},
+     "tree(start, direction='referents', depth=0, width=0, borrowed=False, buffers=False, stop_at_modules=False,\n"
+     "grouped=False, progress=None): ([(addr, type, size, depth, hidden, repeated, is_module)],\n"
+     "[(from, to, kind, exact, name)]); grouped ones with their count behind the name"},
     {"path", WITH_KEYWORDS(graph_path), METH_VARARGS | METH_KEYWORDS,
-     "path(object, nth=0, from_=None): (nodes, references, expression or None), from the root's object on"},
+     "path(object, nth=0, from_=None, progress=None): (nodes, references, expression or None), from the root's object "
+     "on"},
     {"audit", WITH_KEYWORDS(mx_graph_audit), METH_VARARGS | METH_KEYWORDS,
      "audit(type=None, deficits=False, since=None, progress=None):\n"
      "([(addr, type, refcount, found, explained)], a dict of mx_audit_info's members)"},

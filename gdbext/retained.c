@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "suspects.h"
+
 static void close_retained(void *pointer)
 {
     mx_retained_close(pointer);
@@ -119,12 +121,59 @@ static PyObject *retained_rows(PyObject *self, PyObject *args, PyObject *keyword
     return result;
 }
 
+static PyObject *outline_result(const struct mx_outline *outline)
+{
+    size_t count;
+    const struct mx_outline_node *nodes = mx_outline_nodes(outline, &count);
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list && i < count; i++)
+        mx_append(&list, Py_BuildValue("(IIKNNKK)", (unsigned)nodes[i].parent, (unsigned)nodes[i].count,
+                                       number(nodes[i].address), mx_text(nodes[i].type), mx_text(nodes[i].name),
+                                       number(nodes[i].own), number(nodes[i].retained)));
+    return list;
+}
+
+static PyObject *retained_outline(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"within", "least", "nodes", "since", "progress", NULL};
+    unsigned long long within = 0, least = 0;
+    Py_ssize_t nodes = 0;
+    PyObject *since_object = Py_None, *progress = Py_None;
+    void *since;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|KKnOO", (char **)names, &within, &least, &nodes, &since_object,
+                                     &progress) ||
+        !mx_use_argument(since_object, mx_binding_state()->heap_type, true, &since))
+        return NULL;
+    if (nodes < 0) {
+        PyErr_SetString(PyExc_ValueError, "nodes is not negative");
+        return NULL;
+    }
+    struct mx_retained *retained = mx_use(self);
+    if (!retained)
+        return NULL;
+    struct mx_outline_query query = {.within = within, .least = least, .nodes = (size_t)nodes, .since = since};
+    struct mx_outline *outline;
+    struct mx_call call;
+    mx_call_begin(&call, progress);
+    if (!mx_call_end(&call, mx_outline_open(retained, &query, &call.progress, &outline)))
+        return NULL;
+    PyObject *result = outline_result(outline);
+    mx_outline_close(outline);
+    return result;
+}
+
 PyMethodDef mx_retained_methods[] = {
     {"info", retained_info, METH_NOARGS, "A dict of mx_retained_info's members."},
     {"of", retained_of, METH_VARARGS, "of(addr): (block, owned, retained), bytes"},
     {"rows", WITH_KEYWORDS(retained_rows), METH_VARARGS | METH_KEYWORDS,
      "rows(by='object', within=0, limit=0, progress=None):\n"
      "([(addr, name, retained, size, share, count)], total rows); by object, type, module or root"},
+    {"outline", WITH_KEYWORDS(retained_outline), METH_VARARGS | METH_KEYWORDS,
+     "outline(within=0, least=0, nodes=0, since=None, progress=None):\n"
+     "[(parent, count, addr, type, name, own, retained)], parents first; `since`: an earlier Heap"},
+    {"suspects", WITH_KEYWORDS(mx_retained_suspects), METH_VARARGS | METH_KEYWORDS,
+     "suspects(since=None, since_retained=None, least_share=0.0, limit=0, progress=None):\n"
+     "([a dict of mx_suspect's members], bytes to be explained)"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now."},
     {NULL, NULL, 0, NULL},
 };

@@ -98,8 +98,8 @@ MX_API struct mx_error *mx_target_open_process(int pid, const struct mx_target_o
 MX_API void mx_target_close(struct mx_target *target);
 
 struct mx_target_info {
-    const char *kind; /* "core" or "live" */
-    const char *path; /* of the core; NULL when live */
+    const char *kind; /* "core", "live" or "saved" */
+    const char *path; /* of the core or saved target; NULL when live */
     int pid;
     const char *command;        /* as the kernel recorded it; may be "" */
     const char *executable;     /* path as the target names it */
@@ -112,6 +112,9 @@ struct mx_target_info {
     const char *native_allocator; /* "glibc 2.36", "musl (not walked)" */
     uint32_t interpreters, python_threads, native_threads;
     uint64_t expected_bytes, missing_bytes; /* of the core */
+    const char *saved_kind;                 /* saved: "core" or "live"; NULL otherwise */
+    const char *saved_path;                 /* saved: of that core; NULL otherwise */
+    int64_t saved_at;                       /* saved: when, in seconds since 1970; 0 otherwise */
     size_t warning_count;
     const char *const *warnings; /* sentences */
 };
@@ -314,6 +317,7 @@ struct mx_reference {
     uint8_t kind;     /* enum mx_reference_kind */
     bool exact;
     const char *name; /* "['k']", ".parent", "local x in f (app.py:12)"; lives as long as the result */
+    uint64_t count;   /* of the references that were folded into this one; else 1 */
 };
 
 struct mx_node {
@@ -334,13 +338,16 @@ struct mx_tree_query {
     bool borrowed;  /* include BORROWED ones */
     bool buffers;   /* include raw blocks as nodes */
     bool stop_at_modules;
+    bool grouped; /* fold a node's references of one kind, type and form of name: the first of them goes on, `width`
+                     counts groups, and the name of a group has [#] for indices and [key] for keys */
 };
 
 struct mx_tree;
 
 /* The neighbourhood of an object, breadth first; a node is listed once. ARGUMENT when start is no object: the message
    says what is there (inside an object at an offset, a freed block, a buffer of an object, a C global, unmapped). */
-MX_API struct mx_error *mx_tree_open(struct mx_graph *graph, const struct mx_tree_query *query, struct mx_tree **ret);
+MX_API struct mx_error *mx_tree_open(struct mx_graph *graph, const struct mx_tree_query *query,
+                                     const struct mx_progress *progress, struct mx_tree **ret);
 MX_API const struct mx_node *mx_tree_nodes(const struct mx_tree *tree, size_t *count);
 MX_API const struct mx_reference *mx_tree_references(const struct mx_tree *tree, size_t *count);
 MX_API void mx_tree_close(struct mx_tree *tree);
@@ -353,7 +360,7 @@ struct mx_path;
  * NOT_FOUND when nothing reaches it ("unreachable: garbage, or held by C code").
  */
 MX_API struct mx_error *mx_path_open(struct mx_graph *graph, mx_addr object, unsigned nth, const char *from,
-                                     struct mx_path **ret);
+                                     const struct mx_progress *progress, struct mx_path **ret);
 /* From the root's object to the object; each but the first has the reference that leads to it in `references`. */
 MX_API const struct mx_node *mx_path_nodes(const struct mx_path *path, size_t *count);
 MX_API const struct mx_reference *mx_path_references(const struct mx_path *path, size_t *count); /* [0] is the root's */
@@ -367,6 +374,15 @@ MX_API void mx_path_close(struct mx_path *path);
  * missing and what is near ("no attribute 'CACH' in module app; did you mean 'CACHE'?").
  */
 MX_API struct mx_error *mx_target_resolve(struct mx_target *target, const char *expression, mx_addr *ret);
+
+/*
+ * How a name path that is being typed may go on: whole paths up to the end of the next name, sorted ("app.CA":
+ * app.CACHE, app.CARDS; "ap": app). Modules and attributes, as far as they are known without counting the heap.
+ */
+struct mx_names;
+MX_API struct mx_error *mx_names_complete(struct mx_target *target, const char *typed, struct mx_names **ret);
+MX_API const char *const *mx_names(const struct mx_names *names, size_t *count);
+MX_API void mx_names_close(struct mx_names *names);
 
 /* ---- Retained sizes ------------------------------------------------------- */
 
@@ -452,21 +468,22 @@ MX_API void mx_retained_table_close(struct mx_retained_table *table);
 
 struct mx_outline_query {
     mx_addr within;              /* begin at this object; 0: at the heap's root */
-    uint64_t least;              /* bytes: what retains less is put together by type into one node a parent */
+    uint64_t least;              /* bytes: what retains less is put together by type into one node a parent; where
+                                    that leaves too many, memext takes more */
     size_t nodes;                /* at most so many; the smallest go first, into their parents' rests; 0 = 20,000 */
     const struct mx_heap *since; /* weigh only blocks that this earlier heap of the same process does not have */
 };
 
 /* One object, or several siblings of one type, or the rest of a parent. */
 struct mx_outline_node {
-    uint32_t parent;  /* index; of the first node, itself. Parents come before their children */
-    uint32_t count;   /* objects and buffers put together; 1: `address` says which */
-    mx_addr address;  /* 0 for several, for roots and for rests */
-    const char *type; /* "raw block" for buffers, the root's label for roots, "rest" */
-    const char
-        *name;    /* of the reference from the parent: ".CACHE", "['k']"; "" when several differ or none is direct */
-    uint64_t own; /* bytes of its blocks */
-    uint64_t retained; /* own and all children's retained */
+    uint32_t parent;   /* index; of the first node, itself. Parents come before their children */
+    uint32_t count;    /* objects and buffers put together; 1: `address` says which; of roots: held directly */
+    mx_addr address;   /* 0 for several, for roots and for rests */
+    const char *type;  /* "raw block" for buffers, the root's label for roots, "heap" for the first, "rest" */
+    const char *name;  /* of the reference from the parent: ".CACHE", "['k']"; below roots of the last step of the
+                          shortest  way there; "" when several are put together or no reference is direct */
+    uint64_t own;      /* bytes of its blocks; of what is put together also of all that these hold */
+    uint64_t retained; /* own and all children's retained, exactly */
 };
 
 struct mx_outline;
@@ -502,15 +519,17 @@ struct mx_suspects_query {
 };
 
 struct mx_suspect {
-    mx_addr address;  /* of the holder; 0 for garbage as a whole */
-    const char *type; /* of the holder */
+    mx_addr address;  /* of the holder; 0 for what nothing reaches: garbage, C data, objects that only C code holds */
+    const char *type; /* of the holder; "" without an address */
     const char *path; /* as an expression, or the names of the steps; "" when nothing leads there */
     bool is_expression;
     enum mx_cause cause;
     const char *why;   /* the cause in words: "functools.lru_cache of app.load", "argument default `cache` of app.f",
                           "local `rows` of app.main (app.py:12) in thread 3" */
-    uint64_t retained; /* bytes; with a `since`: of what is new, or how much more it is */
-    double share;      /* of what is to be explained, 0 to 1 */
+    uint64_t retained; /* bytes: its own, and of what others hold too but are farther from a root; with a `since`: of
+                          what is new, or how much more it is */
+    uint64_t alone;    /* of these, what would be freed with it; with a `since` the same as `retained` */
+    double share;      /* of what is to be explained, 0 to 1; more where others shrank */
     const char *holds_type; /* what most of the bytes directly below are: type, how many, their retained bytes */
     uint64_t holds_count, holds_bytes;
     mx_addr example;          /* one of them; 0 when none */

@@ -1,4 +1,4 @@
-"""Builds tests/workloads/faulty.c for an interpreter; run in that interpreter's stead it tells where its headers are."""
+"""Builds an extension module of tests/workloads for an interpreter, which is asked where its headers are."""
 import os
 import subprocess
 
@@ -7,13 +7,14 @@ import harness
 PROBE = "import sysconfig; print(sysconfig.get_paths()['include']); print(sysconfig.get_config_var('EXT_SUFFIX'))"
 
 
-def build(python, folder):
-    """The reason why not, or None: then `folder` holds the extension."""
+def build(python, folder, name="faulty"):
+    """The reason why not, or None: then `folder` holds the extension. `name` may have a folder before it."""
     include, suffix = subprocess.run([python, "-I", "-c", PROBE], stdout=subprocess.PIPE,
                                      universal_newlines=True, check=True).stdout.split()
     if not os.path.exists(os.path.join(include, "Python.h")):
         return "its headers are not installed (%s)" % include
     run = subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-isystem", include, "-o",
-                          os.path.join(folder, "faulty" + suffix), os.path.join(harness.WORKLOADS, "faulty.c")],
+                          os.path.join(folder, os.path.basename(name) + suffix),
+                          os.path.join(harness.WORKLOADS, name + ".c")],
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     return "gcc failed: " + run.stdout[-500:] if run.returncode else None

@@ -1,19 +1,23 @@
 #!/bin/sh
 # Installs the Debian packages that are missing for the given purposes
-# (build, lint, bench), and nothing when none is. Needs root or sudo only when
-# something has to be installed.
+# (build, lint, bench, browser), and nothing when none is. Needs root or sudo
+# only when something has to be installed. What fails for `browser` is said and
+# forgiven: its tests are then skipped by name.
 set -eu
 
-build='gcc libc6-dev make libelf-dev libdwarf-dev libsqlite3-dev libzstd-dev libcunit1-dev python3 python3-dev gdb procps graphviz'
+build='gcc libc6-dev make libelf-dev libdwarf-dev libsqlite3-dev libzstd-dev libcunit1-dev python3 python3-dev gdb procps graphviz node-d3-hierarchy'
 lint='clang-format clang-tidy cppcheck git'
 bench='python3-objgraph'
+browser='chromium'
 
 wanted=
+refused=1
 for purpose in "$@"; do
     case $purpose in
     build) wanted="$wanted $build" ;;
     lint) wanted="$wanted $lint" ;;
     bench) wanted="$wanted $bench" ;;
+    browser) wanted="$wanted $browser" refused=0 ;;
     *) echo "install-deps.sh: unknown purpose '$purpose'" >&2; exit 2 ;;
     esac
 done
@@ -27,13 +31,13 @@ done
 
 if ! command -v apt-get >/dev/null; then
     echo "memext: this is no Debian; please install what corresponds to:$missing" >&2
-    exit 1
+    exit $refused
 fi
 sudo=
 if [ "$(id -u)" != 0 ]; then
     if ! command -v sudo >/dev/null; then
         echo "memext: please install these packages as root first: apt-get install$missing" >&2
-        exit 1
+        exit $refused
     fi
     sudo=sudo
 fi
@@ -44,5 +48,5 @@ $sudo apt-get -q update >/dev/null || true
 # shellcheck disable=SC2086
 if ! $sudo apt-get -q install -y --no-install-recommends $missing >/dev/null; then
     echo "memext: apt-get could not install$missing: its message above says why" >&2
-    exit 1
+    exit $refused
 fi

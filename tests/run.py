@@ -75,6 +75,9 @@ def truth_jobs(python, build):
     jobs += [Job("truth/references/" + one.name,
                  [python, "tests/truth/references.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]
+    jobs += [Job("truth/causes/" + one.name,
+                 [python, "tests/truth/causes.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
     jobs += [Job("truth/values/" + one.name,
                  [python, "tests/truth/values.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]
@@ -95,6 +98,7 @@ def truth_jobs(python, build):
     jobs += [Job("truth/stacks/" + one.name,
                  [python, "tests/truth/stacks.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]
+    jobs.append(Job("truth/export", [python, "tests/export/run.py", "--build", build]))
     jobs.append(Job("truth/glibc", [python, "tests/truth/glibc.py", "--build", build]))
     return [Job("truth/others", [python, "tests/truth/run.py", "--build", build, "--refused"])] + jobs
 

@@ -5,6 +5,7 @@
     command.py     what all commands share: options, errors, progress
     session.py     the heap of this stop; marks.py: the stops before it
     options, objref, typenames, table, answer   text in and out; no GDB, so tested without
+    report, reportpage, web/         the diagnosis as text and as a page; no GDB
     reftree                          references around an object; treetext, picture and page draw them; no GDB either
 
 Importing registers nothing; register() does, once.

@@ -19,7 +19,7 @@ JSON = Option("json", "flag", "print JSON, nothing else; sizes in bytes")
 OUTPUT = Option("o", "file", "write to FILE: JSON if it ends in .json or with -json, else text")
 LIMIT = Option("limit", "number", "rows at most, 0 for all (default: show memext limit)")
 GC = Option("gc", "flag", "only what gc.get_objects() would list")
-SINCE = Option("since", "word", "compare with a mark, a core, or a file of py-count -json -o",
+SINCE = Option("since", "word", "compare with a mark, a core, a file of py-save or of py-count -json -o",
                value="MARK|FILE", candidates=lambda: SESSION.marks.names() + files())
 
 
@@ -134,15 +134,15 @@ class Command(gdb.Command):
     def complete(self, text, word):
         if word is None:
             return None
+        self.typed = typed = "" if text[-1:].isspace() or not text else text.split()[-1]
         found = options.complete(self.options, text, self.candidates)
         if found is None:
             return gdb.COMPLETE_FILENAME
         # GDB wants what replaces its own last word, which begins after a break character such as '.' or '-'.
-        typed = "" if text[-1:].isspace() or not text else text.split()[-1]
         return [candidate[len(typed) - len(word):] for candidate in found]
 
     def candidates(self):
-        """Completions of the operand."""
+        """Completions of the operand, of which the user wrote self.typed."""
         return []
 
     def run(self, arguments):
@@ -174,7 +174,8 @@ class Command(gdb.Command):
         missing = [warning for warning in answer.warnings if is_incompleteness(warning)]
         if not answer.complete and not missing:
             missing = ["incomplete: parts of the target could not be read: counts are lower bounds"]
-        return (missing if self.counting else []) + [
+        news = SESSION.take_news()
+        return ([news] if news else []) + (missing if self.counting else []) + [
             "warning: " + warning for warning in answer.warnings
             if not is_incompleteness(warning) and SESSION.first_time(warning)]
 

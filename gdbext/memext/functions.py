@@ -22,7 +22,8 @@ def rss():
     SESSION.target(may_run=True)
     info = SESSION.info()
     if info["kind"] != "live":
-        raise gdb.GdbError("memext: a core does not record the resident size: $py_rss() is for live processes")
+        raise gdb.GdbError("memext: the resident size is not in cores and saved targets: $py_rss() is for live "
+                           "processes")
     with open("/proc/%d/statm" % info["pid"]) as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

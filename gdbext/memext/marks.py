@@ -3,6 +3,7 @@
 
 A Stop outlives its target. Knows nothing of GDB.
 """
+import contextlib
 import itertools
 import os
 
@@ -80,33 +81,60 @@ class Marks:
         return max(stops, key=lambda mark: mark.serial, default=None)
 
     def find(self, name, tracked, paths, progress):
-        """The Stop that `-since NAME` means: a mark, a core, or a file of py-count -json -o."""
+        """The Stop that `-since NAME` means: a mark, a core, or a file of py-save or py-count -json -o."""
         if name in self._by_name:
             return self._by_name[name]
         path = os.path.expanduser(name)
         if not os.path.isfile(path):
             raise UsageError("there is no mark and no file `%s'%s" % (name, self.hint()))
-        if is_elf(path):
-            return stop_of_core(path, paths, progress)
+        if is_target(path):
+            return stop_of_file(path, paths, progress)
         rows, target = read_counts(path, tracked)
         return Stop(name, target.get("pid"), rows=rows)
 
 
-def is_elf(path):
+ELF, SAVED = b"\x7fELF", b"memext\x1a\n"
+
+
+def first_bytes(path):
     try:
         with open(path, "rb") as file:
-            return file.read(4) == b"\x7fELF"
+            return file.read(len(SAVED))
     except OSError as error:
         raise UsageError("cannot read %s: %s" % (path, error.strerror))
 
 
-def stop_of_core(path, paths, progress):
+def is_target(path):
+    """Whether the file holds memory: a core, or what py-save wrote."""
+    magic = first_bytes(path)
+    return magic.startswith(ELF) or magic == SAVED
+
+
+def open_file(path, paths, progress):
+    """The Target in a core or a saved file; the caller closes it."""
+    magic = first_bytes(path)
+    with naming(path):
+        if magic == SAVED:
+            return _memext.open_saved(path, progress=progress)
+        if magic.startswith(ELF):
+            return _memext.open_core(path, progress=progress, **paths)
+    raise UsageError("%s is no core and no file of py-save" % path)
+
+
+def stop_of_file(path, paths, progress):
+    target = open_file(path, paths, progress)
     try:
-        target = _memext.open_core(path, progress=progress, **paths)
-        try:
+        with naming(path):
             return Stop(path, target.info()["pid"], target.heap(progress=progress))
-        finally:
-            target.close()
+    finally:
+        target.close()
+
+
+@contextlib.contextmanager
+def naming(path):
+    """Errors of the library name the file that they are about: it is not the one that GDB has open."""
+    try:
+        yield
     except _memext.Error as error:
         text = str(error)
         raise UsageError(text if path in text else "%s: %s" % (path, text))

@@ -9,6 +9,7 @@ from .answer import address
 from .options import UsageError
 from .session import SESSION
 
+NOT_SEEN = "GDB does not see the saved target's memory: give an address, a path of names, or TYPE#N"
 CELL = {"depth": 2, "items": 3, "characters": 40, "one_line": True, "attributes": True}
 
 
@@ -30,6 +31,8 @@ def evaluate(text):
     except (gdb.error, TypeError, ValueError, OverflowError) as error:
         if objref.is_name_path(text):
             return resolve(text)
+        if SESSION.is_saved:
+            error = "%s; %s" % (error, NOT_SEEN)
         raise UsageError("`%s' is no object: %s" % (text, error))
     if is_object(addr) or not objref.is_name_path(text):
         return addr
@@ -57,9 +60,10 @@ def resolve(text):
         raise UsageError("%s, and GDB knows no symbol of that name" % error)
 
 
-def candidates():
-    """Completions of OBJ."""
-    return [name + "#" for name in SESSION.known_names()]
+def candidates(typed):
+    """Completions of OBJ: types to be numbered, and paths of names where one is begun."""
+    names = [name + "#" for name in SESSION.known_names()]
+    return names + (SESSION.known_paths(typed) if objref.is_begun_path(typed) else [])
 
 
 def nth(name, n, progress):

@@ -39,6 +39,11 @@ def is_name_path(text):
     return re.match(r"[^\W\d]\w*\s*([.\[]|$)", text) is not None
 
 
+def is_begun_path(text):
+    """Whether `text` ends where a name of a path may be completed: `app.CA`, `app.CACHE["k"].`."""
+    return re.fullmatch(r"[^\W\d]\w*(\.\w+|\[[^\]]*\])*\.?", text) is not None
+
+
 def nth_index(name, n, total):
     """The place of the N-th of `total` objects, counted from the start."""
     index = n if n >= 0 else total + n

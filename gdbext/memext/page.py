@@ -109,8 +109,8 @@ def node_html(node, extra="", again=False):
                                       span("dim", tail), span("dim", row["addr"]), extra) if part)
 
 
-def step_html(tree, step):
-    """The line of a step."""
+def step_html(tree, step, prefix=""):
+    """The line of a step; `prefix` tells the places of several trees in one page apart."""
     if step.more:
         return span("dim", "… %s more (-width 0 shows all)" % table.number(step.more))
     name, folded = reftree.label(step.edges), reftree.count(step.edges)
@@ -120,17 +120,17 @@ def step_html(tree, step):
     notes = reftree.marks(tree, step.edges) + (["the first of them"] if folded > 1 else [])
     extra = span("dim", "(%s)" % ", ".join(notes)) if notes else ""
     if step.state:
-        extra += ' <a href="#n%x">%s</a>' % (step.node.addr, treetext.STATES[step.state].strip(" ()"))
+        extra += ' <a href="#%sn%x">%s</a>' % (prefix, step.node.addr, treetext.STATES[step.state].strip(" ()"))
     joint = " of " if tree.referrers else " = "
     return escape(times) + span("edge", name) + (joint if name else "") + node_html(step.node, extra, step.state != "")
 
 
-def identity(step):
+def identity(step, prefix):
     """Where links to a node lead: the place where it is unfolded."""
-    return ' id="n%x"' % step.node.addr if step.node and not step.state else ""
+    return ' id="%sn%x"' % (prefix, step.node.addr) if step.node and not step.state else ""
 
 
-def items(tree):
+def items(tree, prefix=""):
     """The tree's inside, in pieces."""
     opened = []
     for step, following in pairs(reftree.walk(tree)):
@@ -141,9 +141,9 @@ def items(tree):
         if following and min(following.level, NESTED_AT_MOST) > level:
             opened.append(level)
             yield "<li><details%s%s><summary>%s</summary><ul>\n" % (
-                identity(step), " open" if level < OPEN else "", step_html(tree, step))
+                identity(step, prefix), " open" if level < OPEN else "", step_html(tree, step, prefix))
         else:
-            yield '<li class="leaf"%s>%s</li>\n' % (identity(step), step_html(tree, step))
+            yield '<li class="leaf"%s>%s</li>\n' % (identity(step, prefix), step_html(tree, step, prefix))
     yield "</ul></details></li>\n" * len(opened)
 
 
@@ -158,11 +158,16 @@ def pairs(steps):
         yield before, None
 
 
+def whole_tree(tree, prefix=""):
+    """The start and what is around it, in pieces."""
+    start = tree.nodes[tree.start]
+    yield '<div id="%sn%x"><span class="start">%s</span></div>\n<ul>\n' % (prefix, tree.start, node_html(start))
+    yield from items(tree, prefix)
+    yield "</ul>\n"
+
+
 def page(tree, title, about, notes):
     """The whole page, in pieces."""
     yield HEAD % {"title": escape(title), "about": escape(about)}
-    start = tree.nodes[tree.start]
-    yield '<div id="n%x"><span class="start">%s</span></div>\n<ul>\n' % (tree.start, node_html(start))
-    yield from items(tree)
-    yield "</ul>\n"
+    yield from whole_tree(tree)
     yield TAIL % "".join("<p>%s</p>\n" % escape(note) for note in notes)

@@ -45,7 +45,7 @@ class References(Command):
     raw = True
 
     def candidates(self):
-        return objects.candidates()
+        return objects.candidates(self.typed)
 
     def check_output(self, arguments):
         """Before the work is done, not after it."""
@@ -110,9 +110,8 @@ class TreeCommand(References):
         start = objects.find(arguments.operands, self.progress)
         graph = SESSION.graph(self.progress)
         query = reftree.Query(self.referrers, parameters.given(arguments.depth, "depth"),
-                              parameters.given(arguments.width, "width"), arguments.all)
-        load = reftree.load_grouped if arguments.group else reftree.load
-        tree = load(graph, start, query, describer(SESSION.target()))
+                              parameters.given(arguments.width, "width"), arguments.all, arguments.group)
+        tree = reftree.load(graph, start, query, describer(SESSION.target()), self.progress)
         answer = self.tree_answer(tree, self.title % (tree.nodes[start].row["type"], "0x%x" % start))
         if not arguments.json and ending_of(arguments.o or "") in ("", "txt"):
             answer.lines = list(treetext.lines(tree, self.line_width(arguments)))

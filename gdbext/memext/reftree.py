@@ -6,11 +6,8 @@ nothing of GDB, nor of how a tree looks on paper.
 
     start -- edge -- node -- edge -- node …      each edge away from the start: to referents, or to referrers
 """
-import re
 from collections import namedtuple
 
-# Of one object that a million others refer to, this many are looked at for -group.
-GROUPED_AT_MOST = 10000
 # Parallel references are named up to this one.
 NAMES_SHOWN = 3
 
@@ -18,15 +15,16 @@ NAMES_SHOWN = 3
 class Query:
     """What part of the graph is wanted. 0 is no limit."""
 
-    def __init__(self, referrers, depth, width, borrowed=False):
+    def __init__(self, referrers, depth, width, borrowed=False, grouped=False):
         self.referrers = referrers
         self.depth = depth
         self.width = width
         self.borrowed = borrowed
+        self.grouped = grouped
 
-    def arguments(self, **changed):
-        return dict({"direction": "referrers" if self.referrers else "referents", "depth": self.depth,
-                     "width": self.width, "borrowed": self.borrowed, "stop_at_modules": True}, **changed)
+    def arguments(self):
+        return {"direction": "referrers" if self.referrers else "referents", "depth": self.depth,
+                "width": self.width, "borrowed": self.borrowed, "stop_at_modules": True, "grouped": self.grouped}
 
 
 class Edge:
@@ -101,76 +99,25 @@ class Tree:
 
 
 def edge_of(reference):
-    source, target, kind, exact, name = reference
-    return Edge(source, target, kind, exact, name)
+    return Edge(*reference)
 
 
-def add_nodes(tree, nodes, describe, depth=0):
+def add_nodes(tree, nodes, describe):
     """Adds those of the Graph's `nodes` that are new; `describe` makes a Node of a tuple."""
     for found in nodes:
         if found[0] not in tree.nodes:
             tree.nodes[found[0]] = describe(found)
-            tree.nodes[found[0]].row["depth"] = depth + found[3]
+            tree.nodes[found[0]].row["depth"] = found[3]
 
 
-def load(graph, start, query, describe):
+def load(graph, start, query, describe, progress=None):
     """The Tree around `start`."""
-    nodes, references = graph.tree(start, **query.arguments())
+    nodes, references = graph.tree(start, progress=progress, **query.arguments())
     tree = Tree(nodes[0][0], query.referrers)
     add_nodes(tree, nodes, describe)
     for reference in references:
         tree.add_edge(edge_of(reference))
     return tree
-
-
-def form(name):
-    """What alike edges have in common: keys and indices differ, attributes do not."""
-    name = re.sub(r"\[[0-9]+\]", "[#]", name)
-    return re.sub(r"\[(b?)(['\"]).*\2(?:…|\.\.\.)?\]", "[key]", name, flags=re.DOTALL)
-
-
-def group(tree, types, references):
-    """Edges: those of one type and form are one, which leads to the first of them. Most certain, then largest first."""
-    groups = {}
-    for reference in references:
-        edge = edge_of(reference)
-        far = tree.far(edge)
-        key = (types.get(far, ""), form(edge.name), edge.kind) if far else (far, edge.name)
-        if key in groups:
-            groups[key].count += 1
-            groups[key].name = key[1]
-        else:
-            groups[key] = edge
-    return sorted(groups.values(), key=lambda edge: (not edge.exact, -edge.count))
-
-
-def load_grouped(graph, start, query, describe):
-    """As load(), level by level: each group is one edge, and goes on at its first member."""
-    tree = Tree(start, query.referrers)
-    level, depth = [start], 0
-    while level and (not query.depth or depth < query.depth):
-        level = [addr for near in level for addr in grow(graph, tree, near, query, describe, depth)]
-        depth += 1
-    return tree
-
-
-def grow(graph, tree, near, query, describe, depth):
-    """Adds the groups around `near`; the addresses to go on at."""
-    nodes, references = graph.tree(near, **query.arguments(depth=1, width=GROUPED_AT_MOST))
-    by_addr = {node[0]: node for node in nodes}
-    add_nodes(tree, [by_addr[near]], describe, depth)
-    edges = group(tree, {node[0]: node[1] for node in nodes},
-                  [reference for reference in references if tree.near(edge_of(reference)) == near])
-    shown = edges[:query.width] if query.width else edges
-    tree.nodes[near].hidden = sum(edge.count for edge in edges[len(shown):]) + by_addr[near][4]
-    fresh = []
-    for edge in shown:
-        far = tree.far(edge)
-        if far and far not in tree.nodes:
-            add_nodes(tree, [by_addr[far][:4] + (0,) + by_addr[far][5:]], describe, depth)
-            fresh += [] if tree.nodes[far].is_module else [far]
-        tree.add_edge(edge)
-    return fresh
 
 
 def of_paths(paths, describe):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What GDB is looking at, and the heap of this stop.
 
-Finds out from GDB which process or core is meant, opens it with the library
-on first need, and drops it when the process runs, dies or is exchanged.
-Knows GDB's differences by version; knows nothing of commands or printing.
+Finds out from GDB which process or core is meant, unless a saved target was
+opened in their place; opens it with the library on first need, and drops it
+when the process runs, dies or is exchanged. Knows GDB's differences by
+version; knows nothing of commands or printing.
 """
 import os
 import re
@@ -16,7 +17,8 @@ from . import parameters
 from .marks import Marks, Stop
 from .options import UsageError
 
-NO_TARGET = "no process and no core: attach (gdb -p PID), run a program, or load a core (gdb -c CORE)"
+NO_TARGET = ("no process and no core: attach (gdb -p PID), run a program, load a core (gdb -c CORE), "
+             "or open a saved target (py-open FILE)")
 EXITED = "the process has exited: run it again, or load a core (gdb -c CORE)"
 RUNNING = "the process is running: stop it first (Ctrl-C, or interrupt)"
 REMOTE = "remote targets are not yet supported: take a core there (gcore PID) and open that"
@@ -68,6 +70,15 @@ def core_place(inferior):
     return Place("core", path, inferior.pid, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
 
 
+def saved_place(path):
+    path = os.path.abspath(path)
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise UsageError("cannot open %s: %s" % (path, error.strerror))
+    return Place("saved", path, None, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+
+
 def process_stamp(pid):
     """When the process started, so that a reused pid is another process; UsageError when it is gone."""
     try:
@@ -97,6 +108,16 @@ def find_place(exited):
     return Place("live", None, inferior.pid, process_stamp(inferior.pid))
 
 
+def gdb_target():
+    """What tells GDB's process or core from another one; None while it has neither."""
+    inferior = gdb.selected_inferior()
+    kind = connection_type(inferior)
+    if not kind or (kind != "core" and not inferior.pid):
+        return None
+    number = getattr(getattr(inferior, "connection", None), "num", None)
+    return inferior.num, kind, number, inferior.pid, core_path(inferior) if kind == "core" else None
+
+
 def given_executable():
     """The executable that GDB has for the core, unless GDB only imagines its path."""
     name = gdb.current_progspace().filename
@@ -104,6 +125,8 @@ def given_executable():
 
 
 def open_target(place, progress):
+    if place.kind == "saved":
+        return _memext.open_saved(place.path, progress=progress)
     paths = parameters.paths()
     if place.kind == "core":
         return _memext.open_core(place.path, executable=given_executable(), progress=progress, **paths)
@@ -118,10 +141,46 @@ class Session:
         self.exited = set()
         self._place = self._target = self._info = self._heap = self._names = self._graph = self._retained = None
         self._said = set()
+        self._saved = self._beside = self._news = None
+
+    def open_saved(self, path, progress):
+        """From now on the target is a saved one, until GDB gets another process or core than it has now."""
+        place = saved_place(path)
+        beside, target = gdb_target(), open_target(place, progress)
+        self.drop()
+        self._saved, self._beside = place, beside
+        self._place, self._target, self._info = place, target, target.info()
+
+    def close_saved(self):
+        """Back to what GDB has. The path of what was open, None when nothing was."""
+        if not self._saved:
+            return None
+        path, self._saved = self._saved.path, None
+        self.drop()
+        return path
+
+    @property
+    def is_saved(self):
+        return self._saved is not None
+
+    def find_place(self):
+        """The saved target that was opened, as long as GDB got nothing new since, else what GDB has."""
+        if self._saved:
+            now = gdb_target()
+            if not now or now == self._beside:
+                return self._saved
+            self._news = "note: %s was closed, for GDB has a new %s" % (
+                self.close_saved(), "core" if now[1] == "core" else "process")
+        return find_place(self.exited)
+
+    def take_news(self):
+        """What happened to the saved target without the user's asking, once."""
+        news, self._news = self._news, None
+        return news
 
     def target(self, progress=None, may_run=False):
         """The Target of this stop. `may_run`: inside a breakpoint condition GDB calls a stopped process running."""
-        place = find_place(self.exited)
+        place = self.find_place()
         running = place.kind == "live" and is_running()
         if running and not may_run:
             raise UsageError(RUNNING)
@@ -160,6 +219,20 @@ class Session:
         heap = self.heap(progress)
         return Stop(name, self.info()["pid"], heap)
 
+    def earlier_stop(self, name, progress=None):
+        """The Stop of this process that `-since NAME` means, with addresses to compare by."""
+        stop = self.marks.find(name, False, parameters.paths(), progress)
+        return self.comparable(stop)
+
+    def comparable(self, stop):
+        """`stop`, if this process's addresses can be compared with its."""
+        if not stop.heap:
+            raise UsageError("%s holds counts only, no addresses: compare with a mark or a core" % stop.name)
+        if stop.pid != self._info["pid"]:
+            raise UsageError("%s is of process %s, this is process %s: addresses cannot be compared"
+                             % (stop.name, stop.pid, self._info["pid"]))
+        return stop
+
     def info(self):
         """Of the target that is open."""
         return self._info
@@ -183,6 +256,10 @@ class Session:
         """For completion: the names if they are at hand, since TAB must not count a heap."""
         return list(self.names()) if self._heap else []
 
+    def known_paths(self, typed):
+        """For completion: paths of names that begin so, if a target is open, since TAB must not open one."""
+        return self._target.complete(typed) if self._target else []
+
     def first_time(self, warning):
         """Whether `warning` was not yet shown for this file or process."""
         key = (self._place.kind, self._place.path, self._place.pid, warning)
@@ -194,7 +271,7 @@ class Session:
         """Shows each warning once more."""
         self._said.clear()
 
-    def drop(self, *_event):
+    def drop(self):
         """Forgets the target. Its Heap lives on where a mark holds it."""
         for handle in (self._retained, self._graph):
             if handle:
@@ -203,11 +280,16 @@ class Session:
             self._target.close()
         self._place = self._target = self._info = self._heap = self._names = self._graph = self._retained = None
 
+    def note_change(self, *_event):
+        """The bytes of GDB's target may be others now; a saved one's stay."""
+        if not self._saved:
+            self.drop()
+
     def note_exit(self, event):
         """GDB says so of a core, too, when it closes it."""
         if not self._place or self._place.kind == "live":
             self.exited.add(event.inferior.num)
-        self.drop()
+        self.note_change()
 
 
 SESSION = Session()
@@ -217,5 +299,5 @@ def register():
     """Drops what is known whenever GDB says that the target's bytes may have changed."""
     for name in ("cont", "stop", "memory_changed", "inferior_deleted", "clear_objfiles", "inferior_call"):
         if hasattr(gdb.events, name):
-            getattr(gdb.events, name).connect(SESSION.drop)
+            getattr(gdb.events, name).connect(SESSION.note_change)
     gdb.events.exited.connect(SESSION.note_exit)

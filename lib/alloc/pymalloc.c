@@ -93,6 +93,7 @@ bool mx_pool_read(const struct mx_pymalloc_facts *facts, const uint8_t *bytes, m
 void mx_arenas_deinit(struct mx_arenas *arenas)
 {
     mx_array_free(&arenas->arenas);
+    mx_array_free(&arenas->tables);
 }
 
 /* A pool that `usedpools` refers to: it tells where the arena of that index must be. */
@@ -159,6 +160,8 @@ static bool add_table(struct search *search, mx_addr table, uint32_t slots, size
     uint32_t step = search->facts->arena_object_size;
     uint32_t known = slots ? slots : slots_by_chunk(search, table);
     *ret_found = 0;
+    if (!mx_array_push(&search->arenas->tables, table))
+        return false;
     for (uint32_t i = 0; i < (known ? known : MOST_ARENAS); i++) {
         const uint8_t *slot = mx_memory_state(search->memory, table + (mx_addr)i * step, step);
         struct mx_arena arena;

@@ -57,6 +57,7 @@ struct mx_arena {
 
 struct mx_arenas {
     MX_ARRAY(struct mx_arena) arenas; /* sorted by address */
+    MX_ARRAY(mx_addr) tables;         /* CPython's own, that were read */
     bool from_array; /* true: from CPython's own table; false: found by looking at every pool-sized page */
 };
 

@@ -93,16 +93,22 @@ static enum mx_kind kind_by_flags(uint64_t flags)
     return MX_KIND_OTHER;
 }
 
-/* A class statement can use any name; a C type's name is its own. */
-static bool kind_by_name(const struct mx_type *type, enum mx_kind *kind)
+/*
+ * A class statement can use any name; a C type's name is its own. But where the interpreter's type is known by its
+ * symbol, another one of this name is not it: Cython's generators have CPython's names.
+ */
+static bool kind_by_name(const struct mx_types *types, const struct mx_type *type, enum mx_kind *kind)
 {
     if (type->is_python_class)
         return false;
-    for (size_t i = 0; i < KNOWN_TYPES; i++)
-        if (!strcmp(known_types[i].name, type->name)) {
-            *kind = known_types[i].kind;
-            return true;
-        }
+    for (size_t i = 0; i < KNOWN_TYPES; i++) {
+        if (strcmp(known_types[i].name, type->name))
+            continue;
+        if (known_types[i].symbol && mx_runtime_symbol(types->runtime, known_types[i].symbol))
+            return false;
+        *kind = known_types[i].kind;
+        return true;
+    }
     return false;
 }
 
@@ -111,7 +117,7 @@ static bool own_kind(const struct mx_types *types, const struct mx_type *type, e
 {
     uint32_t known = mx_map_get(&types->known, type->address);
     if (known == MX_MAP_NONE)
-        return kind_by_name(type, kind);
+        return kind_by_name(types, type, kind);
     *kind = (enum mx_kind)known;
     return true;
 }

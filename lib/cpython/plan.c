@@ -159,6 +159,8 @@ static void add_unknown(struct planner *planner, const struct mx_type *type, con
     if (planner->type->kind == MX_KIND_TUPLE)
         return;
     add_members(planner, type);
+    if (type->flags & MX_TPFLAGS_HAVE_GC)
+        plan->scanned = plan->traversed;
     if (type->itemsize > 0 && !(base && base->itemsize == type->itemsize))
         plan->scans_items = true;
     if (start >= end)
@@ -166,6 +168,26 @@ static void add_unknown(struct planner *planner, const struct mx_type *type, con
     if (plan->scan_start == plan->scan_end)
         plan->scan_start = start, plan->scan_end = end;
     plan->scan_start = start < plan->scan_start ? start : plan->scan_start;
+}
+
+static mx_addr weaklist_of(const struct planner *planner, const struct mx_type *type)
+{
+    return mx_memory_pointer(planner->memory, type->address + (mx_addr)planner->layout->type.tp_weaklistoffset);
+}
+
+/* Cython's types are made at run time in newer generations, and do not show it. */
+static bool add_cython(struct planner *planner, const struct mx_type *type, const struct mx_type *base)
+{
+    struct mx_cython_plan cython;
+    if (!mx_cython_plan(type, base, (int64_t)weaklist_of(planner, type), &cython))
+        return false;
+    for (size_t i = 0; i < cython.count; i++)
+        add_field(planner, cython.fields[i].offset, cython.fields[i].class, MX_NAME_FIELD, cython.fields[i].text);
+    if (!planner->plan.decode)
+        planner->plan.decode = cython.decode;
+    if (type == planner->type && planner->plan.type_class != MX_NO_EDGE)
+        planner->plan.type_class = MX_EDGE_OWNED;
+    return true;
 }
 
 static bool is_object_type(const struct mx_type *type)
@@ -180,12 +202,13 @@ static void add_bases(struct planner *planner)
     for (unsigned i = 0; type && !is_object_type(type) && i < MX_MOST_BASES; i++) {
         const struct mx_type *base =
             type->base_index < types->types.count ? &types->types.items[type->base_index] : NULL;
-        size_t object = find_object(planner, type);
+        bool is_cython = !type->is_python_class && add_cython(planner, type, base);
+        size_t object = is_cython ? LINE_COUNT : find_object(planner, type);
         if (type->is_python_class)
             add_members(planner, type);
         else if (object < LINE_COUNT)
             add_object(planner, object);
-        else
+        else if (!is_cython)
             add_unknown(planner, type, base);
         type = base;
     }
@@ -194,8 +217,7 @@ static void add_bases(struct planner *planner)
 static void add_dict(struct planner *planner)
 {
     const struct mx_type *type = planner->type;
-    mx_addr weaklist = type->address + (mx_addr)planner->layout->type.tp_weaklistoffset;
-    add_field(planner, (int64_t)mx_memory_pointer(planner->memory, weaklist), MX_NO_EDGE, MX_NAME_FIELD, NULL);
+    add_field(planner, (int64_t)weaklist_of(planner, type), MX_NO_EDGE, MX_NAME_FIELD, NULL);
     if (type->kind == MX_KIND_TYPE)
         return;
     bool managed = planner->layout->preheader_shape != MX_PREHEADER_GC_ONLY && (type->flags & MX_TPFLAGS_MANAGED_DICT);
@@ -205,13 +227,26 @@ static void add_dict(struct planner *planner)
         add_field(planner, type->dictoffset, planner->plan.traversed, MX_NAME_FIELD, "__dict__");
 }
 
+/* A class made from a spec without a tp_traverse has that of its static base, which knows of no type to show. */
+static bool traverses_like_static(const struct planner *planner)
+{
+    const struct mx_type *type = planner->type;
+    const struct mx_types *types = planner->types;
+    const struct mx_type *base = type->base_index < types->types.count ? &types->types.items[type->base_index] : NULL;
+    mx_addr offset = (mx_addr)planner->layout->type.tp_traverse;
+    mx_addr traverse = mx_memory_pointer(planner->memory, type->address + offset);
+    return base && traverse && !(base->flags & MX_TPFLAGS_HEAPTYPE) &&
+           mx_memory_pointer(planner->memory, base->address + offset) == traverse;
+}
+
 /* A type made at run time is counted by its instances. Types made in C were slow to learn that they should show it. */
 static uint8_t class_of_type(const struct planner *planner)
 {
     const struct mx_type *type = planner->type;
     if (!(type->flags & MX_TPFLAGS_HEAPTYPE))
         return MX_NO_EDGE;
-    bool shown = type->is_python_class || planner->layout->traverse_shape >= MX_TRAVERSE_3_9;
+    bool shown = (type->is_python_class || planner->layout->traverse_shape >= MX_TRAVERSE_3_9) &&
+                 !traverses_like_static(planner);
     return shown ? planner->plan.traversed : MX_EDGE_OWNED;
 }
 
@@ -243,7 +278,7 @@ bool mx_plan_make(const struct mx_types *types, const struct mx_type *type, stru
         .memory = types->runtime->memory,
         .type = type,
         .plans = plans,
-        .plan = {.first = plans->fields.count},
+        .plan = {.first = plans->fields.count, .scanned = MX_EDGE_OWNED},
     };
     planner.plan.traversed = type->flags & MX_TPFLAGS_HAVE_GC ? MX_EDGE_TRAVERSED : MX_EDGE_OWNED;
     planner.plan.type_class = class_of_type(&planner);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * References of single modules of the standard library: sqlite3, pickle,
- * ctypes, ElementTree's iterators, and what C code keeps in capsules.
+ * ctypes, faulthandler, ElementTree's iterators, and what C code keeps in
+ * capsules.
  */
 #include "cpython/dict.h"
 #include "cpython/walk.h"
+#include "memory/module.h"
 
 /* 3.8-3.10: the factory is the connection, which the cache must not keep alive. Its dict has as many nodes as the list.
  */
@@ -105,6 +107,56 @@ void mx_refer_element_iterator(struct mx_walk *walk)
     while (mx_words_next(&words, &word))
         if (!(words.index & 1))
             mx_walk_field_index(walk, word, walk->plan->traversed, "<parent>", words.index / 2);
+}
+
+static bool is_interpreter(const struct mx_walk *walk, mx_addr address)
+{
+    for (size_t i = 0; i < walk->runtime->interpreters.count; i++)
+        if (walk->runtime->interpreters.items[i].address == address)
+            return true;
+    return false;
+}
+
+/*
+ * CPython Modules/faulthandler.c: fatal_error {enabled, file, fd, all_threads, interp}, which 3.12+ keeps in
+ * _PyRuntime. No symbol tells where it is: it is the one place where the interpreter's address stands behind such
+ * values.
+ */
+static mx_addr fatal_error_file(const struct mx_walk *walk, const uint8_t *bytes)
+{
+    enum { ENABLED = 0, FILE_OBJECT = 8, FD = 16, ALL_THREADS = 20, INTERPRETER = 24, MOST_FD = 1 << 20 };
+    mx_addr file = mx_load_u64(bytes + FILE_OBJECT);
+    if (mx_load_u32(bytes + ENABLED) != 1 || mx_load_u32(bytes + FD) > MOST_FD ||
+        mx_load_u32(bytes + ALL_THREADS) > 1 || !is_interpreter(walk, mx_load_u64(bytes + INTERPRETER)))
+        return 0;
+    return file && mx_type_of(walk->referents->types, file) ? file : 0;
+}
+
+static mx_addr fatal_error_file_in(const struct mx_walk *walk, const struct mx_region *region)
+{
+    enum { SIZE = 32, MOST = 64 << 20 };
+    uint64_t length = region->end - region->start;
+    const uint8_t *bytes = length < MOST ? mx_memory_state(walk->memory, region->start, length) : NULL;
+    for (size_t i = 0; bytes && i + SIZE <= length; i += 8) {
+        mx_addr file = fatal_error_file(walk, bytes + i);
+        if (file)
+            return file;
+    }
+    return 0;
+}
+
+void mx_refer_faulthandler(struct mx_walk *walk)
+{
+    const struct mx_modules *modules = walk->runtime->modules;
+    const struct mx_memory *memory = walk->memory;
+    mx_addr file = 0;
+    for (size_t i = 0; i < memory->regions.count && !file; i++) {
+        const struct mx_region *region = &memory->regions.items[i];
+        if (region->module != MX_NO_MODULE && (region->flags & MX_REGION_WRITE) &&
+            &modules->modules.items[region->module] == walk->runtime->module)
+            file = fatal_error_file_in(walk, region);
+    }
+    mx_walk_field(walk, file, walk->plan->traversed, "<file>");
 }
 
 /* 3.8-3.12: ctypes' knowledge of a type is in its __dict__, which is a StgDict. */

@@ -72,6 +72,9 @@ void mx_refer_module(struct mx_walk *walk)
 {
     const struct mx_layout *layout = walk->layout;
     mx_addr state = mx_walk_word(walk, layout->module.md_state), def = mx_walk_word(walk, layout->module.md_def);
+    const char *name = def ? name_of_definition(walk, def) : NULL;
+    if (name && !strcmp(name, "faulthandler"))
+        mx_refer_faulthandler(walk);
     if (!state || !def)
         return;
     uint64_t size = mx_memory_pointer(walk->memory, def + MODULE_DEF_SIZE), rest = mx_block_rest(walk, state);
@@ -79,7 +82,6 @@ void mx_refer_module(struct mx_walk *walk)
     size = size < rest ? size : rest;
     size = size <= MX_MOST_SCANNED ? size : 0;
     mx_scan_buffer(walk, state, size, shown_by_module(walk, def));
-    const char *name = name_of_definition(walk, def);
     if (name && !strcmp(name, "decimal"))
         walk_decimal_maps(walk, state, size);
 }

@@ -54,7 +54,11 @@ static bool is_shown(const struct mx_walk *walk, mx_addr object, enum mx_shown s
     return made && (made->flags & MX_TPFLAGS_HEAPTYPE);
 }
 
-void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, enum mx_shown shown)
+/*
+ * What points back at the object itself is the way from a C library's structure to the Python object for it, and not
+ * counted: else the object could never die.
+ */
+static void scan_raw(struct mx_walk *walk, mx_addr start, uint64_t size, enum mx_shown shown, uint8_t traversed)
 {
     struct mx_words words = mx_words_of(walk, start, (size <= MX_MOST_SCANNED ? size : MX_MOST_SCANNED) / 8);
     mx_addr word;
@@ -64,9 +68,14 @@ void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, enum mx_
         struct found found = find_block(walk, word);
         if (found.start != word || found.is_raw)
             continue;
-        uint8_t class = is_shown(walk, word, shown) ? walk->plan->traversed : (uint8_t)MX_EDGE_OWNED;
-        walk_found(walk, word, class, 8 * words.index);
+        uint8_t class = is_shown(walk, word, shown) ? traversed : (uint8_t)MX_EDGE_OWNED;
+        walk_found(walk, word, word == walk->object ? (uint8_t)MX_EDGE_BORROWED : class, 8 * words.index);
     }
+}
+
+void mx_scan_buffer(struct mx_walk *walk, mx_addr start, uint64_t size, enum mx_shown shown)
+{
+    scan_raw(walk, start, size, shown, walk->plan->traversed);
 }
 
 static bool is_known(const struct mx_walk *walk, uint64_t offset)
@@ -83,11 +92,11 @@ static void scan_word(struct mx_walk *walk, mx_addr word, uint64_t offset, uint6
     struct found found = find_block(walk, word);
     if (!found.start || found.start == walk->object)
         return;
-    walk_found(walk, found.start, found.is_raw ? (uint8_t)MX_EDGE_BUFFER : walk->plan->traversed, offset);
+    walk_found(walk, found.start, found.is_raw ? (uint8_t)MX_EDGE_BUFFER : walk->plan->scanned, offset);
     if (!found.is_raw || found.size > *budget)
         return;
     *budget -= found.size;
-    mx_scan_buffer(walk, found.start, found.size, MX_SHOWN);
+    scan_raw(walk, found.start, found.size, MX_SHOWN, walk->plan->scanned);
 }
 
 void mx_scan_body(struct mx_walk *walk)

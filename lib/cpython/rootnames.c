@@ -73,16 +73,18 @@ static void name_state(const struct mx_runtime *runtime, const struct mx_root *r
 {
     char owner[48];
     bool is_thread = root->kind == MX_ROOT_THREAD;
+    uint64_t index = root->detail & ~MX_IN_TYPE_CACHE;
     mx_addr state = 0;
     if (is_thread && root->detail < runtime->threads.count)
         state = runtime->threads.items[root->detail].address;
-    else if (!is_thread && root->detail < runtime->interpreters.count)
-        state = runtime->interpreters.items[root->detail].address;
+    else if (!is_thread && index < runtime->interpreters.count)
+        state = runtime->interpreters.items[index].address;
     if (is_thread)
         thread_label(runtime, root->detail, owner, sizeof(owner));
     else
-        snprintf(owner, sizeof(owner), "interpreter %llu", (unsigned long long)root->detail);
-    const char *field = field_at(&runtime->layout, root->kind, root->place - state);
+        snprintf(owner, sizeof(owner), "interpreter %llu", (unsigned long long)index);
+    bool is_cache = !is_thread && (root->detail & MX_IN_TYPE_CACHE);
+    const char *field = is_cache ? "type cache" : field_at(&runtime->layout, root->kind, root->place - state);
     if (field)
         snprintf(buffer, size, "%s: %s", owner, field);
     else
@@ -179,7 +181,7 @@ bool mx_root_name(const struct mx_types *types, const struct mx_root *root, enum
         name_global(types->runtime, root, buffer, size);
         return true;
     default:
-        snprintf(buffer, size, "a cache of the interpreter");
+        snprintf(buffer, size, "the type cache");
         return true;
     }
 }

@@ -9,6 +9,7 @@
 #include "cpython/dict.h"
 #include "cpython/frames.h"
 #include "cpython/rootnames.h"
+#include "cpython/typecache.h"
 
 struct giving {
     const struct mx_referents *referents;
@@ -154,6 +155,45 @@ static void give_states(struct giving *giving, bool words)
     }
 }
 
+/* `names`: the kind of the references that the cache owns. */
+static void give_cache(struct giving *giving, mx_addr start, mx_addr end, enum mx_root_kind names)
+{
+    size_t entries, length = (size_t)(end - start);
+    const uint8_t *bytes = mx_memory_state(giving->runtime->memory, start, length);
+    size_t at = bytes ? mx_type_cache_find(giving->types, bytes, length, &entries) : 0;
+    for (size_t i = 0; bytes && i < entries && !giving->stopped; i++, at += MX_CACHE_ENTRY) {
+        struct mx_root name = {.kind = (uint8_t)names, .counted = true, .exact = true, .place = start + at};
+        if (!mx_type_cache_used(giving->types, bytes + at))
+            continue;
+        struct mx_root value = {.kind = MX_ROOT_CACHE, .exact = true, .place = start + at + MX_CACHE_VALUE};
+        name.place += MX_CACHE_NAME;
+        name.object = mx_load_u64(bytes + at + MX_CACHE_NAME);
+        name.detail = giving->detail | MX_IN_TYPE_CACHE;
+        value.object = mx_load_u64(bytes + at + MX_CACHE_VALUE);
+        give(giving, &name);
+        give(giving, &value);
+    }
+}
+
+/* 3.10+: in each interpreter's state; before: in the data of the module that the interpreter is in. */
+static void give_caches(struct giving *giving)
+{
+    const struct mx_runtime *runtime = giving->runtime;
+    const struct mx_memory *memory = runtime->memory;
+    bool is_static = runtime->layout.traverse_shape < MX_TRAVERSE_3_10;
+    for (size_t i = 0; !is_static && i < runtime->interpreters.count; i++) {
+        mx_addr state = runtime->interpreters.items[i].address;
+        giving->detail = i;
+        give_cache(giving, state, state + (mx_addr)runtime->layout.interpreter.size, MX_ROOT_INTERPRETER);
+    }
+    giving->detail = 0;
+    for (size_t i = 0; is_static && i < memory->regions.count; i++) {
+        const struct mx_region *region = &memory->regions.items[i];
+        if (mx_region_is_module_data(region) && &runtime->modules->modules.items[region->module] == runtime->module)
+            give_cache(giving, region->start, region->end, MX_ROOT_C_GLOBAL);
+    }
+}
+
 static void give_static_types(struct giving *giving)
 {
     for (size_t i = 0; i < giving->types->types.count && !giving->stopped; i++) {
@@ -176,15 +216,20 @@ static mx_addr stack_end(const struct mx_region *region, const struct mx_thread 
     return end - thread->stack_pointer < MOST_MAIN_STACK ? end : thread->stack_pointer + MOST_MAIN_STACK;
 }
 
+mx_addr mx_roots_stack_end(const struct mx_memory *memory, const struct mx_thread *thread)
+{
+    const struct mx_region *region = thread->stack_pointer ? mx_memory_region(memory, thread->stack_pointer) : NULL;
+    return region ? stack_end(region, thread) : 0;
+}
+
 static void give_stacks(struct giving *giving, const struct mx_threads *threads)
 {
     for (size_t i = 0; threads && i < threads->threads.count; i++) {
         const struct mx_thread *thread = &threads->threads.items[i];
-        const struct mx_region *region =
-            thread->stack_pointer ? mx_memory_region(giving->runtime->memory, thread->stack_pointer) : NULL;
+        mx_addr end = mx_roots_stack_end(giving->runtime->memory, thread);
         giving->detail = (uint64_t)(uint32_t)thread->tid;
-        if (region)
-            give_words(giving, thread->stack_pointer, stack_end(region, thread), MX_ROOT_C_STACK);
+        if (end)
+            give_words(giving, thread->stack_pointer, end, MX_ROOT_C_STACK);
     }
 }
 
@@ -194,6 +239,8 @@ static void give_globals(struct giving *giving)
     giving->detail = 0;
     for (size_t i = 0; i < memory->regions.count && !giving->stopped; i++) {
         const struct mx_region *region = &memory->regions.items[i];
+        giving->detail = mx_region_is_module_data(region) &&
+                         &giving->runtime->modules->modules.items[region->module] == giving->runtime->module;
         if (mx_region_is_module_data(region))
             give_words(giving, region->start, region->end, MX_ROOT_C_GLOBAL);
     }
@@ -213,6 +260,7 @@ void mx_roots_each(const struct mx_referents *referents, const struct mx_threads
     give_frames(&giving, give_locals);
     give_frames(&giving, give_rest_of_frame);
     give_states(&giving, false);
+    give_caches(&giving);
     give_static_types(&giving);
     if (!referents->find_block)
         return;

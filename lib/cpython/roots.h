@@ -18,7 +18,7 @@ enum mx_root_kind {
     MX_ROOT_STATIC_TYPE, /* a static type object */
     MX_ROOT_C_GLOBAL,    /* a word in a module's writable data: "C global in libfoo.so+0x1234" */
     MX_ROOT_C_STACK,     /* a word on a thread's stack above its stack pointer */
-    MX_ROOT_CACHE,       /* type cache, version caches, interned strings: uncounted */
+    MX_ROOT_CACHE,       /* what the type cache found last: uncounted; its names are INTERPRETER or C_GLOBAL */
 };
 
 struct mx_root {
@@ -27,8 +27,11 @@ struct mx_root {
     bool counted;    /* the reference is in the object's refcount, and no object of the heap accounts for it */
     bool exact;      /* false: a word that looks like a reference (C globals, stack slots) */
     mx_addr place;   /* address of the word that holds the reference; of the frame for LOCAL and FRAME */
-    uint64_t detail; /* for naming: key, index of thread or interpreter, index of the local */
+    uint64_t detail; /* for naming: key, index of thread or interpreter (and MX_IN_TYPE_CACHE), index of the local; of a
+                        C global: whether it is the interpreter's own */
 };
+
+#define MX_IN_TYPE_CACHE (UINT64_C(1) << 32)
 
 typedef bool (*mx_root_visit)(void *context, const struct mx_root *root);
 
@@ -38,6 +41,9 @@ typedef bool (*mx_root_visit)(void *context, const struct mx_root *root);
  */
 void mx_roots_each(const struct mx_referents *referents, const struct mx_threads *threads, mx_root_visit visit,
                    void *context);
+
+/* Where the words that count as a thread's C stack end: from its stack pointer up. 0 when the stack is not known. */
+mx_addr mx_roots_stack_end(const struct mx_memory *memory, const struct mx_thread *thread);
 
 /* "module app", "local x in f (app.py:12), thread 12345", ...; as an expression (sys.modules['app']) where there is
  * one. */

@@ -173,13 +173,25 @@ static void name_measured_file(struct mx_layout *layout, const char *path)
         snprintf(layout->origin + length, sizeof(layout->origin) - length, "%.80s", path);
 }
 
-static struct mx_error *open_at(const struct mx_symbol *symbol, const char *debug_folder, struct mx_runtime *runtime)
+static struct mx_error *choose_layout(const struct mx_symbol *symbol, const char *debug_folder,
+                                      struct mx_runtime *runtime)
 {
     struct mx_layout_key key;
     mx_version_identify(runtime->memory, symbol, &key);
-    runtime->module = symbol->module;
     MX_TRY(mx_layout_choose(&key, symbol->module->file_path, debug_folder, &runtime->layout));
     name_measured_file(&runtime->layout, symbol->module->path);
+    return NULL;
+}
+
+/* `measured` goes before what can be found out here. */
+static struct mx_error *open_at(const struct mx_symbol *symbol, const char *debug_folder,
+                                const struct mx_layout *measured, struct mx_runtime *runtime)
+{
+    runtime->module = symbol->module;
+    if (measured)
+        runtime->layout = *measured;
+    else
+        MX_TRY(choose_layout(symbol, debug_folder, runtime));
     mx_version_text(runtime->layout.version_hex, runtime->version, sizeof(runtime->version));
     if (runtime->layout.unproven)
         MX_TRY(mx_runtime_warn(runtime, "memext was not compared with CPython %s's own answers yet: counts may be off",
@@ -213,8 +225,8 @@ static struct mx_error *not_found(const struct mx_memory *memory, const struct m
 }
 
 /* Of several runtimes the first that has an interpreter wins, then the first that could be opened. */
-struct mx_error *mx_runtime_open(const struct mx_memory *memory, const struct mx_modules *modules,
-                                 const char *debug_folder, struct mx_runtime *ret)
+static struct mx_error *open_best(const struct mx_memory *memory, const struct mx_modules *modules,
+                                  const char *debug_folder, const struct mx_layout *measured, struct mx_runtime *ret)
 {
     struct mx_runtime best = {0};
     struct mx_error *first_error = NULL;
@@ -223,7 +235,7 @@ struct mx_error *mx_runtime_open(const struct mx_memory *memory, const struct mx
          nth < MOST_RUNTIMES && !best.interpreters.count && mx_modules_symbol(modules, "_PyRuntime", nth, &symbol);
          nth++) {
         struct mx_runtime runtime = {.memory = memory, .modules = modules};
-        struct mx_error *error = open_at(&symbol, debug_folder, &runtime);
+        struct mx_error *error = open_at(&symbol, debug_folder, measured, &runtime);
         bool better = !error && (!best.module || runtime.interpreters.count);
         mx_runtime_close(better ? &best : &runtime);
         if (better)
@@ -238,4 +250,16 @@ struct mx_error *mx_runtime_open(const struct mx_memory *memory, const struct mx
     mx_error_free(first_error);
     *ret = best;
     return NULL;
+}
+
+struct mx_error *mx_runtime_open(const struct mx_memory *memory, const struct mx_modules *modules,
+                                 const char *debug_folder, struct mx_runtime *ret)
+{
+    return open_best(memory, modules, debug_folder, NULL, ret);
+}
+
+struct mx_error *mx_runtime_open_saved(const struct mx_memory *memory, const struct mx_modules *modules,
+                                       const struct mx_layout *measured, struct mx_runtime *ret)
+{
+    return open_best(memory, modules, NULL, measured, ret);
 }

@@ -492,3 +492,9 @@ uint64_t mx_object_size(const struct mx_types *types, const struct mx_type *type
         return type->preheader + size_rare(&subject);
     }
 }
+
+uint64_t mx_object_fixed_size(const struct mx_type *type)
+{
+    bool plain = type->itemsize == 0 && (type->kind == MX_KIND_OTHER || type->kind == MX_KIND_FLOAT);
+    return plain ? type->preheader + base_size(type) : 0;
+}

@@ -17,6 +17,9 @@
 uint64_t mx_object_size(const struct mx_types *types, const struct mx_type *type, mx_addr address, const uint8_t *bytes,
                         size_t available, bool *needs_more);
 
+/* The shallow size of every instance of a type; 0 when they differ. */
+uint64_t mx_object_fixed_size(const struct mx_type *type);
+
 /* Where a dict's keys table is, and whether it has values of its own beside it; `bytes` are the dict's. */
 struct mx_dict_tables {
     mx_addr keys;

@@ -38,6 +38,7 @@ struct mx_plan {
     uint64_t hidden_items; /* of a structseq, behind the visible ones */
     uint8_t traversed;     /* class of what tp_traverse shows: OWNED where the type is not the collector's business */
     uint8_t type_class;    /* of the edge to the type, or MX_NO_EDGE */
+    uint8_t scanned;       /* class of what a scan finds: OWNED where the type that is not known shows nothing */
     bool has_storage;      /* attributes are not at a fixed offset: mx_attributes_storage() */
     bool is_empty;         /* objects of this type refer to nothing */
     bool scans_items;      /* the items behind the fixed part are not known either */
@@ -52,6 +53,21 @@ struct mx_plans {
 /* The plan of one type, its fields appended to plans->fields; false when there is no memory. */
 bool mx_plan_make(const struct mx_types *types, const struct mx_type *type, struct mx_plans *plans,
                   struct mx_plan *ret);
+
+/* What is known of a type that Cython made. */
+enum { MX_CYTHON_FIELDS = 20 };
+struct mx_cython_plan {
+    struct mx_plan_field fields[MX_CYTHON_FIELDS];
+    size_t count;
+    mx_decoder decode;
+};
+
+/*
+ * Knows Cython's functions and coroutines; the fields of a fused function are those that its `base` (NULL: none) does
+ * not have. `weaklist`: tp_weaklistoffset.
+ */
+bool mx_cython_plan(const struct mx_type *type, const struct mx_type *base, int64_t weaklist,
+                    struct mx_cython_plan *ret);
 
 /* One object being walked. */
 struct mx_walk {
@@ -170,6 +186,7 @@ void mx_refer_code(struct mx_walk *walk);
 void mx_refer_frame(struct mx_walk *walk);
 void mx_refer_generator(struct mx_walk *walk);
 void mx_refer_module(struct mx_walk *walk);
+void mx_refer_faulthandler(struct mx_walk *walk); /* what the module of this name has besides */
 void mx_refer_lru_cache(struct mx_walk *walk);
 void mx_refer_hamt_array(struct mx_walk *walk);
 void mx_refer_hamt_bitmap(struct mx_walk *walk);
@@ -191,6 +208,7 @@ void mx_refer_decimal(struct mx_walk *walk);
 void mx_refer_ctypes_data(struct mx_walk *walk);
 void mx_refer_buffered(struct mx_walk *walk);
 void mx_refer_unpickler_buffers(struct mx_walk *walk);
+void mx_refer_cython_defaults(struct mx_walk *walk);
 
 /* The attributes of an instance whose type keeps them at no fixed offset. */
 void mx_refer_storage(struct mx_walk *walk);

@@ -99,16 +99,11 @@ static void search_types(struct census *census)
 static struct mx_error *measure_fixed_sizes(struct census *census)
 {
     const struct mx_types *types = &census->target->types;
-    static const uint8_t nothing[64];
     census->fixed_sizes = mx_calloc(types->types.count, sizeof(*census->fixed_sizes));
     if (!census->fixed_sizes)
         return mx_error_no_memory();
-    for (size_t i = 0; i < types->types.count; i++) {
-        const struct mx_type *type = &types->types.items[i];
-        bool plain = type->itemsize == 0 && (type->kind == MX_KIND_OTHER || type->kind == MX_KIND_FLOAT);
-        if (plain)
-            census->fixed_sizes[i] = mx_object_size(types, type, 0, nothing, sizeof(nothing), NULL);
-    }
+    for (size_t i = 0; i < types->types.count; i++)
+        census->fixed_sizes[i] = mx_object_fixed_size(&types->types.items[i]);
     return NULL;
 }
 
@@ -460,7 +455,7 @@ static struct mx_error *prepare(struct census *census)
         .fixed_sizes = census->fixed_sizes,
         .work = &census->work,
         .padding = target->runtime.block_padding,
-        .live = target->path == NULL,
+        .live = mx_memory_on_demand(target->memory),
     };
     MX_TRY(plan_jobs(census));
     MX_TRY(allot_arenas(census));

@@ -83,8 +83,8 @@ struct mx_error *mx_heap_fetch(const struct mx_heap *heap, const struct mx_targe
 {
     const struct mx_spans *spans = &heap->spans;
     struct mx_work work;
-    mx_work_begin(&work, progress, "reading the process", 0);
-    for (size_t i = 0; !target->path && i < spans->spans.count;) {
+    mx_work_begin(&work, progress, "reading the heap", 0);
+    for (size_t i = 0; mx_memory_on_demand(target->memory) && i < spans->spans.count;) {
         mx_addr start = spans->spans.items[i].start, end = spans->spans.items[i].end;
         for (i++; i < spans->spans.count && spans->spans.items[i].start - end < FETCH_GAP; i++)
             end = spans->spans.items[i].end;

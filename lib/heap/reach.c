@@ -8,10 +8,14 @@
 /* A module, its dict, what is in it: known by these names even where a local holds them too. */
 enum { MODULE_LEVELS = 2 };
 
+/* From this rank on, roots and edges that only look like references count. Words of C stacks and of the interpreter's
+   own data (its free lists above all) come last: many are stale. */
+enum { LOOSE_RANK = 3 };
+
 unsigned mx_root_rank(const struct mx_root *root)
 {
     if (!root->exact)
-        return 3;
+        return root->kind == MX_ROOT_C_GLOBAL && !root->detail ? LOOSE_RANK : LOOSE_RANK + 1;
     return root->kind == MX_ROOT_MODULE ? 0 : root->kind == MX_ROOT_LOCAL ? 1 : 2;
 }
 
@@ -21,8 +25,11 @@ struct search {
     uint32_t *parents;
     uint32_t *queue; /* all that was reached, in that order */
     size_t head, tail;
-    bool found;
+    struct mx_work work;
+    bool found, cancelled;
 };
+
+enum { STEPS_TOGETHER = 1 << 14 };
 
 static void reach(struct search *search, uint32_t block, uint32_t from)
 {
@@ -49,7 +56,7 @@ static void start_from_roots(struct search *search, unsigned rank)
     }
 }
 
-/* Counted edges only; inexact ones in the last wave alone. */
+/* Counted edges only; inexact ones in the last waves alone. */
 static void expand(struct search *search, uint32_t block, bool with_inexact)
 {
     const struct mx_rows *rows = &search->graph->forward;
@@ -64,7 +71,9 @@ static void expand(struct search *search, uint32_t block, bool with_inexact)
 static void spread(struct search *search, bool with_inexact, unsigned levels)
 {
     size_t level_end = search->tail;
-    while (search->head < search->tail && !search->found) {
+    while (search->head < search->tail && !search->found && !search->cancelled) {
+        if (search->head % STEPS_TOGETHER == 0)
+            search->cancelled = !mx_work_step(&search->work, STEPS_TOGETHER);
         expand(search, search->queue[search->head++], with_inexact);
         if (search->head < level_end)
             continue;
@@ -76,13 +85,12 @@ static void spread(struct search *search, bool with_inexact, unsigned levels)
 
 static void run_waves(struct search *search)
 {
-    for (unsigned rank = 0; rank < MX_ROOT_RANKS && !search->found; rank++) {
-        bool is_last = rank == MX_ROOT_RANKS - 1;
+    for (unsigned rank = 0; rank < MX_ROOT_RANKS && !search->found && !search->cancelled; rank++) {
         /* What was reached over exact edges has inexact ones that were left aside. */
-        if (is_last && search->graph->inexact)
+        if (rank == LOOSE_RANK && search->graph->inexact)
             search->head = 0;
         start_from_roots(search, rank);
-        spread(search, is_last, rank ? 0 : MODULE_LEVELS);
+        spread(search, rank >= LOOSE_RANK, rank ? 0 : MODULE_LEVELS);
     }
 }
 
@@ -93,21 +101,22 @@ struct mx_error *mx_graph_reach(const struct mx_graph *graph, const struct mx_re
     search.parents = malloc((blocks + 1) * sizeof(uint32_t));
     search.queue = malloc((blocks + 1) * sizeof(uint32_t));
     if (search.parents && search.queue) {
+        mx_work_begin(&search.work, query->progress, "searching ways from roots", blocks);
         memset(search.parents, 0xff, (blocks + 1) * sizeof(uint32_t));
         run_waves(&search);
     }
     bool complete = search.parents && search.queue;
     free(search.queue);
-    if (!complete) {
+    if (!complete || search.cancelled) {
         free(search.parents);
-        return mx_error_no_memory();
+        return complete ? mx_error_cancelled() : mx_error_no_memory();
     }
     *ret = search.parents;
     return NULL;
 }
 
-struct mx_error *mx_graph_parents(struct mx_graph *graph)
+struct mx_error *mx_graph_parents(struct mx_graph *graph, const struct mx_progress *progress)
 {
-    struct mx_reach_query query = {.until = MX_NO_BLOCK};
+    struct mx_reach_query query = {.until = MX_NO_BLOCK, .progress = progress};
     return graph->parents ? NULL : mx_graph_reach(graph, &query, &graph->parents);
 }

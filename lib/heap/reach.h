@@ -21,16 +21,17 @@ struct mx_reach_query {
     mx_root_filter filter;
     void *context;
     uint32_t until; /* stop when this block is reached; MX_NO_BLOCK: reach all */
+    const struct mx_progress *progress;
 };
 
 /* The caller frees *ret. */
 struct mx_error *mx_graph_reach(const struct mx_graph *graph, const struct mx_reach_query *query, uint32_t **ret);
 
 /* Fills graph->parents for all roots, once. */
-struct mx_error *mx_graph_parents(struct mx_graph *graph);
+struct mx_error *mx_graph_parents(struct mx_graph *graph, const struct mx_progress *progress);
 
-/* How well a root explains: modules, locals, other exact ones, words that look like references. */
-enum { MX_ROOT_RANKS = 4 };
+/* How well a root explains: modules, locals, other exact ones, extensions' C globals, other words. */
+enum { MX_ROOT_RANKS = 5 };
 unsigned mx_root_rank(const struct mx_root *root);
 
 #endif

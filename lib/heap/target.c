@@ -4,6 +4,10 @@
  */
 #include "heap/target.h"
 
+#include <stdio.h>
+
+#include "memory/saved.h"
+
 static struct mx_file_options file_options(const struct mx_target_options *options)
 {
     if (!options)
@@ -11,14 +15,26 @@ static struct mx_file_options file_options(const struct mx_target_options *optio
     return (struct mx_file_options){options->executable, options->sysroot, options->library_path};
 }
 
+static struct mx_error *open_runtime(struct mx_target *target, const struct mx_target_options *options)
+{
+    const struct mx_origin *origin = &target->origin;
+    if (origin->kind)
+        return mx_runtime_open_saved(target->memory, &target->modules, origin->measured ? &origin->layout : NULL,
+                                     &target->runtime);
+    return mx_runtime_open(target->memory, &target->modules, options ? options->debug_path : NULL, &target->runtime);
+}
+
 /* What is common to all targets, once the memory is there. */
 static struct mx_error *open_python(struct mx_target *target, const struct mx_target_options *options)
 {
     struct mx_work work;
     mx_work_begin(&work, options ? options->progress : NULL, "reading the interpreter", 0);
-    MX_TRY(mx_runtime_open(target->memory, &target->modules, options ? options->debug_path : NULL, &target->runtime));
+    MX_TRY(open_runtime(target, options));
     MX_TRY(mx_types_open(&target->runtime, &work, &target->types));
-    return mx_allocators_open(&target->runtime, &target->allocators);
+    MX_TRY(mx_allocators_open(&target->runtime, &target->allocators));
+    if (target->origin.kind)
+        snprintf(target->allocators.glibc.name, sizeof(target->allocators.glibc.name), "%s", target->origin.malloc);
+    return NULL;
 }
 
 static struct mx_error *finish(struct mx_target *target, struct mx_error *error,
@@ -69,6 +85,26 @@ struct mx_error *mx_target_reread(struct mx_target *target)
     return NULL;
 }
 
+static struct mx_error *open_saved(struct mx_target *target, const char *path)
+{
+    struct mx_blob facts = {0};
+    target->path = strdup(path);
+    if (!target->path)
+        return mx_error_no_memory();
+    MX_TRY(mx_saved_open(path, &target->memory, &target->modules, &target->threads, &facts));
+    struct mx_error *error = mx_origin_get(&facts, &target->origin);
+    mx_array_free(&facts.bytes);
+    return error;
+}
+
+struct mx_error *mx_target_open_saved(const char *path, const struct mx_target_options *options, struct mx_target **ret)
+{
+    struct mx_target *target = mx_calloc(1, sizeof(*target));
+    if (!target)
+        return mx_error_no_memory();
+    return finish(target, open_saved(target, path), options, ret);
+}
+
 void mx_target_close(struct mx_target *target)
 {
     if (!target)
@@ -79,6 +115,7 @@ void mx_target_close(struct mx_target *target)
     mx_threads_deinit(&target->threads);
     mx_modules_deinit(&target->modules);
     mx_memory_close(target->memory);
+    mx_origin_deinit(&target->origin);
     free(target->path);
     free(target);
 }
@@ -116,7 +153,9 @@ void mx_target_info(const struct mx_target *target, struct mx_target_info *ret)
 {
     const struct mx_runtime *runtime = &target->runtime;
     *ret = (struct mx_target_info){
-        .kind = target->path ? "core" : "live",
+        .kind = target->origin.kind ? "saved"
+                : target->path      ? "core"
+                                    : "live",
         .path = target->path,
         .pid = target->threads.pid,
         .command = target->threads.command,
@@ -134,6 +173,9 @@ void mx_target_info(const struct mx_target *target, struct mx_target_info *ret)
         .native_threads = (uint32_t)target->threads.threads.count,
         .expected_bytes = target->memory->expected_bytes,
         .missing_bytes = target->memory->missing_bytes,
+        .saved_kind = target->origin.kind,
+        .saved_path = target->origin.path,
+        .saved_at = target->origin.time,
         .warning_count = runtime->warnings.count,
         .warnings = (const char *const *)runtime->warnings.items,
     };

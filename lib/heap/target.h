@@ -9,6 +9,7 @@
 #include "cpython/runtime.h"
 #include "cpython/type.h"
 #include "heap/allocators.h"
+#include "heap/origin.h"
 #include "memory/core.h"
 #include "memory/process.h"
 
@@ -18,7 +19,8 @@ struct mx_target {
     struct mx_threads threads;
     struct mx_runtime runtime;
     struct mx_types types;
-    char *path; /* of the core; NULL when live */
+    char *path;              /* of the core or saved target; NULL when live */
+    struct mx_origin origin; /* of a saved target */
     struct mx_allocators allocators;
 };
 

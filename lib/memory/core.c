@@ -14,6 +14,7 @@
 
 #include "memory/corenotes.h"
 #include "memory/mapping.h"
+#include "memory/saved.h"
 #include "memory/source.h"
 
 /* The brk heap begins at a random place within 1 GB above the executable (arch_randomize_brk). */
@@ -106,6 +107,8 @@ static const char *compression(const uint8_t *bytes, size_t size)
 static struct mx_error *check_ident(const struct core *core)
 {
     const char *tool = compression(core->bytes, core->size);
+    if (mx_saved_begins(core->bytes, core->size))
+        return mx_error_new(MX_ERROR_ARGUMENT, "%s is a saved target, not a core: py-open opens it", core->path);
     if (tool)
         return mx_error_new(MX_ERROR_UNSUPPORTED, "%s is compressed: unpack it first (%s)", core->path, tool);
     if (core->size < EI_NIDENT || memcmp(core->bytes, ELFMAG, SELFMAG))

@@ -15,21 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/array.h"
-#include "base/map.h"
 #include "memory/note.h"
-
-struct symbol {
-    const char *name; /* in the file's mapping */
-    size_t length;    /* of the part that is looked up: ".lto_priv.N" is not */
-    Elf64_Sym symbol;
-};
 
 struct symbol_index {
     pthread_mutex_t lock;
     bool built;
-    MX_ARRAY(struct symbol) symbols;
-    struct mx_map by_hash; /* of the name; colliding names take the next keys */
+    struct mx_symbols symbols; /* names are in the file's mapping */
 };
 
 struct mx_elf {
@@ -123,8 +114,7 @@ static void free_index(struct symbol_index *index)
     if (!index)
         return;
     pthread_mutex_destroy(&index->lock);
-    mx_array_free(&index->symbols);
-    mx_map_deinit(&index->by_hash);
+    mx_symbols_deinit(&index->symbols);
     free(index);
 }
 
@@ -169,44 +159,11 @@ const uint8_t *mx_elf_build_id(const struct mx_elf *elf, size_t *size)
     return elf->build_id;
 }
 
-static uint64_t hash_name(const char *name, size_t length)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)name[i]) * UINT64_C(0x100000001b3);
-    return hash ? hash : 1;
-}
-
-/* The symbol of that name, or NULL and the key that a new one is to have. */
-static const struct symbol *look_up(const struct symbol_index *index, const char *name, size_t length, uint64_t *key)
-{
-    *key = hash_name(name, length);
-    for (uint32_t at; (at = mx_map_get(&index->by_hash, *key)) != MX_MAP_NONE; ++*key) {
-        const struct symbol *known = &index->symbols.items[at];
-        if (known->length == length && !memcmp(known->name, name, length))
-            return known;
-    }
-    return NULL;
-}
-
 static bool can_be_looked_up(const Elf64_Sym *symbol)
 {
     unsigned type = ELF64_ST_TYPE(symbol->st_info);
     return symbol->st_shndx != SHN_UNDEF && symbol->st_value &&
            (type == STT_OBJECT || type == STT_FUNC || type == STT_NOTYPE || type == STT_GNU_IFUNC);
-}
-
-/* The first of a name wins, but a file's local one gives way to a global; no memory means that look-ups find less. */
-static void add_symbol(struct symbol_index *index, const char *name, size_t length, const Elf64_Sym *symbol)
-{
-    uint64_t key;
-    const struct symbol *known = length ? look_up(index, name, length, &key) : NULL;
-    if (known && ELF64_ST_BIND(known->symbol.st_info) == STB_LOCAL && ELF64_ST_BIND(symbol->st_info) != STB_LOCAL)
-        index->symbols.items[known - index->symbols.items].symbol = *symbol;
-    if (!length || known)
-        return;
-    if (mx_array_push(&index->symbols, (struct symbol){.name = name, .length = length, .symbol = *symbol}))
-        mx_map_set(&index->by_hash, key, (uint32_t)(index->symbols.count - 1));
 }
 
 static size_t name_length(const char *name, bool privatized)
@@ -229,7 +186,7 @@ static void add_table(const struct mx_elf *elf, Elf_Scn *section, const Elf64_Sh
             continue;
         const char *name = elf_strptr(elf->elf, header->sh_link, symbol.st_name);
         if (name)
-            add_symbol(elf->index, name, name_length(name, privatized), &symbol);
+            mx_symbols_add(&elf->index->symbols, name, name_length(name, privatized), &symbol);
     }
 }
 
@@ -254,13 +211,17 @@ static void build_index(const struct mx_elf *elf)
     pthread_mutex_unlock(&elf->index->lock);
 }
 
+const struct mx_symbols *mx_elf_symbols(const struct mx_elf *elf)
+{
+    build_index(elf);
+    return &elf->index->symbols;
+}
+
 bool mx_elf_symbol(const struct mx_elf *elf, const char *name, Elf64_Sym *ret)
 {
-    uint64_t key;
-    build_index(elf);
-    const struct symbol *symbol = look_up(elf->index, name, strlen(name), &key);
+    const Elf64_Sym *symbol = mx_symbols_find(mx_elf_symbols(elf), name);
     if (symbol)
-        *ret = symbol->symbol;
+        *ret = *symbol;
     return symbol;
 }
 

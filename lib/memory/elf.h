@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "memory/symbols.h"
 
 struct mx_elf;
 
@@ -31,6 +32,9 @@ const uint8_t *mx_elf_build_id(const struct mx_elf *elf, size_t *size);
 
 /* A defined symbol of .dynsym, else of .symtab ("name" also matches "name.lto_priv.0"); value is a file address. */
 bool mx_elf_symbol(const struct mx_elf *elf, const char *name, Elf64_Sym *ret);
+
+/* All of them: built at the first call. */
+const struct mx_symbols *mx_elf_symbols(const struct mx_elf *elf);
 
 bool mx_elf_section(const struct mx_elf *elf, const char *name, Elf64_Shdr *ret);
 

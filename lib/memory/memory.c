@@ -145,6 +145,11 @@ bool mx_memory_gone(const struct mx_memory *memory)
     return memory->source && atomic_load(&memory->source->gone);
 }
 
+bool mx_memory_on_demand(const struct mx_memory *memory)
+{
+    return memory->source && memory->source->read;
+}
+
 /* The first region from `low` on that ends above `address`; the count when there is none. */
 static size_t bisect(const struct mx_memory *memory, size_t low, mx_addr address)
 {

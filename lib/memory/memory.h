@@ -36,7 +36,7 @@ enum mx_region_flags {
     MX_REGION_INITIAL = 1 << 8, /* writable, but the bytes are the file's: initial values, never state */
     MX_REGION_MISSING = 1 << 9, /* known to exist, bytes not to be had (cut core, filtered dump) */
     MX_REGION_KERNEL = 1 << 10, /* vdso, vvar, vsyscall */
-    MX_REGION_LIVE = 1 << 11,   /* filled from the process on demand */
+    MX_REGION_LIVE = 1 << 11,   /* filled on demand, from the process or a saved target */
 };
 
 #define MX_NO_MODULE UINT32_MAX
@@ -81,6 +81,9 @@ void mx_memory_close(struct mx_memory *memory);
 
 /* A live process that has ended since it was opened: from then on every view is NULL. */
 bool mx_memory_gone(const struct mx_memory *memory);
+
+/* Whether the bytes are fetched when they are looked at (a live process, a saved target): then passes use cursors. */
+bool mx_memory_on_demand(const struct mx_memory *memory);
 
 /* The region that holds `address`, missing ones included; NULL when there is none. */
 const struct mx_region *mx_memory_region(const struct mx_memory *memory, mx_addr address);

@@ -19,6 +19,9 @@ void mx_modules_deinit(struct mx_modules *modules)
 {
     for (size_t i = 0; i < modules->modules.count; i++) {
         mx_elf_close(modules->modules.items[i].elf);
+        if (modules->modules.items[i].symbols)
+            mx_symbols_deinit(modules->modules.items[i].symbols);
+        free(modules->modules.items[i].symbols);
         free(modules->modules.items[i].file_path);
     }
     mx_array_free(&modules->modules);
@@ -268,13 +271,18 @@ struct mx_error *mx_modules_find(const struct mx_memory *memory, const struct mx
     return error;
 }
 
+const struct mx_symbols *mx_module_symbols(const struct mx_module *module)
+{
+    return module->symbols ? module->symbols : module->elf ? mx_elf_symbols(module->elf) : NULL;
+}
+
 bool mx_module_symbol(const struct mx_module *module, const char *name, struct mx_symbol *ret)
 {
-    Elf64_Sym symbol;
-    if (!module->elf || !mx_elf_symbol(module->elf, name, &symbol))
-        return false;
-    *ret = (struct mx_symbol){.address = module->bias + symbol.st_value, .size = symbol.st_size, .module = module};
-    return true;
+    const struct mx_symbols *symbols = mx_module_symbols(module);
+    const Elf64_Sym *symbol = symbols ? mx_symbols_find(symbols, name) : NULL;
+    if (symbol)
+        *ret = (struct mx_symbol){module->bias + symbol->st_value, symbol->st_size, module};
+    return symbol;
 }
 
 bool mx_modules_symbol(const struct mx_modules *modules, const char *name, unsigned nth, struct mx_symbol *ret)

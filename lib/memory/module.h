@@ -16,14 +16,16 @@ enum mx_module_file {
     MX_FILE_DIFFERS,   /* there is a file, but of another build: not used */
 };
 
-struct mx_elf; /* an open ELF file: memory/elf.h */
+struct mx_elf;     /* an open ELF file: memory/elf.h */
+struct mx_symbols; /* memory/symbols.h */
 
 struct mx_module {
-    const char *path;   /* as the target names it, " (deleted)" removed */
-    char *file_path;    /* as opened here; NULL when not opened */
-    mx_addr start, end; /* lowest and highest mapped address, bss included */
-    mx_addr bias;       /* add to the file's virtual addresses */
-    struct mx_elf *elf; /* NULL unless the file was opened and not found to differ */
+    const char *path;           /* as the target names it, " (deleted)" removed */
+    char *file_path;            /* as opened here; NULL when not opened */
+    mx_addr start, end;         /* lowest and highest mapped address, bss included */
+    mx_addr bias;               /* add to the file's virtual addresses */
+    struct mx_elf *elf;         /* NULL unless the file was opened and not found to differ */
+    struct mx_symbols *symbols; /* of a saved target, which has no file; NULL: ask `elf` */
     enum mx_module_file state;
     uint8_t build_id[32]; /* from the target's memory, or the file's where that is missing */
     uint8_t build_id_size;
@@ -45,13 +47,17 @@ struct mx_symbol {
     const struct mx_module *module;
 };
 
+/* All symbols of one module, NULL when it has none. */
+const struct mx_symbols *mx_module_symbols(const struct mx_module *module);
+
 /* A symbol of one module, .dynsym first; false when it has none of that name. */
 bool mx_module_symbol(const struct mx_module *module, const char *name, struct mx_symbol *ret);
 
 /* The n-th module's symbol of that name over all modules, executable first; false when there are not so many. */
 bool mx_modules_symbol(const struct mx_modules *modules, const char *name, unsigned nth, struct mx_symbol *ret);
 
-/* A section of the module by name, as a range of target addresses (.PyRuntime, .data); false when absent. */
+/* A section of the module by name, as a range of target addresses (.PyRuntime, .data); false when absent, and
+   for a saved target's modules. */
 bool mx_module_section(const struct mx_module *module, const char *name, mx_addr *start, mx_addr *end);
 
 #endif

@@ -239,6 +239,55 @@ static struct mx_error *check_access(const struct process *process)
     return proc_error(EPERM, process->pid);
 }
 
+/*
+ * The kernel tells "running", "-1 SP PC", or "NUMBER ARGUMENTS SP PC" of a thread that waits in a system call. Without
+ * the file (it takes the same right as reading the memory does) the stack is not known, which is no error.
+ */
+static mx_addr stack_pointer_of(int pid, int32_t tid)
+{
+    char path[64], line[256];
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", pid, tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd >= 0 ? read(fd, line, sizeof(line) - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    line[length > 0 ? length : 0] = '\0';
+    char *last = strrchr(line, ' ');
+    if (!last)
+        return 0;
+    *last = '\0';
+    char *before = strrchr(line, ' ');
+    return before ? strtoull(before, NULL, 16) : 0;
+}
+
+/*
+ * A thread's own block stands above its stack and begins with its own address, which its third word is again (glibc:
+ * tcbhead_t). The main thread's is elsewhere. Returns 0 when there is none.
+ */
+static mx_addr find_thread_block(const struct mx_memory *memory, mx_addr stack_pointer)
+{
+    enum { ALIGNMENT = 64, SELF = 16, MOST_STACK = 64 << 20 };
+    const struct mx_region *region = stack_pointer ? mx_memory_region(memory, stack_pointer) : NULL;
+    mx_addr at = (stack_pointer + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    mx_addr end = !region ? 0 : region->end - at < MOST_STACK ? region->end : at + MOST_STACK;
+    for (; at + ALIGNMENT <= end; at += ALIGNMENT) {
+        const uint8_t *block = mx_memory_view(memory, at, ALIGNMENT);
+        if (!block)
+            return 0;
+        if (mx_load_u64(block) == at && mx_load_u64(block + SELF) == at)
+            return at;
+    }
+    return 0;
+}
+
+static void find_thread_blocks(struct process *process)
+{
+    for (size_t i = 0; i < process->threads.threads.count; i++) {
+        struct mx_thread *thread = &process->threads.threads.items[i];
+        thread->fs_base = find_thread_block(process->memory, thread->stack_pointer);
+    }
+}
+
 static struct mx_error *read_threads(struct process *process)
 {
     char path[64];
@@ -249,6 +298,7 @@ static struct mx_error *read_threads(struct process *process)
     struct mx_error *error = NULL;
     for (struct dirent *entry; !error && (entry = readdir(folder));) {
         struct mx_thread thread = {.tid = (int32_t)strtol(entry->d_name, NULL, 10)};
+        thread.stack_pointer = stack_pointer_of(process->pid, thread.tid);
         if (thread.tid && !mx_array_push(&process->threads.threads, thread))
             error = mx_error_no_memory();
     }
@@ -289,7 +339,9 @@ static struct mx_error *open_parts(struct process *process, const struct mx_file
         .options = options, .inside_executable = process->inside_executable, .pid = process->pid};
     MX_TRY(mx_modules_find(process->lines, &process->mappings, &search, &process->modules));
     MX_TRY(mx_regions_lay(process->lines, &process->mappings, &process->modules, process->memory));
-    return mx_memory_seal(process->memory);
+    MX_TRY(mx_memory_seal(process->memory));
+    find_thread_blocks(process);
+    return NULL;
 }
 
 static struct mx_error *reread_parts(struct process *process)

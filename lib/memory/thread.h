@@ -10,8 +10,8 @@
 
 struct mx_thread {
     int32_t tid;
-    mx_addr stack_pointer; /* 0 = unknown (live: the registers are GDB's to read) */
-    mx_addr fs_base;       /* = pthread_self(); 0 = unknown */
+    mx_addr stack_pointer; /* 0 = unknown (live: the thread runs, or the kernel does not tell) */
+    mx_addr fs_base;       /* = pthread_self(); 0 = unknown (live: the main thread's) */
     int32_t signal;        /* that stopped it, from a core; 0 = none */
 };
 

@@ -369,15 +369,16 @@ static struct mx_error *follow(struct search *search, unsigned nth)
     return root ? describe(search->path, root) : unreachable(search);
 }
 
-static struct mx_error *find(struct mx_path *path, mx_addr object, unsigned nth, const char *from)
+static struct mx_error *find(struct mx_path *path, mx_addr object, unsigned nth, const char *from,
+                             const struct mx_progress *progress)
 {
     struct mx_graph *graph = path->graph;
     struct search search = {.path = path, .graph = graph, .from = from && from[0] ? from : NULL};
     uint32_t *parents = NULL;
     MX_TRY(mx_place_find(graph, object, false, &search.block));
     struct mx_reach_query query = {
-        .filter = filter_roots, .context = &search, .until = nth ? MX_NO_BLOCK : search.block};
-    MX_TRY(search.from ? mx_graph_reach(graph, &query, &parents) : mx_graph_parents(graph));
+        .filter = filter_roots, .context = &search, .until = nth ? MX_NO_BLOCK : search.block, .progress = progress};
+    MX_TRY(search.from ? mx_graph_reach(graph, &query, &parents) : mx_graph_parents(graph, progress));
     search.parents = parents ? parents : graph->parents;
     struct mx_error *error = follow(&search, nth);
     mx_array_free(&search.candidates);
@@ -386,13 +387,13 @@ static struct mx_error *find(struct mx_path *path, mx_addr object, unsigned nth,
 }
 
 struct mx_error *mx_path_open(struct mx_graph *graph, mx_addr object, unsigned nth, const char *from,
-                              struct mx_path **ret)
+                              const struct mx_progress *progress, struct mx_path **ret)
 {
     struct mx_path *path = mx_calloc(1, sizeof(*path));
     if (!path)
         return mx_error_no_memory();
     path->graph = graph;
-    struct mx_error *error = find(path, object, nth, from);
+    struct mx_error *error = find(path, object, nth, from, progress);
     if (error) {
         mx_path_close(path);
         return error;

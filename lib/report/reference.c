@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 
+#include "heap/reach.h"
 #include "report/object.h"
 
 static struct mx_error *no_object(mx_addr address, const char *what)
@@ -135,18 +136,40 @@ void mx_edges_between(const struct mx_graph *graph, uint32_t from, uint32_t to, 
         mx_referents_find(&graph->referents, type, object, wanted, visit_if_parallel, &parallel);
 }
 
+void mx_edge_text(const struct mx_graph *graph, const struct mx_edge *edge, char *buffer)
+{
+    if (!mx_edge_name(&graph->target->types, edge, MX_EDGE_LABEL, buffer, MX_REFERENCE_NAME))
+        buffer[0] = '\0';
+}
+
+void mx_root_text(const struct mx_graph *graph, const struct mx_root *root, char *buffer)
+{
+    if (!mx_root_name(&graph->target->types, root, MX_EDGE_LABEL, buffer, MX_REFERENCE_NAME))
+        buffer[0] = '\0';
+}
+
 const char *mx_edge_label(const struct mx_graph *graph, const struct mx_edge *edge, struct mx_strtab *names)
 {
     char name[MX_REFERENCE_NAME];
-    if (!mx_edge_name(&graph->target->types, edge, MX_EDGE_LABEL, name, sizeof(name)))
-        name[0] = '\0';
+    mx_edge_text(graph, edge, name);
     return mx_strtab_add(names, name, strlen(name));
 }
 
 const char *mx_root_label(const struct mx_graph *graph, const struct mx_root *root, struct mx_strtab *names)
 {
     char name[MX_REFERENCE_NAME];
-    if (!mx_root_name(&graph->target->types, root, MX_EDGE_LABEL, name, sizeof(name)))
-        name[0] = '\0';
+    mx_root_text(graph, root, name);
     return mx_strtab_add(names, name, strlen(name));
+}
+
+const struct mx_root *mx_root_best(const struct mx_graph *graph, uint32_t block)
+{
+    const struct mx_root *best = NULL;
+    size_t first, count = mx_graph_roots_of(graph, block, &first);
+    for (size_t i = first; i < first + count; i++) {
+        const struct mx_root *root = &graph->roots.items[graph->roots_by_block[i]].root;
+        if (root->kind != MX_ROOT_CACHE && (!best || mx_root_rank(root) < mx_root_rank(best)))
+            best = root;
+    }
+    return best;
 }

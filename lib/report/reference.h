@@ -24,8 +24,15 @@ enum { MX_REFERENCE_NAME = 1024 }; /* room for a name */
 typedef bool (*mx_parallel_visit)(void *context, const struct mx_edge *edge);
 void mx_edges_between(const struct mx_graph *graph, uint32_t from, uint32_t to, mx_parallel_visit visit, void *context);
 
-/* Names of edges and roots for trees, interned in `names`; NULL when there is no memory. */
+/* Names of edges and roots for trees in a buffer of MX_REFERENCE_NAME bytes. */
+void mx_edge_text(const struct mx_graph *graph, const struct mx_edge *edge, char *buffer);
+void mx_root_text(const struct mx_graph *graph, const struct mx_root *root, char *buffer);
+
+/* The same, interned in `names`; NULL when there is no memory. */
 const char *mx_edge_label(const struct mx_graph *graph, const struct mx_edge *edge, struct mx_strtab *names);
 const char *mx_root_label(const struct mx_graph *graph, const struct mx_root *root, struct mx_strtab *names);
+
+/* The root of a block that explains best; NULL when it has none but caches. */
+const struct mx_root *mx_root_best(const struct mx_graph *graph, uint32_t block);
 
 #endif

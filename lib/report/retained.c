@@ -12,14 +12,20 @@
 
 enum { CHUNK_HEADER = 8 }; /* between two chunks of malloc's, counted to neither */
 
-static uint64_t block_weight(const struct mx_graph *graph, const struct mx_span *span, uint32_t block)
+uint64_t mx_block_weight(const struct mx_target *target, const struct mx_heap *heap, const struct mx_span *span,
+                         uint32_t block)
 {
     if (span->kind == MX_SPAN_STATIC)
-        return mx_object_shallow_size(graph->target, mx_block_address(&graph->heap->spans, span, block));
-    uint64_t size = mx_block_size(&graph->heap->spans, span, block);
+        return mx_object_shallow_size(target, mx_block_address(&heap->spans, span, block));
+    uint64_t size = mx_block_size(&heap->spans, span, block);
     bool is_last = block - span->first + 1 == span->count;
     bool has_header = span->kind == MX_SPAN_CHUNKS && !is_last && size > CHUNK_HEADER;
     return has_header ? size - CHUNK_HEADER : size;
+}
+
+static uint64_t block_weight(const struct mx_graph *graph, const struct mx_span *span, uint32_t block)
+{
+    return mx_block_weight(graph->target, graph->heap, span, block);
 }
 
 static void weigh(void *context, uint64_t *weights)

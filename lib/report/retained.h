@@ -15,6 +15,10 @@ struct mx_retained {
     uint64_t static_bytes, unowned;
 };
 
+/* Bytes of a used block as retained sizes count them; of a static object, its shallow size. */
+uint64_t mx_block_weight(const struct mx_target *target, const struct mx_heap *heap, const struct mx_span *span,
+                         uint32_t block);
+
 /* Whether what a root holds is held by it: caches let go, and stale words hold nothing. */
 bool mx_retained_counts_root(const struct mx_graph_root *root, const uint64_t *accounted);
 

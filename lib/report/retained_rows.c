@@ -6,9 +6,10 @@
 
 #include "base/strtab.h"
 #include "cpython/lookup.h"
-#include "heap/reach.h"
+#include "report/origins.h"
 #include "report/reference.h"
 #include "report/retained.h"
+#include "report/typename.h"
 
 enum {
     SPARE = 4096,   /* candidates kept beyond the limit before the smaller ones go */
@@ -181,27 +182,12 @@ static uint32_t row_of(struct mx_retained_table *table, struct mx_map *by_name, 
     return ok ? row : MX_MAP_NONE;
 }
 
-/* How much of a type's name is its module's: the longest part that is one; for one that is gone, the longest part. */
-static size_t module_length(const struct mx_graph *graph, mx_addr modules, const char *name)
-{
-    const char *end = strstr(name, ".<locals>");
-    size_t all = end ? (size_t)(end - name) : strlen(name), longest = 0;
-    for (size_t length = all; length-- > 1;) {
-        if (name[length] != '.')
-            continue;
-        longest = longest ? longest : length;
-        if (modules && mx_lookup_module(&graph->referents, modules, name, length))
-            return length;
-    }
-    return longest;
-}
-
 static uint32_t group_of_type(struct grouping *grouping, const char *name, mx_addr modules, bool by_module)
 {
     struct mx_retained_table *table = grouping->table;
     if (!by_module)
         return row_of(table, &grouping->by_name, name, strlen(name));
-    size_t length = module_length(table->retained->graph, modules, name);
+    size_t length = mx_type_module_length(&table->retained->graph->referents, modules, name);
     return length ? row_of(table, &grouping->by_name, name, length)
                   : row_of(table, &grouping->by_name, "builtins", strlen("builtins"));
 }
@@ -258,100 +244,18 @@ static struct mx_error *by_group(struct mx_retained_table *table, const struct m
     return error;
 }
 
-/* What hangs on the tree's root itself, by the root that explains it best. */
-struct origins {
-    struct mx_retained_table *table;
-    uint32_t *known; /* by block: the first block on the way from a root to it; MX_NO_BLOCK: not looked for yet */
-    struct mx_map by_block; /* first block + 1 -> row */
-    struct mx_map by_name;
-};
-
-static uint32_t origin_of(struct origins *origins, uint32_t block)
+/* Rows are in the labels' order. */
+static bool add_to_root(struct mx_retained_table *table, struct mx_origins *origins, uint32_t block)
 {
-    const uint32_t *parents = origins->table->retained->graph->parents;
-    uint32_t at = block;
-    while (origins->known[at] == MX_NO_BLOCK && parents[at] != at)
-        at = parents[at];
-    uint32_t origin = origins->known[at] == MX_NO_BLOCK ? at : origins->known[at];
-    for (; block != at; block = parents[block])
-        origins->known[block] = origin;
-    return origin;
-}
-
-/* Buffers are not on ways from roots: the first object that has one stands for it. */
-static uint32_t holder_of(const struct mx_graph *graph, uint32_t block)
-{
-    const struct mx_rows *rows = &graph->reverse;
-    if (graph->parents[block] != MX_NO_BLOCK)
-        return block;
-    for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++)
-        if ((rows->classes[i] & MX_EDGE_CLASS) != MX_EDGE_BORROWED && graph->parents[rows->targets[i]] != MX_NO_BLOCK)
-            return rows->targets[i];
-    return MX_NO_BLOCK;
-}
-
-static const struct mx_root *best_root(const struct mx_graph *graph, uint32_t block)
-{
-    const struct mx_root *best = NULL;
-    size_t first, count = mx_graph_roots_of(graph, block, &first);
-    for (size_t i = first; i < first + count; i++) {
-        const struct mx_root *root = &graph->roots.items[graph->roots_by_block[i]].root;
-        if (root->kind != MX_ROOT_CACHE && (!best || mx_root_rank(root) < mx_root_rank(best)))
-            best = root;
-    }
-    return best;
-}
-
-static const char static_objects[] = "static objects";
-
-/* The words of one library's or thread's data are one root here, and so are all static types. */
-static uint32_t row_of_root(struct origins *origins, uint32_t origin)
-{
-    static const char unknown[] = "buffers of unknown owners";
-    struct mx_retained_table *table = origins->table;
     const struct mx_graph *graph = table->retained->graph;
-    char name[MX_REFERENCE_NAME];
-    const struct mx_root *root = origin == MX_NO_BLOCK ? NULL : best_root(graph, origin);
-    if (!root)
-        return row_of(table, &origins->by_name, unknown, strlen(unknown));
-    if (root->kind == MX_ROOT_STATIC_TYPE)
-        return row_of(table, &origins->by_name, static_objects, strlen(static_objects));
-    if (!mx_root_name(&graph->target->types, root, MX_EDGE_LABEL, name, sizeof(name)))
-        name[0] = '\0';
-    char *offset = strstr(name, "+0x");
-    return row_of(table, &origins->by_name, name, offset ? (size_t)(offset - name) : strlen(name));
-}
-
-/* The row of what a block hangs on; MX_MAP_NONE when there is no memory. */
-static uint32_t row_above(struct origins *origins, uint32_t block, uint32_t *origin)
-{
-    struct mx_retained_table *table = origins->table;
-    const struct mx_graph *graph = table->retained->graph;
-    *origin = MX_NO_BLOCK;
-    if (mx_spans_of(&graph->heap->spans, block)->kind == MX_SPAN_STATIC)
-        return row_of(table, &origins->by_name, static_objects, strlen(static_objects));
-    uint32_t holder = holder_of(graph, block);
-    if (holder != MX_NO_BLOCK)
-        *origin = origin_of(origins, holder);
-    uint64_t key = (uint64_t)*origin + 1;
-    uint32_t row = mx_map_get(&origins->by_block, key);
-    if (row == MX_MAP_NONE) {
-        row = row_of_root(origins, *origin);
-        if (row == MX_MAP_NONE || !mx_map_set(&origins->by_block, key, row))
-            return MX_MAP_NONE;
-    }
-    return row;
-}
-
-static bool add_to_root(struct origins *origins, uint32_t block)
-{
-    const struct mx_graph *graph = origins->table->retained->graph;
-    uint32_t origin, row_index = row_above(origins, block, &origin);
-    if (row_index == MX_MAP_NONE)
+    uint32_t origin, label = mx_origins_label(origins, block, &origin);
+    if (label == MX_MAP_NONE ||
+        (label == table->rows.count &&
+         !mx_array_push(&table->rows, (struct mx_retained_row){.name = origins->labels.items[label]})))
         return false;
-    struct mx_retained_row *row = &origins->table->rows.items[row_index];
+    struct mx_retained_row *row = &table->rows.items[label];
     struct mx_node node = mx_node_describe(graph, block);
-    row->retained += mx_retained_block(origins->table->retained, block);
+    row->retained += mx_retained_block(table->retained, block);
     row->size += node.size;
     row->count++;
     if (!row->address && origin != MX_NO_BLOCK)
@@ -359,14 +263,13 @@ static bool add_to_root(struct origins *origins, uint32_t block)
     return true;
 }
 
-static struct mx_error *add_roots(struct origins *origins)
+static struct mx_error *add_roots(struct mx_retained_table *table, struct mx_origins *origins)
 {
-    struct mx_retained_table *table = origins->table;
     const struct mx_dominators *dominators = &table->retained->dominators;
     for (uint32_t block = 0; block < dominators->blocks; block++) {
         if (block % STEP == 0 && !mx_work_step(&table->work, STEP))
             return mx_error_cancelled();
-        if (dominators->idoms[block] == mx_dominators_root(dominators) && !add_to_root(origins, block))
+        if (dominators->idoms[block] == mx_dominators_root(dominators) && !add_to_root(table, origins, block))
             return mx_error_no_memory();
     }
     return NULL;
@@ -377,7 +280,7 @@ static bool add_unreachable(struct mx_retained_table *table)
 {
     const struct mx_graph *graph = table->retained->graph;
     const struct mx_dominators *dominators = &table->retained->dominators;
-    struct mx_retained_row garbage = {.name = "unreachable"}, unowned = {.name = "C data of unknown owners"};
+    struct mx_retained_row garbage = {.name = mx_label_garbage}, unowned = {.name = mx_label_unowned};
     for (uint32_t block = 0; block < dominators->blocks; block++) {
         if (dominators->idoms[block] != mx_dominators_unreachable(dominators))
             continue;
@@ -393,17 +296,11 @@ static bool add_unreachable(struct mx_retained_table *table)
 static struct mx_error *by_root(struct mx_retained_table *table, const struct mx_retained_query *query)
 {
     const struct mx_dominators *dominators = &table->retained->dominators;
-    struct origins origins = {.table = table};
-    MX_TRY(mx_graph_parents(table->retained->graph));
-    origins.known = malloc(((size_t)dominators->blocks + 1) * sizeof(uint32_t));
-    if (!origins.known)
-        return mx_error_no_memory();
-    memset(origins.known, 0xff, (size_t)dominators->blocks * sizeof(uint32_t));
+    struct mx_origins origins;
+    MX_TRY(mx_origins_open(table->retained->graph, &table->names, table->work.progress, &origins));
     mx_work_begin(&table->work, table->work.progress, "adding up roots", dominators->blocks);
-    struct mx_error *error = add_roots(&origins);
-    free(origins.known);
-    mx_map_deinit(&origins.by_block);
-    mx_map_deinit(&origins.by_name);
+    struct mx_error *error = add_roots(table, &origins);
+    mx_origins_deinit(&origins);
     if (!error && !add_unreachable(table))
         error = mx_error_no_memory();
     table->total = table->rows.count;

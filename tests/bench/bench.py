@@ -64,7 +64,9 @@ mapped and not counted. The *pause* is one `py-growth` at its second stop; objgr
 inside the process. The *graph* is `build/release/graph`: forward and reverse rows and roots, from a counted heap; a
 *next* py-backrefs is one at a stop whose graph is there. A *first* py-backrefs on a live process copies its heap and
 builds the graph. *Opening to retained sizes* is the same tool from the opening of the core to the last sum, on one
-processor and on two; its memory is the most anonymous memory of the whole process."""
+processor and on two; its memory is the most anonymous memory of the whole process.
+*py-save* is `build/release/save`, with one worker a processor, and what it wrote is counted by
+`build/release/census`."""
 
 
 class Peak:
@@ -191,6 +193,7 @@ class Bench:
                 self.one_core(path, size, run)
                 self.one_graph(path, size, info, times)
                 self.one_retained(path, size, int(sums["blocks"]))
+                self.one_save(path, size)
             os.unlink(path)
         self.flat("cost per block", costs)
         self.flat("cost per edge", edge_costs)
@@ -227,6 +230,25 @@ class Bench:
         peak = best(["sh", "-c", "exec %s core %s <%s >/dev/null" % (tool, path, asked)])[1]
         self.add("%s, memory" % name, "%d MB" % (peak // MB), "64 B a block: %d MB" % (64 * blocks // MB),
                  peak / (64 * blocks), 1)
+
+    def one_save(self, path, size):
+        cat = best(["sh", "-c", "exec cat %s >/dev/null" % path])[0]
+        saved, runs = os.path.join(self.folder, "saved.memext"), []
+        for _ in range(ROUNDS):
+            out = subprocess.check_output([os.path.join(self.build, "save"), "core", path, saved]).decode()
+            runs.append(dict(line.split("\t") for line in out.splitlines()))
+        took = min(int(run["save_us"]) for run in runs) / 1e6
+        bytes_, whole = os.path.getsize(saved), os.path.getsize(path)
+        again = census(self.build, "saved", saved)
+        opened = (again["open_us"] + again["heap_us"]) / 1e6
+        os.unlink(saved)
+        name = "%d MB core" % size
+        self.add("%s: py-save, from a counted heap" % name, "%.2f s" % took, "cat: %.2f s" % cat, took / cat, 16)
+        self.add("%s: size of the saved target" % name, "%d MB" % (bytes_ // MB), "core: %d MB" % (whole // MB),
+                 bytes_ / whole, 0.1)
+        self.add("%s: opening it and counting" % name, "%.2f s" % opened, "cat: %.2f s" % cat, opened / cat)
+        self.add("%s: memory of that" % name, "%d MB" % (again["rss_anon"] // MB), "core: %d MB" % (whole // MB),
+                 again["rss_anon"] / whole, 0.1)
 
     def one_core(self, path, size, run):
         env = debugger.environment(self.build)

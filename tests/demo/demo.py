@@ -77,6 +77,10 @@ def on_the_core(python, folder, pictures):
         ("The same as a picture, and as a page that unfolds in a browser.",
          "py-backrefs $py -o %s.svg" % os.path.join(pictures, "demo")),
         (None, "py-backrefs $py -o %s.html" % os.path.join(pictures, "demo")),
+        ("And without being told where to look: who holds the memory, and why?", "py-suspects -limit 1"),
+        ("The whole diagnosis: its verdict here, all of it as a page with a map of the memory.",
+         "pipe py-report | head -n 4"),
+        (None, "py-report %s" % os.path.join(pictures, "report.html")),
     ])
 
 

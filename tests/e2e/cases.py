@@ -246,6 +246,24 @@ def refcounts(stage):
                      "py-refcounts dict list", "py-refcounts -since nosuch")
 
 
+# ---- the whole diagnosis ----
+
+@case
+def report(stage):
+    before, after = stage.grown_cores()
+    return stage.gdb(["-c", after], "py-report -since %s" % before)
+
+
+@case
+def report_asked_wrongly(stage):
+    path = stage.path("half.json")
+    with open(path, "w") as f:
+        f.write("{")
+    return stage.gdb(["-c", stage.core()], "py-report a.html b.html", "py-report report.pdf",
+                     "py-report a.html -o b.html", "py-report -since nosuch", "py-report -since %s" % path,
+                     "py-report /nonexistent/x.html", "py-report -nosuch")
+
+
 # ---- lost memory ----
 
 @case
@@ -254,6 +272,91 @@ def leaks(stage):
     core = work.gcore(stage.path("leaks.core"))
     return stage.gdb(["-c", core], "py-leaks -class definite -min 10000000", "py-leaks nosuch",
                      "py-leaks -class red", "py-leaks -since nosuch", "py-leaks -limit 1 -o /nonexistent/file")
+
+
+# ---- SQL ----
+
+@case
+def sql(stage):
+    return stage.gdb(["-c", stage.core()],
+                     "py-sql SELECT type, count(*), sum(size) FROM objects WHERE module = '__main__' GROUP BY 1",
+                     "py-sql SELECT addr, type, value FROM objects WHERE type = '__main__.Basket' -limit 2",
+                     "print $py != 0",
+                     "py-sql SELECT name, kind FROM refs WHERE src = object('__main__.SHOP')",
+                     "py-sql SELECT path(id), retained > size AS big FROM objects WHERE id = object('__main__.CACHE')",
+                     "py-sql \"SELECT 1, NULL, 2.5, 'a' || char(10) || 'b' AS text\"", "py-sql SELECT 1 WHERE 0",
+                     "py-sql -csv SELECT 'a,b' AS c, NULL AS d, 'e' AS f",
+                     "py-sql EXPLAIN QUERY PLAN SELECT type, count(*) FROM objects GROUP BY 1",
+                     "py-sql WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n -limit 2")
+
+
+@case
+def sql_asked_wrongly(stage):
+    return stage.gdb(["-c", stage.core()], "py-sql", "py-sql SELECT * FORM objects", "py-sql SELECT sise FROM objects",
+                     "py-sql SELECT 1 FROM objekts", "py-sql SELECT 1 FROM objects WHERE",
+                     "py-sql SELECT 1; SELECT 2", "py-sql DROP TABLE objects", "py-sql DELETE FROM objects",
+                     "py-sql CREATE TABLE x AS SELECT * FROM objects", "py-sql ATTACH '/tmp/x' AS x",
+                     "py-sql PRAGMA journal_mode = wal", "py-sql SELECT load_extension('x')",
+                     "py-sql SELECT object('__main__.CACH')", "py-sql SELECT 1 -csv -json",
+                     "py-sql SELECT 1 -o /nonexistent/rows.csv", "py-sql SELECT 'x", "py-sql SELECT a -b")
+
+
+# ---- exports ----
+
+@case
+def exports(stage):
+    """What the files hold is for tests/export."""
+    names = [os.path.join(stage.folder, "heap." + ending)
+             for ending in ("heapsnapshot", "sqlite", "json", "collapsed", "dot", "ndjson")]
+    return stage.gdb(["-c", stage.core()], *["py-export " + name for name in names],
+                     "py-export %s -format dot" % names[2],
+                     "complete py-export -f", "complete py-export x -format h")
+
+
+@case
+def exports_asked_wrongly(stage):
+    return stage.gdb(["-c", stage.core()], "py-export", "py-export heap.txt", "py-export heap", "py-export a.dot b.dot",
+                     "py-export heap.txt -format svg", "py-export /nonexistent/heap.json",
+                     "py-export /dev/full -format collapsed", "py-export " + stage.folder + " -format sqlite")
+
+
+@case
+def export_of_a_cut_core(stage):
+    path = os.path.join(stage.folder, "cut.collapsed")
+    return stage.gdb(["-c", stage.cut(60)], "py-export " + path)
+
+
+# ---- saved targets ----
+
+@case
+def saved_targets(stage):
+    saved = os.path.join(stage.folder, "stop.memext")
+    return (stage.gdb(["-c", stage.core()], "py-save %s" % saved)
+            + stage.gdb([], "py-open %s" % saved, "py-info", "py-count '__main__.*'", "py-show __main__.SHOP.name",
+                        "py-retained -limit 1", "py-path __main__.CACHE['session-7'].basket", "py-growth",
+                        "py-open", "py-count")
+            + stage.gdb(["-c", stage.later_core()], "py-growth -since %s -limit 2" % saved,
+                        "py-objects Session -since %s -limit 1" % saved, "py-open %s" % saved,
+                        "py-growth -since %s" % saved, "py-open -close", "py-count Session"))
+
+
+@case
+def saved_target_gives_way(stage):
+    saved = os.path.join(stage.folder, "way.memext")
+    return stage.gdb(["-c", stage.core()], "py-save %s" % saved, "core-file", "py-open %s" % saved, "py-count Session",
+                     "core-file %s" % stage.later_core(), "py-count Session", "py-open")
+
+
+@case
+def saved_asked_wrongly(stage):
+    saved, cut = os.path.join(stage.folder, "wrong.memext"), os.path.join(stage.folder, "cut.memext")
+    stage.gdb(["-c", stage.core()], "py-save %s" % saved)
+    with open(saved, "rb") as whole, open(cut, "wb") as part:
+        part.write(whole.read()[:-10])
+    return stage.gdb(["-c", stage.core()], "py-open", "py-open %s" % cut, "py-open %s" % stage.core(),
+                     "py-open nosuch.memext", "py-open one two", "py-growth -since %s" % cut, "py-save", "py-save a b",
+                     "py-save /dev/full", "py-save /nonexistent/x.memext", "py-open %s" % saved,
+                     "py-show *(long*)16", "py-show nosuch", "print $py_rss()", "py-count Session")
 
 
 # ---- asking ----
@@ -269,7 +372,9 @@ def wrong_options(stage):
 @case
 def completion(stage):
     return stage.gdb(["-c", stage.core()], "complete py-", "complete py-count -", "py-count Session",
-                     "complete py-count -sort ", "complete py-objects __main__.S", "complete set memext ")
+                     "complete py-count -sort ", "complete py-objects __main__.S", "complete set memext ",
+                     "complete py-show __main__.CA", "complete py-path os.pa", "complete py-refs os.path.jo",
+                     "complete py-show -depth 2 __main__.nothing")
 
 
 @case
@@ -277,7 +382,8 @@ def helps(stage):
     return stage.gdb([], "help memext", "help py-count", "help py-growth", "help py-mark", "help py-objects",
                      "help py-show", "help py-sizeof", "help py-info",
                      "help py-refs", "help py-backrefs", "help py-path", "help py-retained",
-                     "help py-strings")
+                     "help py-strings", "help py-suspects", "help py-report", "help py-export",
+                     "help py-save", "help py-open")
 
 
 @case
@@ -290,3 +396,32 @@ def settings(stage):
 def values(stage):
     return stage.gdb(["-c", stage.core()], "py-objects '__main__.Shop'", "py-show $py", "py-sizeof $py",
                      "py-show Shop#-1 -depth 1", "py-show Shop#0 -width 1", "py-show Shop#0 -characters 3")
+
+
+# ---- suspects ----
+
+@case
+def suspects(stage):
+    return stage.gdb([stage.python, "-c", stage.gcore()], "py-suspects -limit 1", "py-suspects -limit 1 -json",
+                     "py-suspects __main__.CACHE", "py-suspects -since nosuchmark",
+                     "py-suspects -since %s" % os.path.abspath(__file__))
+
+
+@case
+def suspects_since_a_mark(stage):
+    leak = os.path.join(os.path.dirname(__file__), "..", "demo", "leak.py")
+    return stage.gdb(["--args", stage.python, leak, "4"], "set breakpoint pending on", "break getppid", "run",
+                     "py-mark first", "py-suspects -since first", "continue", "py-suspects -since first -limit 1",
+                     "kill")
+
+
+@case
+def suspects_since_another_run(stage):
+    return stage.gdb(["-c", stage.later_core()], "py-suspects -limit 1 -since %s" % stage.gcore(),
+                     "py-suspects -since %s" % stage.later_core())
+
+
+@case
+def suspects_of_a_cut_core(stage):
+    return (stage.gdb(["-c", stage.cut(60)], "py-suspects -limit 1")
+            + stage.gdb(["-c", stage.cut(10)], "py-suspects -limit 1"))

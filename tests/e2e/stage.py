@@ -93,6 +93,16 @@ class Stage:
         work.close()
         return path
 
+    @functools.lru_cache(maxsize=None)
+    def grown_cores(self):
+        """Two of one process: before and after a round."""
+        work = self.leak()
+        before = work.gcore(self.path("growing.core"))
+        work.command("")
+        after = work.gcore(self.path("grown.core"))
+        work.close()
+        return before, after
+
     def cut(self, percent):
         path = self.path("cut%d.core" % percent)
         size = os.path.getsize(self.core())

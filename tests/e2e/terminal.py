@@ -102,6 +102,8 @@ def progress_and_cancelling(stage):
         text, again = terminal.ask("py-backrefs Order#1")
         if again > took / 2:
             problems.append("py-backrefs took %.2f s, and a second one at the same stop %.2f s" % (took, again))
+        problems += cancel(terminal, "py-refs Order#0 -depth 0 -width 0", 3)
+        problems += cancel(terminal, "py-backrefs str -depth 0 -width 0 -group", 3)
     finally:
         terminal.close()
     return problems

@@ -8,7 +8,8 @@
  *
  * does mutations FIRST..FIRST+COUNT-1 (the number is the seed: the same number
  * makes the same damage), writing each to SCRATCH, and prints one line for each
- * that went wrong, then "done COUNT refused N answered N".
+ * that went wrong, then "done COUNT refused N answered N". Some are also saved, and
+ * the saved target is looked at as it is and with damage of its own.
  */
 #include <elf.h>
 #include <errno.h>
@@ -24,8 +25,17 @@
 #include <unistd.h>
 
 #include "memext.h"
+#include "saved_damage.h"
 
-enum { SECONDS_EACH = 10, OBJECTS_SHOWN = 3, TYPES_SHOWN = 40, PATHS_EACH = 2 };
+enum {
+    SECONDS_EACH = 20,
+    OBJECTS_SHOWN = 3,
+    TYPES_SHOWN = 40,
+    PATHS_EACH = 2,
+    ROWS_EACH = 300,
+    SAVED_EACH = 4,
+    SAVED_DAMAGES = 4
+};
 /* A child's exit status; any other is a sanitizer's. */
 enum { ANSWERED = 40, REFUSED = 41 };
 
@@ -217,7 +227,7 @@ static void draw_tree(struct mx_graph *graph, mx_addr object, enum mx_direction 
     const struct mx_tree_query query = {
         .start = object, .direction = direction, .depth = 3, .width = 10, .borrowed = true, .buffers = true};
     struct mx_tree *tree;
-    struct mx_error *error = mx_tree_open(graph, &query, &tree);
+    struct mx_error *error = mx_tree_open(graph, &query, NULL, &tree);
     if (!error)
         mx_tree_close(tree);
     check_error(error);
@@ -229,7 +239,7 @@ static void follow_references(struct mx_graph *graph, mx_addr object)
     draw_tree(graph, object, MX_REFERRERS);
     for (unsigned nth = 0; nth < PATHS_EACH; nth++) {
         struct mx_path *path;
-        struct mx_error *error = mx_path_open(graph, object, nth, NULL, &path);
+        struct mx_error *error = mx_path_open(graph, object, nth, NULL, NULL, &path);
         if (!error)
             mx_path_close(path);
         check_error(error);
@@ -311,6 +321,54 @@ static void add_up_retained(struct mx_target *target, const struct mx_heap *heap
     mx_retained_close(retained);
 }
 
+static void run_statement(const struct mx_sources *sources, const char *statement)
+{
+    struct mx_sql *sql;
+    const struct mx_sql_value *values = NULL;
+    struct mx_error *error = mx_sql_open(sources, statement, NULL, &sql);
+    if (error) {
+        check_error(error);
+        return;
+    }
+    for (unsigned i = 0; i < ROWS_EACH && !error; i++) {
+        error = mx_sql_next(sql, &values);
+        if (!values)
+            break;
+    }
+    check_error(error);
+    mx_sql_close(sql);
+}
+
+/* Every column of every table, in every kind of plan. */
+static void ask_in_sql(struct mx_target *target, const struct mx_heap *heap, struct mx_graph *graph)
+{
+    static const char *const statements[] = {
+        "SELECT * FROM objects",
+        "SELECT * FROM objects WHERE type IN ('list', 'dict', 'type')",
+        "SELECT type, count(*), sum(size) FROM objects GROUP BY 1",
+        "SELECT * FROM objects WHERE addr > (SELECT min(addr) + 4096 FROM blocks) AND id < 99999",
+        "SELECT * FROM refs",
+        "SELECT * FROM refs WHERE dst IN (SELECT id FROM objects WHERE type = 'type' LIMIT 20)",
+        "SELECT count(name) FROM refs WHERE src IN (SELECT id FROM objects WHERE type = 'dict' LIMIT 200)",
+        "SELECT dst, count(*) FROM refs GROUP BY 1",
+        "SELECT *, path(id), show(id) FROM roots LIMIT 10",
+        "SELECT * FROM types",
+        "SELECT * FROM blocks",
+        "SELECT * FROM regions",
+        "SELECT * FROM strings",
+        "SELECT object('sys.modules')",
+    };
+    struct mx_retained *retained;
+    struct mx_error *error = mx_retained_open(graph, NULL, &retained);
+    check_error(error);
+    if (error)
+        return;
+    const struct mx_sources sources = {target, heap, graph, retained};
+    for (size_t i = 0; i < sizeof(statements) / sizeof(*statements); i++)
+        run_statement(&sources, statements[i]);
+    mx_retained_close(retained);
+}
+
 static void look_for_waste(struct mx_target *target, const struct mx_heap *heap, struct mx_graph *graph)
 {
     const struct mx_waste_query query = {.limit = 10};
@@ -332,14 +390,14 @@ static void follow_graph(struct mx_target *target, const struct mx_heap *heap)
     resolve_names(target, graph);
     add_up_retained(target, heap, graph);
     look_for_waste(target, heap, graph);
+    ask_in_sql(target, heap, graph);
     mx_graph_close(graph);
 }
 
-static int examine(const char *path)
+static int examine(struct mx_error *error, struct mx_target *target, const char *save_as)
 {
-    struct mx_target *target;
     struct mx_heap *heap;
-    struct mx_error *error = mx_target_open_core(path, NULL, &target);
+    struct mx_save_info info;
     if (error)
         return refuse(error);
     error = mx_heap_open(target, NULL, &heap);
@@ -350,19 +408,47 @@ static int examine(const char *path)
     list_types(target, heap, MX_COUNT_ALL);
     list_types(target, heap, MX_COUNT_TRACKED);
     follow_graph(target, heap);
+    if (save_as)
+        check_error(mx_target_save(target, heap, save_as, NULL, &info));
     mx_heap_close(heap);
     mx_target_close(target);
     return ANSWERED;
 }
 
+static int examine_saved(const char *path)
+{
+    struct mx_target *target;
+    struct mx_error *error = mx_target_open_saved(path, NULL, &target);
+    return examine(error, target, NULL);
+}
+
+/* The damaged core; now and then what it is saved as; and that with damage of its own. */
+static int examine_core(const char *path, uint64_t number)
+{
+    char saved[4096];
+    struct mx_target *target;
+    bool saves = number / DAMAGES % SAVED_EACH == 0;
+    snprintf(saved, sizeof(saved), "%s.memext", path);
+    unlink(saved);
+    struct mx_error *error = mx_target_open_core(path, NULL, &target);
+    int answer = examine(error, target, saves ? saved : NULL);
+    if (answer != ANSWERED || !saves)
+        return answer;
+    examine_saved(saved);
+    for (uint64_t i = 0; i < SAVED_DAMAGES && damage_saved(saved, number + i); i++)
+        examine_saved(saved);
+    unlink(saved);
+    return answer;
+}
+
 /* ---- One mutation after the other ---- */
 
-static int examine_in_child(const char *path, int *signal_number)
+static int examine_in_child(const char *path, uint64_t number, int *signal_number)
 {
     pid_t pid = fork();
     if (pid == 0) {
         alarm(SECONDS_EACH);
-        _exit(examine(path));
+        _exit(examine_core(path, number));
     }
     int status = 0;
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -406,7 +492,7 @@ static int fuzz(const struct image *original, const char *scratch, uint64_t firs
             perror(scratch);
             break;
         }
-        int signal_number, status = examine_in_child(scratch, &signal_number);
+        int signal_number, status = examine_in_child(scratch, number, &signal_number);
         const char *word = what_went_wrong(status, signal_number);
         wrong += word != NULL;
         answered += !word && status == ANSWERED;

@@ -4,6 +4,7 @@
  * compare with the truth. Uses only the public API, as any program would.
  *
  *     census core PATH [OBJECTS]     a core
+ *     census saved PATH [OBJECTS]    a saved target
  *     census live PID [OBJECTS]      a process that the caller has stopped
  *
  * On standard output one record a line, fields separated by tabs:
@@ -192,8 +193,9 @@ static void print_peak(void)
 static struct mx_error *take(struct census *census, const char *how, const char *what)
 {
     double start = now();
-    struct mx_error *error = !strcmp(how, "core")
-                                 ? mx_target_open_core(what, NULL, &census->target)
+    struct mx_error *error = !strcmp(how, "core") ? mx_target_open_core(what, NULL, &census->target)
+                             : !strcmp(how, "saved")
+                                 ? mx_target_open_saved(what, NULL, &census->target)
                                  : mx_target_open_process((int)strtol(what, NULL, 10), NULL, &census->target);
     if (error)
         return error;
@@ -215,8 +217,9 @@ static struct mx_error *take(struct census *census, const char *how, const char 
 
 int main(int argc, char **argv)
 {
-    if (argc < 3 || argc > 4 || (strcmp(argv[1], "core") != 0 && strcmp(argv[1], "live") != 0)) {
-        fprintf(stderr, "usage: census core PATH [OBJECTS] | census live PID [OBJECTS]\n");
+    if (argc < 3 || argc > 4 ||
+        (strcmp(argv[1], "core") != 0 && strcmp(argv[1], "saved") != 0 && strcmp(argv[1], "live") != 0)) {
+        fprintf(stderr, "usage: census core|saved PATH [OBJECTS] | census live PID [OBJECTS]\n");
         return 2;
     }
     struct census census = {0};

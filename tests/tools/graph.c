@@ -3,7 +3,7 @@
  * Answers questions about references, for the tests to compare with the truth.
  * Uses only the public API, as any program would.
  *
- *     graph core PATH | graph live PID        (a process that the caller has stopped)
+ *     graph core PATH | graph saved PATH | graph live PID        (a process that the caller has stopped)
  *
  * One question a line on standard input; each answer ends with an empty line:
  *
@@ -16,7 +16,10 @@
  *     retained [ADDR]                 KEY VALUE lines: of the heap, or of what is at an address
  *     retainers object|type|module|root [LIMIT]    row RETAINED SHARE SIZE COUNT ADDR NAME
  *     leaks                           KEY VALUE lines, row CLASS SIZE COUNT BYTES HELD_COUNT HELD_BYTES ADDR PLACE
- * CONTENT audit [deficits]                KEY VALUE lines, row ADDR REFCOUNT FOUND EXPLAINED TYPE
+ *                                     CONTENT
+ *     audit [deficits]                KEY VALUE lines, row ADDR REFCOUNT FOUND EXPLAINED TYPE
+ *     suspects [CORE]                 row CAUSE RETAINED ALONE SHARE ADDR TYPE PATH WHY HOLDS COUNT NEXT; of growth
+ *                                     since the core of another process
  *
  * Any question may be answered by: error CODE TEXT. All fields are separated by tabs.
  */
@@ -41,6 +44,35 @@ static uint64_t now_us(void)
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+static struct mx_error *open_session(struct session *session, const char *how, const char *what)
+{
+    uint64_t begun = now_us();
+    struct mx_error *error = !strcmp(how, "core") ? mx_target_open_core(what, NULL, &session->target)
+                             : !strcmp(how, "saved")
+                                 ? mx_target_open_saved(what, NULL, &session->target)
+                                 : mx_target_open_process((int)strtol(what, NULL, 10), NULL, &session->target);
+    if (error)
+        return error;
+    uint64_t start = now_us();
+    session->open_us = start - begun;
+    error = mx_heap_open(session->target, NULL, &session->heap);
+    if (error)
+        return error;
+    uint64_t counted = now_us();
+    error = mx_graph_open(session->target, session->heap, NULL, &session->graph);
+    session->heap_us = counted - start;
+    session->graph_us = now_us() - counted;
+    return error;
+}
+
+static void close_session(struct session *session)
+{
+    mx_retained_close(session->retained);
+    mx_graph_close(session->graph);
+    mx_heap_close(session->heap);
+    mx_target_close(session->target);
 }
 
 static void print_info(const struct session *session)
@@ -72,7 +104,7 @@ static struct mx_error *answer_tree(struct session *session, enum mx_direction d
     query.start = strtoull(arguments, &rest, 0);
     sscanf(rest, "%u %u", &query.depth, &query.width);
     query.stop_at_modules = query.depth > 1;
-    struct mx_error *error = mx_tree_open(session->graph, &query, &tree);
+    struct mx_error *error = mx_tree_open(session->graph, &query, NULL, &tree);
     if (error)
         return error;
     size_t nodes, references;
@@ -90,7 +122,7 @@ static struct mx_error *answer_path(struct session *session, const char *argumen
     mx_addr object = strtoull(arguments, &rest, 0);
     unsigned long nth = strtoul(rest, &rest, 0);
     rest += strspn(rest, " ");
-    struct mx_error *error = mx_path_open(session->graph, object, (unsigned)nth, *rest ? rest : NULL, &path);
+    struct mx_error *error = mx_path_open(session->graph, object, (unsigned)nth, *rest ? rest : NULL, NULL, &path);
     if (error)
         return error;
     size_t nodes, references;
@@ -177,11 +209,44 @@ static struct mx_error *answer_retainers(struct session *session, const char *ar
     return NULL;
 }
 
+static struct mx_error *print_suspects(struct session *session, struct mx_retained *since)
+{
+    struct mx_suspects_query query = {.since_retained = since};
+    struct mx_suspects *suspects;
+    size_t count;
+    uint64_t total;
+    struct mx_error *error = mx_suspects_open(session->retained, &query, NULL, &suspects);
+    if (error)
+        return error;
+    const struct mx_suspect *rows = mx_suspects_rows(suspects, &count, &total);
+    for (size_t i = 0; i < count; i++)
+        printf("row\t%s\t%" PRIu64 "\t%" PRIu64 "\t%.4f\t0x%" PRIx64 "\t%s\t%s\t%s\t%s\t%" PRIu64 "\t%s\n",
+               mx_cause_name(rows[i].cause), rows[i].retained, rows[i].alone, rows[i].share, rows[i].address,
+               rows[i].type, rows[i].path, rows[i].why, rows[i].holds_type, rows[i].holds_count, rows[i].next);
+    printf("total\t%" PRIu64 "\n", total);
+    mx_suspects_close(suspects);
+    return NULL;
+}
+
+static struct mx_error *answer_suspects(struct session *session, const char *core)
+{
+    struct session before = {0};
+    struct mx_error *error = *core ? open_session(&before, "core", core) : NULL;
+    if (!error && *core)
+        error = mx_retained_open(before.graph, NULL, &before.retained);
+    if (!error)
+        error = print_suspects(session, before.retained);
+    close_session(&before);
+    return error;
+}
+
 static struct mx_error *answer_about_retained(struct session *session, const char *verb, const char *arguments)
 {
     struct mx_error *error = session->retained ? NULL : mx_retained_open(session->graph, NULL, &session->retained);
     if (error)
         return error;
+    if (!strcmp(verb, "suspects"))
+        return answer_suspects(session, arguments);
     return !strcmp(verb, "retained") ? answer_retained(session, arguments) : answer_retainers(session, arguments);
 }
 
@@ -242,7 +307,7 @@ static struct mx_error *answer(struct session *session, const char *verb, const 
         return answer_leaks(session);
     if (!strcmp(verb, "audit"))
         return answer_audit(session, arguments);
-    if (!strncmp(verb, "retain", 6))
+    if (!strncmp(verb, "retain", 6) || !strcmp(verb, "suspects"))
         return answer_about_retained(session, verb, arguments);
     return !strcmp(verb, "objects") ? answer_objects(session, arguments) : NULL;
 }
@@ -267,30 +332,10 @@ static void serve(struct session *session)
     free(line);
 }
 
-static struct mx_error *open_session(struct session *session, const char *how, const char *what)
-{
-    uint64_t begun = now_us();
-    struct mx_error *error = !strcmp(how, "core")
-                                 ? mx_target_open_core(what, NULL, &session->target)
-                                 : mx_target_open_process((int)strtol(what, NULL, 10), NULL, &session->target);
-    if (error)
-        return error;
-    uint64_t start = now_us();
-    session->open_us = start - begun;
-    error = mx_heap_open(session->target, NULL, &session->heap);
-    if (error)
-        return error;
-    uint64_t counted = now_us();
-    error = mx_graph_open(session->target, session->heap, NULL, &session->graph);
-    session->heap_us = counted - start;
-    session->graph_us = now_us() - counted;
-    return error;
-}
-
 int main(int argc, char **argv)
 {
-    if (argc != 3 || (strcmp(argv[1], "core") != 0 && strcmp(argv[1], "live") != 0)) {
-        fprintf(stderr, "usage: graph core PATH | graph live PID\n");
+    if (argc != 3 || (strcmp(argv[1], "core") != 0 && strcmp(argv[1], "saved") != 0 && strcmp(argv[1], "live") != 0)) {
+        fprintf(stderr, "usage: graph core|saved PATH | graph live PID\n");
         return 2;
     }
     struct session session = {0};
@@ -299,10 +344,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", error->message);
     else
         serve(&session);
-    mx_retained_close(session.retained);
-    mx_graph_close(session.graph);
-    mx_heap_close(session.heap);
-    mx_target_close(session.target);
+    close_session(&session);
     int status = error ? 1 : 0;
     mx_error_free(error);
     return status;

@@ -13,6 +13,7 @@ MOST_FALSE = 1 / 100000               # of all blocks
 SIZES_RIGHT = 0.999                   # of all objects
 CHUNK = 1 << 22
 OWN_BLOCKS = 2
+ASCII_TEXT = (48, 40)                 # offset of the text in a str of ASCII characters: up to 3.11, since
 MOST_UNBORN = 8                       # such as the weak references of a class that the measuring made
 
 
@@ -25,6 +26,7 @@ class Truth:
         self.types = {int(t, 16): name for t, name in data["types"].items()}
         self.gc_counts = {int(t, 16): n for t, n in data["gc_counts"].items()}
         self.targets = data["targets"]
+        self.version = tuple(int(part) for part in data["python"].split(".")[:2])
         words = read_words(path + ".objects")
         self.objects = {words[i]: (words[i + 1], words[i + 2]) for i in range(0, len(words), 3)}
         with open(path + ".malloc", errors="replace") as f:
@@ -150,15 +152,18 @@ def false_objects(truth, census, pid):
     Objects that memext found beyond the closure are real when they could be anything's: their reference count is
     positive, and some aligned word of the process's memory is their address. Where one of the two is not so, a raw
     block was taken for an object. (A stale pointer can hide such a block from this test; a live object always has a
-    reference somewhere, so that nothing real is called false, but for one that only a register holds.) Objects in the
-    data of the executable and its libraries are no blocks, and not judged.
+    reference somewhere, so that nothing real is called false, but for one that only a register holds.) Of a str C code
+    may keep the text alone, and the reference that it took for it only in the count: numpy does so for the docstrings
+    that it adds. Objects in the data of the executable and its libraries are no blocks, and not judged.
     """
     static, writable = spans(pid)
     extra = {a: t for a, (t, _, _) in census.objects.items()
              if a not in truth.objects and not any(start <= a < end for start, end in static)}
     dead = {a: t for a, t in extra.items() if not 0 < census.objects[a][2] < 1 << 40}
-    held = referenced(pid, writable, set(extra))
-    alone = {a: t for a, t in extra.items() if a not in held and a not in dead}
+    text = ASCII_TEXT[truth.version >= (3, 12)]
+    texts = {a + text for a, t in extra.items() if census.types[t] == "str"}
+    held = referenced(pid, writable, texts.union(extra))
+    alone = {a: t for a, t in extra.items() if a not in dead and not held & {a, a + text if a + text in texts else a}}
     blocks = census.number("pool_used_blocks") + census.number("chunks")
     if len(dead) + len(alone) <= blocks * MOST_FALSE:
         return []

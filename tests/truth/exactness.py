@@ -74,7 +74,7 @@ class Exactness:
             for tally in (self.by_type[truth.types[record[0]]], self.all):
                 tally.add(address, targets, mine, scanned)
 
-    def problems(self, exact_of_modules=EXACT_OF_TYPE):
+    def problems(self):
         total = self.all
         out = []
         if total.exact < EXACT * total.objects:
@@ -82,8 +82,7 @@ class Exactness:
         if total.objects - total.missing < WHOLE * total.objects:
             out.append("%d of %d objects lack an edge" % (total.missing, total.objects))
         for name, tally in self.rows():
-            bar = exact_of_modules if name == "module" else EXACT_OF_TYPE
-            if is_cpythons_own(name) and tally.exact < bar * tally.objects:
+            if is_cpythons_own(name) and tally.exact < EXACT_OF_TYPE * tally.objects:
                 out.append("%s: %d of %d are exact; %s" % (name, tally.exact, tally.objects, self.explain(tally)))
         return out + ["%s: %d of %d lack an edge; %s" % (name, tally.missing, tally.objects, self.explain(tally))
                       for name, tally in self.rows() if out and tally.missing]

@@ -154,8 +154,15 @@ def nth_paths(graph, truth):
     return problems
 
 
+def size_of(graph):
+    """Nodes, edges and roots (words on the stacks of all threads among them)."""
+    lines = dict(graph.ask("info"))
+    return {key: lines[key] for key in ("nodes", "edges", "roots")}
+
+
 def look(results, prefix, graph, truth, objects):
-    """Checks one form of the stop; returns the paths found in it."""
+    """Checks one form of the stop; returns its size and the paths found in it."""
+    size = size_of(graph)
     results.check(prefix + "/referrers", referrers(graph, truth))
     results.check(prefix + "/next paths", nth_paths(graph, truth))
     paths = expressions(graph, objects)
@@ -163,7 +170,7 @@ def look(results, prefix, graph, truth, objects):
                   [] if len(paths) == PATHS else ["only %d paths of random objects" % len(paths)])
     results.check(prefix + "/resolved", resolved(graph, paths))
     results.check(prefix + "/ends well", ["exit status %d" % code for code in [graph.close()] if code])
-    return paths
+    return size, paths
 
 
 def run(results, build, interpreter, arguments):
@@ -177,9 +184,11 @@ def run(results, build, interpreter, arguments):
             with open(prefix_of_truth + ".json") as f:
                 truth = json.load(f)
             objects = random_objects(prefix_of_truth + ".objects")
-            paths = look(results, prefix + "/live", Graph(build, "live", work.pid), truth, objects)
+            size, paths = look(results, prefix + "/live", Graph(build, "live", work.pid), truth, objects)
             core = work.gcore(os.path.join(folder, "gcore"))
-            of_core = look(results, prefix + "/gcore", Graph(build, "core", core), truth, objects)
+            core_size, of_core = look(results, prefix + "/gcore", Graph(build, "core", core), truth, objects)
+            results.check(prefix + "/gcore/same graph as live",
+                          [] if size == core_size else ["live %s, core %s" % (size, core_size)])
             results.check(prefix + "/gcore/same paths as live",
                           ["%s is %#x, but live %s is %#x" % (two + one)
                            for one, two in zip(paths, of_core) if one != two])

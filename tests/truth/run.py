@@ -16,17 +16,18 @@ import harness  # noqa: E402
 import interpreters  # noqa: E402
 import compare  # noqa: E402
 import exactness  # noqa: E402
+import saving  # noqa: E402
 
 
-# faulthandler, which is on then, keeps its file in a C global: one of fewer than a hundred modules.
-MODULES_OF_DEV = 0.97
+# Of a core's length, where there is more in it than the interpreter's own texts and code.
+SAVED_SHARE, SAVED_LEAST = 0.1, 64 << 20
 
 
 class Case:
     def __init__(self, name, arguments, env=None, options=(), allocator="pymalloc", expect=None,
-                 counts=compare.gc_counts, classes=compare.size_classes, modules=exactness.EXACT_OF_TYPE):
+                 counts=compare.gc_counts, classes=compare.size_classes):
         self.name, self.arguments, self.env, self.options = name, arguments, env, list(options)
-        self.counts, self.classes, self.modules = counts, classes, modules
+        self.counts, self.classes = counts, classes
         self.expect = dict(expect or {}, allocator=allocator)
 
     def command(self, python):
@@ -47,7 +48,7 @@ def cases(small):
         Case("debug", ["mixed.py", "--units", "300", "--threads", "0"], {"PYTHONMALLOC": "debug"},
              allocator="pymalloc + debug hooks"),
         Case("dev", ["mixed.py", "--units", "300", "--threads", "0"], options=["-X", "dev"],
-             allocator="pymalloc + debug hooks", modules=MODULES_OF_DEV),
+             allocator="pymalloc + debug hooks"),
         Case("threads", ["mixed.py", "--units", "300", "--threads", "20"], expect={"python_threads": "21"}),
         Case("subinterpreters", ["subinterpreters.py"], expect={"interpreters": "4"}, counts=compare.gc_counts_at_least,
              classes=compare.size_classes_at_least),
@@ -94,6 +95,7 @@ class Stop:
         live = self.judge("live", "live", work.pid)
         if live:
             self.check("live", "no false objects", compare.false_objects(self.truth, live, work.pid))
+            self.check("live", "saved", saving.problems(self.build, "live", work.pid, self.folder))
         others = [("gcore", self.judge("gcore", "core", work.gcore(os.path.join(self.folder, "gcore"))))]
         refusal = harness.kernel_cores()
         if refusal:
@@ -120,6 +122,9 @@ class Stop:
         self.check(form, "closure", compare.closure(truth, census))
         self.check(form, "sizes", wrong)
         self.check(form, "references", self.references(how, what))
+        if how == "core":
+            most = SAVED_SHARE if form == "gcore" and os.path.getsize(what) >= SAVED_LEAST else None
+            self.check(form, "saved", saving.problems(self.build, how, what, self.folder, most))
         self.check(form, "size classes", self.case.classes(truth, census))
         for note in notes:
             print("size: " + note)
@@ -127,7 +132,7 @@ class Stop:
 
     def references(self, how, what):
         try:
-            return exactness.Exactness(self.truth, self.build, how, what, self.folder).problems(self.case.modules)
+            return exactness.Exactness(self.truth, self.build, how, what, self.folder).problems()
         except RuntimeError as error:
             return [str(error)]
 

@@ -8,6 +8,7 @@
 #include "fake.h"
 #include "heap/reach.h"
 #include "heap/rows.h"
+#include "report/groups.h"
 
 enum { BLOCKS = 50000, LONG = 1000000 };
 
@@ -209,7 +210,7 @@ static void test_reach_agrees_with_its_slow_twin(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(marks);
     CU_ASSERT_PTR_NULL_FATAL(build(2, 1 << 20, &graph.forward, &graph.reverse));
     add_made_roots(&graph);
-    CU_ASSERT_PTR_NULL_FATAL(mx_graph_parents(&graph));
+    CU_ASSERT_PTR_NULL_FATAL(mx_graph_parents(&graph, NULL));
     for (size_t i = 0; i < graph.roots.count; i++)
         marks[graph.roots.items[i].block] |= graph.roots.items[i].root.kind != MX_ROOT_CACHE;
     mark(&graph, marks, true);
@@ -249,7 +250,7 @@ static void test_a_ring_of_a_million_needs_no_stack(void)
     CU_ASSERT_PTR_NULL_FATAL(mx_rows_build(&plan, &graph.forward, &graph.dangling, &graph.inexact));
     struct mx_graph_root root = {.block = 500000, .root = {.kind = MX_ROOT_MODULE, .exact = true}};
     CU_ASSERT_TRUE_FATAL(mx_array_push(&graph.roots, root));
-    CU_ASSERT_PTR_NULL_FATAL(mx_graph_parents(&graph));
+    CU_ASSERT_PTR_NULL_FATAL(mx_graph_parents(&graph, NULL));
     CU_ASSERT_EQUAL(graph.parents[500000], 500000);
     CU_ASSERT_EQUAL(graph.parents[499999], 499998);
     CU_ASSERT_EQUAL(graph.parents[0], LONG - 1);
@@ -332,20 +333,128 @@ static void test_a_deep_chain_is_walked_both_ways(void)
         struct mx_tree *tree;
         struct mx_path *path;
         size_t count;
-        CU_ASSERT_PTR_NULL_FATAL(mx_tree_open(made.graph, &query, &tree));
+        CU_ASSERT_PTR_NULL_FATAL(mx_tree_open(made.graph, &query, NULL, &tree));
         const struct mx_node *nodes = mx_tree_nodes(tree, &count);
         CU_ASSERT_EQUAL(count, LENGTH);
         CU_ASSERT_EQUAL(nodes[count - 1].depth, LENGTH - 1);
         mx_tree_references(tree, &count);
         CU_ASSERT_EQUAL(count, LENGTH + 1); /* the ring and the root are two more, the last node has but the root */
         mx_tree_close(tree);
-        CU_ASSERT_PTR_NULL_FATAL(mx_path_open(made.graph, made.objects.items[0], 0, NULL, &path));
+        CU_ASSERT_PTR_NULL_FATAL(mx_path_open(made.graph, made.objects.items[0], 0, NULL, NULL, &path));
         mx_path_nodes(path, &count);
         CU_ASSERT_EQUAL(count, LENGTH);
         const struct mx_reference *references = mx_path_references(path, &count);
         CU_ASSERT_EQUAL(count, LENGTH);
         CU_ASSERT_EQUAL(references[0].kind, MX_REFERENCE_ROOT);
         CU_ASSERT_STRING_EQUAL(references[1].name, "[0]");
+        mx_path_close(path);
+        close_made(&made);
+    }
+}
+
+static void test_forms_of_names(void)
+{
+    static const char *const forms[][2] = {
+        {"[12]", "[#]"},
+        {"['a']", "[key]"},
+        {"b[\"x]\"]", "b[key]"},
+        {"[b'\\x00']", "[key]"},
+        {"['lo…]", "[key]"},
+        {".parent", ".parent"},
+        {"__mro__[1]", "__mro__[#]"},
+        {"['a][1]']", "[key]"},
+        {"local x in f (a.py:3)", "local x in f (a.py:3)"},
+        {"[", "["},
+        {"[]", "[]"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        char form[64];
+        mx_group_form(forms[i][0], form, sizeof(form));
+        CU_ASSERT_STRING_EQUAL(form, forms[i][1]);
+    }
+}
+
+/* Many more references than anyone would show: each list holds its target thousands of times, each tuple twice. */
+static void test_groups_fold_all_references(void)
+{
+    enum { ITEMS = 12000, HOLDERS = 20 };
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        mx_addr held = fake_list(&fake, NULL, 0);
+        mx_addr *items = mx_calloc(ITEMS, sizeof(*items));
+        CU_ASSERT_TRUE_FATAL(items && mx_array_push(&made.objects, held));
+        for (size_t i = 0; i < ITEMS; i++)
+            items[i] = held;
+        for (size_t i = 0; i < HOLDERS; i++) {
+            mx_addr holder = fake_tuple(&fake, (mx_addr[]){held, fake.none, held}, 3);
+            CU_ASSERT_TRUE_FATAL(mx_array_push(&made.objects, holder));
+        }
+        CU_ASSERT_TRUE_FATAL(mx_array_push(&made.objects, fake_list(&fake, items, ITEMS)));
+        open_made(&made, &fake);
+        struct mx_tree_query query = {
+            .start = held, .direction = MX_REFERRERS, .depth = 1, .width = 2, .grouped = true};
+        struct mx_tree *tree;
+        size_t count;
+        CU_ASSERT_PTR_NULL_FATAL(mx_tree_open(made.graph, &query, NULL, &tree));
+        const struct mx_reference *references = mx_tree_references(tree, &count);
+        CU_ASSERT_EQUAL_FATAL(count, 2);
+        CU_ASSERT_EQUAL(references[0].count, ITEMS);
+        CU_ASSERT_STRING_EQUAL(references[0].name, "[#]");
+        CU_ASSERT_EQUAL(references[1].count, 2 * HOLDERS);
+        CU_ASSERT_EQUAL(references[1].from, made.objects.items[1]);
+        CU_ASSERT_EQUAL(mx_tree_nodes(tree, &count)[0].hidden, 0);
+        CU_ASSERT_EQUAL(count, 3);
+        mx_tree_close(tree);
+        query.width = 1;
+        CU_ASSERT_PTR_NULL_FATAL(mx_tree_open(made.graph, &query, NULL, &tree));
+        CU_ASSERT_EQUAL(mx_tree_nodes(tree, &count)[0].hidden, 2 * HOLDERS);
+        mx_tree_close(tree);
+        free(items);
+        close_made(&made);
+    }
+}
+
+static bool refuse_at_once(void *context, const char *stage, uint64_t done, uint64_t total)
+{
+    (void)stage, (void)done, (void)total;
+    ++*(size_t *)context;
+    return false;
+}
+
+static void expect_cancelled(struct mx_error *error, size_t *asked)
+{
+    CU_ASSERT_PTR_NOT_NULL_FATAL(error);
+    CU_ASSERT_EQUAL(error->code, MX_ERROR_CANCELLED);
+    CU_ASSERT_EQUAL(*asked, 1);
+    *asked = 0;
+    mx_error_free(error);
+}
+
+static void test_trees_and_paths_can_be_cancelled(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        struct mx_tree *tree = NULL;
+        struct mx_path *path = NULL;
+        size_t asked = 0;
+        struct mx_progress progress = {refuse_at_once, &asked};
+        make_chain(&made, &fake, 5000);
+        open_made(&made, &fake);
+        add_root(&made, 4999);
+        struct mx_tree_query query = {.start = made.objects.items[0], .direction = MX_REFERRERS};
+        expect_cancelled(mx_tree_open(made.graph, &query, &progress, &tree), &asked);
+        query.start = made.objects.items[1]; /* the first one refers to itself first */
+        query.grouped = true;
+        expect_cancelled(mx_tree_open(made.graph, &query, &progress, &tree), &asked);
+        expect_cancelled(mx_path_open(made.graph, made.objects.items[0], 0, NULL, &progress, &path), &asked);
+        CU_ASSERT_PTR_NULL(tree);
+        CU_ASSERT_PTR_NULL(path);
+        CU_ASSERT_PTR_NULL_FATAL(mx_path_open(made.graph, made.objects.items[0], 0, NULL, NULL, &path));
         mx_path_close(path);
         close_made(&made);
     }
@@ -367,7 +476,7 @@ static void test_width_hides_and_counts(void)
         struct mx_tree_query query = {.start = held, .direction = MX_REFERRERS, .depth = 1, .width = 5};
         struct mx_tree *tree;
         size_t count, nodes;
-        CU_ASSERT_PTR_NULL_FATAL(mx_tree_open(made.graph, &query, &tree));
+        CU_ASSERT_PTR_NULL_FATAL(mx_tree_open(made.graph, &query, NULL, &tree));
         const struct mx_reference *references = mx_tree_references(tree, &count);
         CU_ASSERT_EQUAL(mx_tree_nodes(tree, &nodes)[0].hidden, 35);
         CU_ASSERT_EQUAL(nodes, 4);
@@ -384,7 +493,7 @@ static void test_width_hides_and_counts(void)
 static void expect_refusal(struct mx_graph *graph, mx_addr address, enum mx_error_code code, const char *part)
 {
     struct mx_path *path;
-    struct mx_error *error = mx_path_open(graph, address, 0, NULL, &path);
+    struct mx_error *error = mx_path_open(graph, address, 0, NULL, NULL, &path);
     CU_ASSERT_PTR_NOT_NULL_FATAL(error);
     CU_ASSERT_EQUAL(error->code, code);
     CU_ASSERT_PTR_NOT_NULL(strstr(error->message, part));
@@ -420,5 +529,8 @@ void suite_graph(CU_pSuite suite)
     CU_add_test(suite, "a ring of a million needs no stack", test_a_ring_of_a_million_needs_no_stack);
     CU_add_test(suite, "a deep chain is walked both ways", test_a_deep_chain_is_walked_both_ways);
     CU_add_test(suite, "width hides and counts", test_width_hides_and_counts);
+    CU_add_test(suite, "groups fold all references", test_groups_fold_all_references);
+    CU_add_test(suite, "forms of names", test_forms_of_names);
+    CU_add_test(suite, "trees and paths can be cancelled", test_trees_and_paths_can_be_cancelled);
     CU_add_test(suite, "what is no object is told", test_what_is_no_object_is_told);
 }

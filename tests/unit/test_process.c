@@ -41,20 +41,29 @@ static uint8_t *map_short_file(void)
     return file;
 }
 
-static struct child open_child(void)
+static void stop_here(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    raise(SIGSTOP);
+    _exit(0);
+}
+
+static struct child open_child_that(void (*lives)(void))
 {
     struct child child = {0};
     child.pid = fork();
-    if (!child.pid) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        raise(SIGSTOP);
-        _exit(0);
-    }
+    if (!child.pid)
+        lives();
     int status;
     CU_ASSERT_TRUE_FATAL(child.pid > 0 && waitpid(child.pid, &status, WUNTRACED) == child.pid && WIFSTOPPED(status));
     struct mx_error *error = mx_process_open(child.pid, NULL, &child.memory, &child.modules, &child.threads);
     CU_ASSERT_PTR_NULL_FATAL(error);
     return child;
+}
+
+static struct child open_child(void)
+{
+    return open_child_that(stop_here);
 }
 
 static void end_child(struct child *child)
@@ -238,6 +247,54 @@ static void test_modules_and_threads_of_the_child(void)
     close_child(&child);
 }
 
+struct second {
+    pthread_t self;
+    char *_Atomic place; /* on its stack */
+};
+
+static void *wait_for_ever(void *argument)
+{
+    struct second *second = argument;
+    char here[64] = "second";
+    second->place = here;
+    for (;;)
+        pause();
+    return NULL;
+}
+
+static struct second *shared;
+
+static void start_second_and_stop(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (pthread_create(&shared->self, NULL, wait_for_ever, shared))
+        _exit(1);
+    while (!shared->place)
+        usleep(1000);
+    usleep(20000);
+    raise(SIGSTOP);
+    _exit(0);
+}
+
+static void test_stacks_of_threads(void)
+{
+    shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CU_ASSERT_TRUE_FATAL(shared != MAP_FAILED);
+    struct child child = open_child_that(start_second_and_stop);
+    CU_ASSERT_EQUAL_FATAL(child.threads.threads.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct mx_thread *thread = &child.threads.threads.items[i];
+        bool is_main = thread->tid == child.pid;
+        mx_addr place = is_main ? (uintptr_t)__builtin_frame_address(0) : (uintptr_t)shared->place;
+        CU_ASSERT_TRUE(thread->stack_pointer && thread->stack_pointer < place);
+        CU_ASSERT_TRUE(place - thread->stack_pointer < 16384);
+        CU_ASSERT_EQUAL(thread->fs_base, is_main ? 0 : (uintptr_t)shared->self);
+    }
+    end_child(&child);
+    close_child(&child);
+    munmap(shared, sizeof(*shared));
+}
+
 static void test_a_child_that_ends(void)
 {
     make_area();
@@ -278,6 +335,7 @@ void suite_process(CU_pSuite suite)
     CU_ADD_TEST(suite, test_a_cursor_sees_what_views_see);
     CU_ADD_TEST(suite, test_threads_may_view_the_same_blocks);
     CU_ADD_TEST(suite, test_modules_and_threads_of_the_child);
+    CU_ADD_TEST(suite, test_stacks_of_threads);
     CU_ADD_TEST(suite, test_a_child_that_ends);
     CU_ADD_TEST(suite, test_no_such_process);
 }

@@ -197,6 +197,42 @@ static void test_without_modules(void)
     }
 }
 
+static void expect_names(struct world *world, const char *typed, const char *expected)
+{
+    struct mx_names *names;
+    char text[256] = "";
+    size_t count;
+    CU_ASSERT_PTR_NULL_FATAL(mx_names_complete(&world->target, typed, &names));
+    const char *const *paths = mx_names(names, &count);
+    for (size_t i = 0; i < count; i++) {
+        strcat(text, i ? " " : "");
+        strcat(text, paths[i]);
+    }
+    CU_ASSERT_STRING_EQUAL(text, expected);
+    mx_names_close(names);
+}
+
+static void test_begun_paths_are_completed(void)
+{
+    struct fake fake;
+    struct world world;
+    FAKE_EACH_ROW(&fake)
+    {
+        make_world(&fake, &world);
+        expect_names(&world, "", "app builtins");
+        expect_names(&world, "a", "app");
+        expect_names(&world, "app.", "app.CACHE app.ORDERS app.PAIR app.views");
+        expect_names(&world, "app.CA", "app.CACHE");
+        expect_names(&world, "app.views.h", "app.views.handler");
+        expect_names(&world, "app.__di", "app.__dict__");
+        expect_names(&world, "app.quite.", "");
+        expect_names(&world, "app..", "");
+        expect_names(&world, ".", "");
+        world.target.runtime.interpreters.count = 0;
+        expect_names(&world, "app.", "");
+    }
+}
+
 void suite_resolve(CU_pSuite suite);
 void suite_resolve(CU_pSuite suite)
 {
@@ -206,4 +242,5 @@ void suite_resolve(CU_pSuite suite)
     CU_ADD_TEST(suite, test_names_that_are_far_are_not_offered);
     CU_ADD_TEST(suite, test_what_is_no_path);
     CU_ADD_TEST(suite, test_without_modules);
+    CU_ADD_TEST(suite, test_begun_paths_are_completed);
 }

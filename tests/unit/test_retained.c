@@ -6,20 +6,18 @@
  *   root -> [3] -> {(4)}             garbage: [5] holds itself and (6)
  */
 #include <CUnit/CUnit.h>
+#include <stdio.h>
+#include <unistd.h>
 
-#include "fake.h"
-#include "heap/graph.h"
+#include "fake_heap.h"
 #include "report/object.h"
 
 enum { OUTER, PAIR, LEAF, OTHER, SINGLE, GARBAGE, LOST, OBJECTS };
 
 struct made {
-    struct mx_target target;
-    struct mx_heap heap;
-    struct mx_graph *graph;
-    struct mx_retained *retained;
+    struct fake_heap of;
     mx_addr objects[OBJECTS];
-    uint64_t sizes[OBJECTS], all;
+    uint64_t sizes[OBJECTS];
 };
 
 static void make_objects(struct made *made, struct fake *fake)
@@ -36,99 +34,24 @@ static void make_objects(struct made *made, struct fake *fake)
     fake_put(fake, mx_memory_pointer(fake->memory, items), 8, objects[GARBAGE]);
 }
 
-static int compare_addresses(const void *a, const void *b)
-{
-    mx_addr left = *(const mx_addr *)a, right = *(const mx_addr *)b;
-    return left < right ? -1 : left > right;
-}
-
-/* A heap that says: these objects. */
-static void make_heap(struct made *made)
-{
-    mx_addr sorted[OBJECTS];
-    memcpy(sorted, made->objects, sizeof(sorted));
-    qsort(sorted, OBJECTS, sizeof(mx_addr), compare_addresses);
-    made->heap.kinds = calloc(OBJECTS, sizeof(uint16_t));
-    mx_addr end = sorted[OBJECTS - 1] + mx_object_shallow_size(&made->target, sorted[OBJECTS - 1]);
-    struct mx_span span = {.start = sorted[0], .end = end, .count = OBJECTS, .kind = MX_SPAN_CHUNKS};
-    CU_ASSERT_TRUE_FATAL(made->heap.kinds && mx_array_push(&made->heap.spans.spans, span));
-    for (size_t i = 0; i < OBJECTS; i++) {
-        const struct mx_type *type = mx_type_of(&made->target.types, sorted[i]);
-        CU_ASSERT_PTR_NOT_NULL_FATAL(type);
-        made->heap.kinds[i] = (uint16_t)(type - made->target.types.types.items);
-        CU_ASSERT_TRUE_FATAL(mx_array_push(&made->heap.spans.starts, (uint32_t)((sorted[i] - sorted[0]) / 8)));
-    }
-    CU_ASSERT_PTR_NULL_FATAL(mx_spans_seal(&made->heap.spans));
-}
-
-/* What malloc would give: up to the next chunk's header. */
-static uint64_t chunk_size(const struct made *made, mx_addr object)
-{
-    const struct mx_span *span;
-    uint32_t block = mx_spans_locate(&made->heap.spans, object, &span);
-    bool is_last = block + 1 == span->first + span->count;
-    return mx_block_size(&made->heap.spans, span, block) - (is_last ? 0 : 8);
-}
-
-/* Types and their tallies as a census would leave them. */
-static void make_types(struct made *made)
-{
-    const struct mx_types *types = &made->target.types;
-    made->heap.tallies = calloc(types->types.count, sizeof(struct mx_tally));
-    CU_ASSERT_PTR_NOT_NULL_FATAL(made->heap.tallies);
-    for (size_t i = 0; i < types->types.count; i++)
-        CU_ASSERT_TRUE_FATAL(
-            mx_array_push(&made->heap.types, (struct mx_heap_type){.name = types->types.items[i].name}));
-    for (size_t i = 0; i < OBJECTS; i++) {
-        const struct mx_type *type = mx_type_of(types, made->objects[i]);
-        made->sizes[i] = chunk_size(made, made->objects[i]);
-        made->all += made->sizes[i];
-        made->heap.tallies[type - types->types.items].count++;
-        made->heap.tallies[type - types->types.items].bytes += made->sizes[i];
-    }
-}
-
-static void add_root(struct made *made, mx_addr object)
-{
-    struct mx_graph_root root = {.block = mx_spans_find(&made->heap.spans, object),
-                                 .root = {.object = object, .kind = MX_ROOT_THREAD, .exact = true}};
-    CU_ASSERT_TRUE_FATAL(mx_array_push(&made->graph->roots, root));
-    size_t count = made->graph->roots.count;
-    free(made->graph->roots_by_block);
-    made->graph->roots_by_block = calloc(count, sizeof(uint32_t));
-    CU_ASSERT_PTR_NOT_NULL_FATAL(made->graph->roots_by_block);
-    bool swap = count == 2 && made->graph->roots.items[0].block > root.block;
-    made->graph->roots_by_block[count - 1] = swap ? 0 : (uint32_t)count - 1;
-    made->graph->roots_by_block[0] = swap ? 1 : 0;
-}
-
 static void open_made(struct made *made, struct fake *fake)
 {
     make_objects(made, fake);
-    made->target = (struct mx_target){.memory = fake->memory, .runtime = fake->runtime, .types = fake->types};
-    made->target.types.runtime = &made->target.runtime;
-    make_heap(made);
-    make_types(made);
-    CU_ASSERT_PTR_NULL_FATAL(mx_graph_open(&made->target, &made->heap, NULL, &made->graph));
-    add_root(made, made->objects[OUTER]);
-    add_root(made, made->objects[OTHER]);
-    CU_ASSERT_PTR_NULL_FATAL(mx_retained_open(made->graph, NULL, &made->retained));
+    const mx_addr roots[] = {made->objects[OUTER], made->objects[OTHER]};
+    fake_heap_open(&made->of, fake, made->objects, OBJECTS, roots, 2);
+    for (size_t i = 0; i < OBJECTS; i++)
+        made->sizes[i] = fake_heap_chunk(&made->of, made->objects[i]);
 }
 
 static void close_made(struct made *made)
 {
-    mx_retained_close(made->retained);
-    mx_graph_close(made->graph);
-    mx_spans_deinit(&made->heap.spans);
-    mx_array_free(&made->heap.types);
-    free(made->heap.tallies);
-    free(made->heap.kinds);
+    fake_heap_close(&made->of);
 }
 
 static uint64_t retained_of(const struct made *made, int object)
 {
     struct mx_retained_size size = {0};
-    CU_ASSERT_PTR_NULL(mx_retained_of(made->retained, made->objects[object], &size));
+    CU_ASSERT_PTR_NULL(mx_retained_of(made->of.retained, made->objects[object], &size));
     CU_ASSERT_EQUAL(size.block, made->sizes[object]);
     return size.retained;
 }
@@ -147,14 +70,14 @@ static void test_of_an_object(void)
         CU_ASSERT_EQUAL(retained_of(&made, OTHER), sizes[OTHER] + sizes[SINGLE]);
         CU_ASSERT_EQUAL(retained_of(&made, GARBAGE), sizes[GARBAGE] + sizes[LOST]);
         struct mx_retained_info info;
-        mx_retained_info(made.retained, &info);
-        CU_ASSERT_EQUAL(info.total, made.all);
+        mx_retained_info(made.of.retained, &info);
+        CU_ASSERT_EQUAL(info.total, made.of.all);
         CU_ASSERT_EQUAL(info.static_bytes, 0);
         CU_ASSERT_EQUAL(info.unreachable, sizes[GARBAGE] + sizes[LOST]);
         CU_ASSERT_EQUAL(info.unreachable_blocks, 2);
         CU_ASSERT_EQUAL(info.unowned, 0);
         struct mx_retained_size size;
-        struct mx_error *error = mx_retained_of(made.retained, 0x1000, &size);
+        struct mx_error *error = mx_retained_of(made.of.retained, 0x1000, &size);
         CU_ASSERT_PTR_NOT_NULL_FATAL(error);
         CU_ASSERT_EQUAL(error->code, MX_ERROR_ARGUMENT);
         mx_error_free(error);
@@ -165,7 +88,7 @@ static void test_of_an_object(void)
 static struct mx_retained_table *open_table(struct made *made, struct mx_retained_query query)
 {
     struct mx_retained_table *table;
-    CU_ASSERT_PTR_NULL_FATAL(mx_retained_table_open(made->retained, &query, NULL, &table));
+    CU_ASSERT_PTR_NULL_FATAL(mx_retained_table_open(made->of.retained, &query, NULL, &table));
     return table;
 }
 
@@ -184,8 +107,8 @@ static void test_by_object(void)
         CU_ASSERT_EQUAL(total, OBJECTS);
         CU_ASSERT_EQUAL(rows[0].address, made.objects[OUTER]);
         CU_ASSERT_STRING_EQUAL(rows[0].name, "list");
-        CU_ASSERT_EQUAL(rows[0].size, mx_object_shallow_size(&made.target, made.objects[OUTER]));
-        CU_ASSERT_DOUBLE_EQUAL(rows[0].share, (double)rows[0].retained / (double)made.all, 1e-9);
+        CU_ASSERT_EQUAL(rows[0].size, mx_object_shallow_size(&made.of.target, made.objects[OUTER]));
+        CU_ASSERT_DOUBLE_EQUAL(rows[0].share, (double)rows[0].retained / (double)made.of.all, 1e-9);
         mx_retained_table_close(table);
         table = open_table(&made, (struct mx_retained_query){.within = made.objects[OUTER]});
         rows = mx_retained_rows(table, &count, &total);
@@ -223,13 +146,13 @@ static void test_by_type_and_module(void)
         struct mx_retained_table *table = open_table(&made, (struct mx_retained_query){.by = MX_RETAINED_BY_TYPE});
         mx_retained_rows(table, &count, &total);
         CU_ASSERT_EQUAL(count, 2);
-        CU_ASSERT_EQUAL(row_called(table, "list")->retained, made.all);
+        CU_ASSERT_EQUAL(row_called(table, "list")->retained, made.of.all);
         CU_ASSERT_EQUAL(row_called(table, "list")->count, 3);
         CU_ASSERT_EQUAL(row_called(table, "tuple")->retained, tuples);
         CU_ASSERT_EQUAL(row_called(table, "tuple")->size, tuples);
         mx_retained_table_close(table);
         table = open_table(&made, (struct mx_retained_query){.by = MX_RETAINED_BY_MODULE});
-        CU_ASSERT_EQUAL(row_called(table, "builtins")->retained, made.all);
+        CU_ASSERT_EQUAL(row_called(table, "builtins")->retained, made.of.all);
         CU_ASSERT_EQUAL(row_called(table, "builtins")->count, OBJECTS);
         mx_retained_table_close(table);
         close_made(&made);
@@ -249,12 +172,12 @@ static void test_by_root_adds_up(void)
         const struct mx_retained_row *rows = mx_retained_rows(table, &count, &total);
         for (size_t i = 0; i < count; i++)
             sum += rows[i].retained;
-        CU_ASSERT_EQUAL(sum, made.all);
+        CU_ASSERT_EQUAL(sum, made.of.all);
         CU_ASSERT_EQUAL(row_called(table, "unreachable")->retained, made.sizes[GARBAGE] + made.sizes[LOST]);
         CU_ASSERT_EQUAL(row_called(table, "unreachable")->count, 1);
         mx_retained_table_close(table);
         struct mx_retained_query query = {.by = MX_RETAINED_BY_ROOT, .within = made.objects[OUTER]};
-        struct mx_error *error = mx_retained_table_open(made.retained, &query, NULL, &table);
+        struct mx_error *error = mx_retained_table_open(made.of.retained, &query, NULL, &table);
         CU_ASSERT_PTR_NOT_NULL(error);
         mx_error_free(error);
         close_made(&made);
@@ -272,11 +195,11 @@ static void test_objects_by_what_they_retain(void)
         uint64_t total, bytes;
         open_made(&made, &fake);
         struct mx_object_query query = {.type = "list", .order = MX_ORDER_RETAINED, .limit = 1};
-        struct mx_error *error = mx_objects_find(&made.target, &made.heap, &query, NULL, &objects);
+        struct mx_error *error = mx_objects_find(&made.of.target, &made.of.heap, &query, NULL, &objects);
         CU_ASSERT_PTR_NOT_NULL(error);
         mx_error_free(error);
-        query.retained = made.retained;
-        CU_ASSERT_PTR_NULL_FATAL(mx_objects_find(&made.target, &made.heap, &query, NULL, &objects));
+        query.retained = made.of.retained;
+        CU_ASSERT_PTR_NULL_FATAL(mx_objects_find(&made.of.target, &made.of.heap, &query, NULL, &objects));
         const struct mx_object_ref *refs = mx_objects_refs(objects, &count, &total, &bytes);
         CU_ASSERT_EQUAL_FATAL(count, 1);
         CU_ASSERT_EQUAL(refs[0].address, made.objects[OUTER]);
@@ -284,6 +207,165 @@ static void test_objects_by_what_they_retain(void)
         mx_objects_close(objects);
         close_made(&made);
     }
+}
+
+/* Whatever is asked: parents come first, and bytes add up. */
+static const struct mx_outline_node *open_outline(struct made *made, struct mx_outline_query query,
+                                                  struct mx_outline **outline, size_t *count)
+{
+    CU_ASSERT_PTR_NULL_FATAL(mx_outline_open(made->of.retained, &query, NULL, outline));
+    const struct mx_outline_node *nodes = mx_outline_nodes(*outline, count);
+    uint64_t below[OBJECTS * 2 + 4] = {0};
+    CU_ASSERT_FATAL(*count > 0 && *count <= sizeof(below) / sizeof(below[0]));
+    for (size_t i = *count; i-- > 1;) {
+        CU_ASSERT_FATAL(nodes[i].parent < i);
+        CU_ASSERT_EQUAL(nodes[i].retained, nodes[i].own + below[i]);
+        below[nodes[i].parent] += nodes[i].retained;
+    }
+    CU_ASSERT_EQUAL(nodes[0].retained, nodes[0].own + below[0]);
+    return nodes;
+}
+
+static const struct mx_outline_node *node_at(const struct mx_outline_node *nodes, size_t count, mx_addr address)
+{
+    static const struct mx_outline_node none;
+    for (size_t i = 0; i < count; i++)
+        if (nodes[i].address == address)
+            return &nodes[i];
+    CU_FAIL("no such node");
+    return &none;
+}
+
+static void test_outline_of_all(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        struct mx_outline *outline;
+        size_t count;
+        open_made(&made, &fake);
+        const uint64_t *sizes = made.sizes;
+        const struct mx_outline_node *nodes = open_outline(&made, (struct mx_outline_query){0}, &outline, &count);
+        CU_ASSERT_EQUAL(nodes[0].retained, made.of.all);
+        const struct mx_outline_node *leaf = node_at(nodes, count, made.objects[LEAF]);
+        CU_ASSERT_EQUAL(nodes[leaf->parent].address, made.objects[OUTER]);
+        CU_ASSERT_EQUAL(leaf->own, sizes[LEAF]);
+        CU_ASSERT_STRING_EQUAL(leaf->type, "tuple");
+        CU_ASSERT_STRING_EQUAL(leaf->name, "[1]");
+        CU_ASSERT_STRING_EQUAL(node_at(nodes, count, made.objects[SINGLE])->name, "[0]");
+        const struct mx_outline_node *garbage = node_at(nodes, count, made.objects[GARBAGE]);
+        CU_ASSERT_STRING_EQUAL(nodes[garbage->parent].type, "unreachable");
+        CU_ASSERT_EQUAL(nodes[garbage->parent].count, 1);
+        CU_ASSERT_EQUAL(nodes[garbage->parent].parent, 0);
+        mx_outline_close(outline);
+        close_made(&made);
+    }
+}
+
+static void test_outline_that_is_cut(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        struct mx_outline *outline;
+        size_t count;
+        open_made(&made, &fake);
+        struct mx_outline_query query = {.within = made.objects[OUTER], .least = made.of.all};
+        const struct mx_outline_node *nodes = open_outline(&made, query, &outline, &count);
+        CU_ASSERT_EQUAL_FATAL(count, 2);
+        CU_ASSERT_EQUAL(nodes[1].count, 2);
+        CU_ASSERT_EQUAL(nodes[1].address, 0);
+        CU_ASSERT_STRING_EQUAL(nodes[1].type, "tuple");
+        CU_ASSERT_EQUAL(nodes[1].own, made.sizes[PAIR] + made.sizes[LEAF]);
+        mx_outline_close(outline);
+        for (size_t limit = 1; limit < OBJECTS + 6; limit++) {
+            nodes = open_outline(&made, (struct mx_outline_query){.nodes = limit}, &outline, &count);
+            CU_ASSERT(count <= limit || (limit == 1 && count == 2));
+            CU_ASSERT_EQUAL(nodes[0].retained, made.of.all);
+            CU_ASSERT_STRING_EQUAL(nodes[count - 1].type, limit < 3 ? "rest" : nodes[count - 1].type);
+            mx_outline_close(outline);
+        }
+        query.within = 0x1000;
+        struct mx_error *error = mx_outline_open(made.of.retained, &query, NULL, &outline);
+        CU_ASSERT_PTR_NOT_NULL(error);
+        mx_error_free(error);
+        close_made(&made);
+    }
+}
+
+static void test_outline_of_what_is_new(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        struct mx_outline *outline;
+        size_t count;
+        open_made(&made, &fake);
+        struct mx_heap before = made.of.heap;
+        uint16_t kinds[OBJECTS];
+        memcpy(kinds, made.of.heap.kinds, sizeof(kinds));
+        before.kinds = kinds;
+        kinds[mx_spans_find(&made.of.heap.spans, made.objects[LEAF])] = MX_BLOCK_FREE;
+        struct mx_outline_query query = {.since = &before};
+        const struct mx_outline_node *nodes = open_outline(&made, query, &outline, &count);
+        CU_ASSERT_EQUAL(nodes[0].retained, made.sizes[LEAF]);
+        CU_ASSERT_EQUAL(node_at(nodes, count, made.objects[OUTER])->own, 0);
+        CU_ASSERT_EQUAL(node_at(nodes, count, made.objects[LEAF])->own, made.sizes[LEAF]);
+        mx_outline_close(outline);
+        query.since = &made.of.heap;
+        nodes = open_outline(&made, query, &outline, &count);
+        CU_ASSERT_EQUAL(count, 1);
+        CU_ASSERT_EQUAL(nodes[0].retained, 0);
+        mx_outline_close(outline);
+        close_made(&made);
+    }
+}
+
+static void read_back(const char *path, char *text, size_t size)
+{
+    FILE *file = fopen(path, "r");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    text[fread(text, 1, size - 1, file)] = '\0';
+    fclose(file);
+    unlink(path);
+}
+
+static void test_exports(void)
+{
+    enum { ROOM = 1 << 16 };
+    static char text[ROOM];
+    char folder[] = "/tmp/memext-unit-XXXXXX", path[sizeof(folder) + 8];
+    struct fake fake;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/out", folder);
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        struct mx_export_info info = {0};
+        open_made(&made, &fake);
+        struct mx_sources sources = {&made.of.target, &made.of.heap, made.of.graph, made.of.retained};
+        CU_ASSERT_PTR_NULL_FATAL(mx_export(&sources, MX_EXPORT_HEAPSNAPSHOT, path, NULL, &info));
+        read_back(path, text, sizeof(text));
+        CU_ASSERT_EQUAL(info.bytes, strlen(text));
+        CU_ASSERT_EQUAL(info.nodes, OBJECTS + 10);
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "(unreachable)"));
+        CU_ASSERT_PTR_NULL_FATAL(mx_export(&sources, MX_EXPORT_COLLAPSED, path, NULL, &info));
+        read_back(path, text, sizeof(text));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "list;[1] tuple "));
+        CU_ASSERT_PTR_NULL_FATAL(mx_export(&sources, MX_EXPORT_DOT, path, NULL, &info));
+        read_back(path, text, sizeof(text));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "label=\" [1] \""));
+        sources.retained = NULL;
+        struct mx_error *error = mx_export(&sources, MX_EXPORT_DOT, path, NULL, &info);
+        CU_ASSERT_PTR_NOT_NULL(error);
+        mx_error_free(error);
+        CU_ASSERT_NOT_EQUAL(access(path, F_OK), 0);
+        close_made(&made);
+    }
+    rmdir(folder);
 }
 
 void suite_retained(CU_pSuite suite);
@@ -294,4 +376,8 @@ void suite_retained(CU_pSuite suite)
     CU_add_test(suite, "by type and module", test_by_type_and_module);
     CU_add_test(suite, "by root adds up", test_by_root_adds_up);
     CU_add_test(suite, "objects by what they retain", test_objects_by_what_they_retain);
+    CU_add_test(suite, "outline of all", test_outline_of_all);
+    CU_add_test(suite, "outline that is cut", test_outline_that_is_cut);
+    CU_add_test(suite, "outline of what is new", test_outline_of_what_is_new);
+    CU_add_test(suite, "exports", test_exports);
 }

@@ -9,9 +9,12 @@ from ..options import Option, UsageError
 from ..session import SESSION
 
 
+ADVICE = {"core": "open the next core", "saved": "open the next saved target", "live": "run on, stop again,"}
+
+
 class Growth(Command):
     name = "py-growth"
-    summary = "Show which types grew since the last py-growth, or since a mark, another core, or saved counts."
+    summary = "Show which types grew since the last py-growth, or since a mark, another core, a saved target or counts."
     details = ("The first py-growth of a process only remembers; asked again at one stop, the answer is the same.\n"
                "With cores: open one, py-growth, open the next (core-file CORE), py-growth; or -since CORE.")
     examples = ("py-growth", "py-growth -since start -sort bytes", "py-growth -since before.json -shrunk")
@@ -40,7 +43,7 @@ class Growth(Command):
         answer = self.new_answer()
         answer.total = totals(now.histogram(arguments.gc).rows(), [])
         verb = "counted" if arguments.peek else "remembered"
-        advice = "open the next core" if answer.target["kind"] == "core" else "run on, stop again,"
+        advice = ADVICE[answer.target["kind"]]
         answer.lines = ["py-growth: %s %s of %s; %s and call py-growth to see what changed" % (
             verb, table.plural(answer.total["count"], "object"), table.plural(answer.total["types"], "type"), advice)]
         return answer

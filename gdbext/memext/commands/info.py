@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """py-info: what is loaded, and how far it can be trusted."""
+import time
+
 from .. import parameters, table
 from ..answer import address
 from ..command import Command
@@ -70,11 +72,23 @@ def core_text(info):
         parameters.size(present), parameters.size(info["expected_bytes"]))
 
 
+def target_text(info):
+    what = {"core": "core %s of ", "saved": "saved target %s of "}.get(info["kind"])
+    return "%sprocess %d" % (what % info["path"] if what else "", info["pid"])
+
+
+def saved_text(info):
+    if info["kind"] != "saved":
+        return None
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(info["saved_at"]))
+    return "%s from %s; of long texts and buffers of numbers it has the beginning only" % (
+        when, "core %s" % info["saved_path"] if info["saved_kind"] == "core" else "the live process")
+
+
 def lines_of_target(info):
-    what = "core %s of process %d" % (info["path"], info["pid"]) if info["kind"] == "core" else \
-        "process %d" % info["pid"]
     return [
-        ("target", what),
+        ("target", target_text(info)),
+        ("saved", saved_text(info)),
         ("command", " ".join(info["command"].split())),
         ("executable", info["executable"]),
         ("python", python_text(info)),

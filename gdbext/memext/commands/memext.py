@@ -6,13 +6,16 @@ HELP = """Find out where a Python process's memory went: the commands, by questi
 
 Usage: memext
 
+Where did it all go?
+  py-report                   the whole diagnosis on two screens: verdict, suspects, what next
+  py-report FILE.html         the same as a page: a map that zooms, tables, trees
 What do I have before me?
   py-info                     Python, allocator, threads, how complete the core is
 What is in memory?
   py-count [TYPE|GLOB]        objects by type: count and bytes
 What grew?
   py-growth                   what changed since the last py-growth
-  py-growth -since MARK|FILE  since a mark, another core, or saved counts
+  py-growth -since MARK|FILE  since a mark, another core, a saved target or counts
   py-mark NAME                remember this stop under a name
 Which objects are they?
   py-objects TYPE             the objects of a type
@@ -26,6 +29,9 @@ What does it hold, what holds it, and why?
   py-backrefs OBJ             what refers to it
   py-path OBJ                 the shortest path to it, as a Python expression
 Why is it so big?
+  py-suspects                 the few holders that explain most, each with its cause
+  py-suspects -since MARK|CORE
+                              what holds what is new since then
   py-retained                 the objects that keep most memory alive
   py-retained -by root        the same by type, module or root
   py-retained OBJ             what OBJ's memory consists of
@@ -34,6 +40,13 @@ What is wasted?
 Is it C code that leaks?
   py-leaks                    memory of C code that nothing reaches any more
   py-refcounts                objects held by a reference that nobody has
+What no other command asks?
+  py-sql SELECT ...           the heap's objects, references and memory in SQL
+How do I look at it with other tools?
+  py-export FILE              for Chrome DevTools, SQLite, Spark, Graphviz, flame graphs
+How do I keep it, or look at it elsewhere?
+  py-save FILE                this stop in a small file, for all of these commands
+  py-open FILE                use such a file in place of a process or core
 In breakpoint conditions and expressions:
   $py_count("TYPE")  $py_bytes("TYPE")  $py_rss()
   $py                         the address of the (first) object printed last

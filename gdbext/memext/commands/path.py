@@ -27,7 +27,7 @@ class Path(References):
         addr = objects.find(arguments.operands, self.progress)
         graph = SESSION.graph(self.progress)
         try:
-            paths = find_paths(graph, addr, arguments.all, getattr(arguments, "from"))
+            paths = find_paths(graph, addr, arguments.all, getattr(arguments, "from"), self.progress)
         except _memext.Error as error:
             if error.code != "not-found" or self.new_answer().complete:
                 raise
@@ -43,13 +43,13 @@ class Path(References):
         return answer
 
 
-def find_paths(graph, addr, count, root):
+def find_paths(graph, addr, count, root, progress=None):
     """[(nodes, references, expression)]; at least one, or the library's sentence."""
-    root = full_root(graph, addr, root)
+    root = full_root(graph, addr, root, progress)
     paths = []
     while len(paths) < count:
         try:
-            paths.append(graph.path(addr, nth=len(paths), from_=root))
+            paths.append(graph.path(addr, nth=len(paths), from_=root, progress=progress))
         except _memext.Error as error:
             if not paths or error.code != "not-found":
                 raise
@@ -57,11 +57,11 @@ def find_paths(graph, addr, count, root):
     return paths
 
 
-def full_root(graph, addr, root):
+def full_root(graph, addr, root, progress):
     """`app` stands for `module app` where no root is called so."""
     for name in (root, "module %s" % root) if root else ():
         try:
-            graph.path(addr, from_=name)
+            graph.path(addr, from_=name, progress=progress)
             return name
         except _memext.Error as error:
             if error.code != "not-found":

@@ -25,7 +25,7 @@ class Retained(Command):
     raw = True
 
     def candidates(self):
-        return objects.candidates()
+        return objects.candidates(self.typed)
 
     def run(self, arguments):
         within = objects.find(arguments.operands, self.progress) if arguments.operands else 0

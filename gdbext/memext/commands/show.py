@@ -19,7 +19,7 @@ class Show(Command):
     counting = False
 
     def candidates(self):
-        return objects.candidates()
+        return objects.candidates(self.typed)
 
     def run(self, arguments):
         addr = objects.find(arguments.operands, self.progress)

@@ -18,7 +18,7 @@ class Sizeof(Command):
     counting = False
 
     def candidates(self):
-        return objects.candidates()
+        return objects.candidates(self.typed)
 
     def run(self, arguments):
         addr = objects.find(arguments.operands, self.progress)
