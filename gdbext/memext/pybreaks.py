@@ -17,12 +17,12 @@ import _memext
 from . import places
 from .command import emit, explain
 from .options import UsageError
-from .session import SESSION, process_stamp
+from .session import REMOTE, SESSION, connection_type, process_stamp
 
 MOST = 4  # debug registers of x86-64
 IMPORT_FUNCTION = "PyEval_EvalCode"
 NO_HARDWARE = ("this machine gives GDB no hardware watchpoints (%s): stop at C functions instead, such as "
-               "`break builtin_print' or `break setenv', with a condition such as if $py_count(\"app.Order\") > 1000")
+               "`break PyErr_SetString' or `break setenv', with a condition such as if $py_count(\"app.Order\") > 1000")
 
 
 def register_value(name):
@@ -31,9 +31,9 @@ def register_value(name):
 
 def current_process():
     """Process and its start, None without a live one."""
-    pid = gdb.selected_inferior().pid
+    inferior = gdb.selected_inferior()
     try:
-        return (pid, process_stamp(pid)) if pid else None
+        return (inferior.pid, process_stamp(inferior.pid)) if connection_type(inferior) == "native" else None
     except UsageError:
         return None
 
@@ -148,7 +148,13 @@ def hardware_in_use():
 
 
 def require_hardware():
-    """UsageError when there is no debug register for one more."""
+    """UsageError when what GDB has before it does not run, or there is no debug register for one more."""
+    kind = connection_type(gdb.selected_inferior())
+    if kind == "core":
+        raise UsageError("a core does not run: attach to the process (gdb -p PID), or start the program anew "
+                         "(gdb --args python3 PROGRAM)")
+    if kind not in (None, "native"):
+        raise UsageError(REMOTE)
     if not gdb.parameter("can-use-hw-watchpoints"):
         raise UsageError(NO_HARDWARE % "set can-use-hw-watchpoints is 0")
     used = hardware_in_use()
