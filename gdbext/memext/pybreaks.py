@@ -174,7 +174,7 @@ class PyBreak(gdb.Breakpoint):
 
     def __init__(self, place, label, when, count, says):
         self.place, self.when, self.left, self.says = place, when, count, says
-        self.function = self.process = None
+        self.function = self.pid = None
         self.was_running = False
         self.label = label
         self.by_text[label] = self
@@ -186,13 +186,13 @@ class PyBreak(gdb.Breakpoint):
 
     @property
     def is_pending(self):
-        return not self.function or self.process != current_process()
+        return not self.function or self.pid != gdb.selected_inferior().pid
 
     def address(self):
         return 0 if self.is_pending else self.function.entry
 
     def set_function(self, function, was_running):
-        self.function, self.process, self.was_running = function, current_process(), was_running
+        self.function, self.pid, self.was_running = function, gdb.selected_inferior().pid, was_running
         # GDB takes the first value of an expression that changed its place for a write, unless it is set anew.
         if self.enabled:
             self.enabled = False
@@ -302,6 +302,8 @@ def caller():
 def note_exit(_event):
     """What was found is found anew in the next process: GDB loads files there before any code of Python's runs."""
     FINDER.close()
+    for one in all_breaks():
+        one.function = None
 
 
 def register():
