@@ -32,7 +32,8 @@ class Place:
         self.line = int(tail) if self.file and tail.isdigit() else None
         self.name = None if self.line else plain(tail)
         if not tail or (colon and not head):
-            raise UsageError("`%s' names no function: py-break [FILE.py:]FUNCTION, MODULE:FUNCTION or FILE.py:LINE" % text)
+            raise UsageError("`%s' names no function: py-break [FILE.py:]FUNCTION, MODULE:FUNCTION or FILE.py:LINE"
+                             % text)
         if self.module and tail.isdigit():
             raise UsageError("`%s' is no file: a line is FILE.py:LINE" % head)
 

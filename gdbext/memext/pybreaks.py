@@ -4,9 +4,9 @@
     PyBreak  --watches-->  *$py_code("app.f")  --Function-->  the address of f's first code unit, 0 while unknown
     Importing  --stops at-->  PyEval_EvalCode(code of a module, ...)  --resolves-->  PyBreaks that are pending
 
-A read of that unit is a call only where the interpreter goes on by it: it is read for specialising, by instrumentation
-and by those who copy code, too. GDB evaluates the expression whenever the process goes on, so that a pending one becomes
-a real one without another number.
+A read of that unit is a call only where the interpreter goes on by it: it is read for specialising, by
+instrumentation and by those who copy code, too. GDB evaluates the expression whenever the process goes on, so that a
+pending one becomes a real one without another number.
 """
 import re
 

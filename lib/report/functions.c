@@ -81,7 +81,7 @@ static struct mx_error *add_code_of_heap(struct listing *listing, mx_addr code)
     char name[MOST_NAME], of_function[MOST_NAME], module[MOST_NAME] = "";
     uint32_t index = mx_map_get(&listing->by_code, code);
     bool is_qualified = mx_code_title(&listing->target->runtime, code, name, sizeof(name));
-    bool is_known = index != MX_MAP_NONE &&
+    bool is_known = index < listing->objects.count &&
                     read_function(listing, listing->objects.items[index], code, of_function, module);
     return add_row(listing, code, is_qualified || !is_known ? name : of_function, is_qualified || is_known, module);
 }

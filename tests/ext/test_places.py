@@ -7,7 +7,8 @@ from memext.options import UsageError
 
 APP, OTHER, LIBRARY = "/srv/shop/app.py", "/srv/shop/pkg/__init__.py", "/usr/lib/python3.11/json/__init__.py"
 ROWS = [("load", "app", APP, 3), ("Order.total", "app", APP, 12), ("Cart.total", "app", APP, 40),
-        ("outer", "app", APP, 50), ("outer.<locals>.inner", "app", APP, 51), ("outer.<locals>.<lambda>", "app", APP, 52),
+        ("outer", "app", APP, 50), ("outer.<locals>.inner", "app", APP, 51),
+        ("outer.<locals>.<lambda>", "app", APP, 52),
         ("load", "json", LIBRARY, 274), ("dumps", "json", LIBRARY, 183), ("start", "", OTHER, 7)]
 FUNCTIONS = [places.Function(name, module, file, line, True, 0x10 + line, 0x1000 + line)
              for name, module, file, line in ROWS]

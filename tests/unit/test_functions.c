@@ -60,8 +60,7 @@ static void test_names_are_qualified_by_where_they_stand(void)
         struct mx_functions *functions;
         size_t count;
         open_target(&fake, &target);
-        CU_ASSERT_PTR_NULL_FATAL(
-            mx_functions_of_code(&target, make_module(&fake), make_globals(&fake), &functions));
+        CU_ASSERT_PTR_NULL_FATAL(mx_functions_of_code(&target, make_module(&fake), make_globals(&fake), &functions));
         const struct mx_function *rows = mx_functions_rows(functions, &count);
         CU_ASSERT_EQUAL_FATAL(count, 3);
         for (size_t i = 0; i < count; i++) {
