@@ -95,6 +95,9 @@ def truth_jobs(python, build):
     jobs += [Job("truth/refcounts/" + one.name,
                  [python, "tests/truth/refcounts.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]
+    jobs += [Job("truth/ledger/" + one.name,
+                 [python, "tests/truth/ledger.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
     jobs += [Job("truth/stacks/" + one.name,
                  [python, "tests/truth/stacks.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]
