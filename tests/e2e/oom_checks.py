@@ -46,7 +46,8 @@ def run_out(stage, kind, python=None):
     text = stage.gdb(program(stage, kind, "--limit", 200, python=python or stage.python), "py-catch-oom", "run",
                      "echo then\\n", "continue")
     before, _, after = text.partition("(gdb) echo")
-    problems = missing(before, "memory ran out: " + refused, holder, "limited to 200 MiB .RLIMIT_AS")
+    problems = missing(before, "memory ran out: " + refused, holder, "limited to 200 MiB .RLIMIT_AS",
+                       "Python .*exhaust.py:[0-9]+ in ")
     problems += ["it went on before continue: " + before] if "ended:" in before else []
     return ["%s: %s" % (kind, problem) for problem in problems + missing(after, "ended: " + how)]
 

@@ -280,8 +280,6 @@ def verdict_lines(progress):
 
 def python_lines():
     """The innermost Python frames of the thread that GDB has selected."""
-    if not hasattr(SESSION.target(), "stacks"):
-        return
     stacks = SESSION.target().stacks(frames=PYTHON_FRAMES)
     handle = guard.register_value("$fs_base")
     for stack in stacks:

@@ -41,7 +41,15 @@ What is wasted?
 Is it C code that leaks?
   py-leaks                    memory of C code that nothing reaches any more
   py-refcounts                objects held by a reference that nobody has
-How do I stop at the moment that matters?
+What is it doing?
+  py-stacks                   where every Python thread is; -locals, -native
+When does it grow?
+  py-break FUNCTION           stop where a Python function is called
+  py-break FUNCTION -do py-growth
+                              print what grew at each call, and go on
+  set memext growth-at-stop on
+                              the same at every stop
+When does it run out?
   py-catch-oom                where memory runs out, with a core and the verdict
 What no other command asks?
   py-sql SELECT ...           the heap's objects, references and memory in SQL
