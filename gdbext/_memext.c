@@ -13,6 +13,7 @@
 #include "retained.h"
 #include "saved.h"
 #include "sql.h"
+#include "ledger.h"
 #include "waste.h"
 
 #include <stdlib.h>
@@ -421,6 +422,9 @@ static PyMethodDef target_methods[] = {
      "export(heap, graph, retained, format, path, progress=None): writes the file; {nodes, edges, bytes}"},
     {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,
      "sql(heap, statement, graph=None, retained=None, progress=None): an Sql"},
+    {"ledger", WITH_KEYWORDS(mx_target_ledger), METH_VARARGS | METH_KEYWORDS,
+     "ledger(heap, progress=None): {rows: [(kind, resident, virtual, count)], parts: the same by name,\n"
+     "figures: [(name, bytes, known)], guessed}"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };
