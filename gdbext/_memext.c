@@ -8,12 +8,13 @@
  *
  * A Heap may outlive its Target, a Histogram its Heap; a Graph keeps both open.
  */
+#include "allocators.h"
 #include "export.h"
 #include "graph.h"
+#include "ledger.h"
 #include "retained.h"
 #include "saved.h"
 #include "sql.h"
-#include "ledger.h"
 #include "waste.h"
 
 #include <stdlib.h>
@@ -422,6 +423,11 @@ static PyMethodDef target_methods[] = {
      "export(heap, graph, retained, format, path, progress=None): writes the file; {nodes, edges, bytes}"},
     {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,
      "sql(heap, statement, graph=None, retained=None, progress=None): an Sql"},
+    {"malloc", WITH_KEYWORDS(mx_target_malloc), METH_VARARGS | METH_KEYWORDS,
+     "malloc(progress=None): ([{address, main, threads, heaps, system, used, free, ...} an arena], {name, ...})"},
+    {"pymalloc", WITH_KEYWORDS(mx_target_pymalloc), METH_VARARGS | METH_KEYWORDS,
+     "pymalloc(heap, progress=None): ([{address, bytes, pools, ...} an arena], [{type, arenas, alone, count, bytes,\n"
+     "example}], {arenas, arena_bytes, ...})"},
     {"ledger", WITH_KEYWORDS(mx_target_ledger), METH_VARARGS | METH_KEYWORDS,
      "ledger(heap, progress=None): {rows: [(kind, resident, virtual, count)], parts: the same by name,\n"
      "figures: [(name, bytes, known)], guessed}"},
