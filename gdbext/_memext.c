@@ -419,6 +419,9 @@ static PyMethodDef target_methods[] = {
     {"waste", WITH_KEYWORDS(mx_target_waste), METH_VARARGS | METH_KEYWORDS,
      "waste(heap, graph=None, limit=0, least=0, progress=None):\n"
      "([(kind, addr, value, count, bytes, wasted, holder)], [(kind, count, wasted)], wasted bytes in all)"},
+    {"ledger", WITH_KEYWORDS(mx_target_ledger), METH_VARARGS | METH_KEYWORDS,
+     "ledger(heap, progress=None): {rows: [(kind, resident, virtual, count)], parts: the same by name,\n"
+     "figures: [(name, bytes, known)], guessed}"},
     {"export", WITH_KEYWORDS(mx_target_export), METH_VARARGS | METH_KEYWORDS,
      "export(heap, graph, retained, format, path, progress=None): writes the file; {nodes, edges, bytes}"},
     {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,
@@ -428,9 +431,6 @@ static PyMethodDef target_methods[] = {
     {"pymalloc", WITH_KEYWORDS(mx_target_pymalloc), METH_VARARGS | METH_KEYWORDS,
      "pymalloc(heap, progress=None): ([{address, bytes, pools, ...} an arena], [{type, arenas, alone, count, bytes,\n"
      "example}], {arenas, arena_bytes, ...})"},
-    {"ledger", WITH_KEYWORDS(mx_target_ledger), METH_VARARGS | METH_KEYWORDS,
-     "ledger(heap, progress=None): {rows: [(kind, resident, virtual, count)], parts: the same by name,\n"
-     "figures: [(name, bytes, known)], guessed}"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };

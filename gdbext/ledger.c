@@ -20,7 +20,8 @@ static PyObject *part_list(const struct mx_ledger *ledger)
     static const char *const names[MX_LEDGER_PARTS] = {[MX_LEDGER_TOTAL] = "total",
                                                        [MX_LEDGER_PYMALLOC] = "pymalloc",
                                                        [MX_LEDGER_MALLOC] = "malloc",
-                                                       [MX_LEDGER_MAPPED] = "mapped"};
+                                                       [MX_LEDGER_MAPPED] = "mapped",
+                                                       [MX_LEDGER_TRIMMABLE] = "trimmable"};
     PyObject *list = PyList_New(0);
     for (int i = 0; list && i < MX_LEDGER_PARTS; i++) {
         struct mx_ledger_row part;

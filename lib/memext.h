@@ -710,6 +710,7 @@ enum mx_ledger_part {
     MX_LEDGER_PYMALLOC, /* its arenas */
     MX_LEDGER_MALLOC,   /* what glibc's arenas have from the system (mallinfo2: arena) */
     MX_LEDGER_MAPPED,   /* chunks that it mapped one by one (mallinfo2: hblkhd) */
+    MX_LEDGER_TRIMMABLE, /* of what is free in malloc, pages that malloc_trim(0) gives back */
     MX_LEDGER_PARTS,
 };
 

@@ -38,6 +38,7 @@ NAMES = {
     "reserved/no-access": "no access: guard pages, address space kept",
 }
 SMALL = 0.01  # of the total: what is smaller is put together
+HEADS = {"live": "RSS %s", "core": "the core holds %s", "saved": "the saved target stands for %s"}
 NOTABLE = 0.05
 HINTED = 0.15
 
@@ -56,10 +57,10 @@ class Line:
 
 
 class Ledger:
-    """What Target.ledger() gave, by group; `is_core` tells what resident means."""
+    """What Target.ledger() gave, by group; `kind` of the target tells what resident means."""
 
-    def __init__(self, found, is_core):
-        self.is_core = is_core
+    def __init__(self, found, kind):
+        self.kind = kind
         self.rows = [dict(zip(("kind", "resident", "virtual", "count"), row)) for row in found["rows"]]
         self.parts = {name: {"resident": resident, "virtual": virtual, "count": count}
                       for name, resident, virtual, count in found["parts"]}
@@ -111,13 +112,13 @@ def child_name(kind):
     return kind.split("/", 2 if kind.startswith("python/objects/") else 1)[-1]
 
 
-def hint(title, ledger):
+def hint(title, ledger, size):
     """What to do about a large group."""
     if title == "free inside malloc":
-        inner = max(ledger.groups[title].children, key=lambda line: line.resident).name
-        if inner == NAMES["malloc/free/top"]:
-            return "at the end of the heap: malloc_trim would return it"
-        return "fragmentation: malloc_trim would help"
+        trimmable = ledger.parts["trimmable"]["resident"]
+        if trimmable * 2 < ledger.resident(title):
+            return "fragmentation: in holes smaller than a page, malloc_trim would return %s" % size(trimmable)
+        return "fragmentation: malloc_trim would return %s" % size(trimmable)
     return {"free inside Python's allocator": "arenas that a few objects keep",
             "C data in malloc": "py-leaks tells what of it nothing reaches",
             "the rest: nobody is known to own it": "mapped by C code for itself"}.get(title)
@@ -127,7 +128,7 @@ def verdict(ledger, size):
     """The first line: what the resident memory consists of, largest first."""
     total = ledger.total["resident"]
     shares = [("live Python objects with their buffers", ledger.resident(*PYTHON), None)]
-    shares += [(title, group.resident, hint(title, ledger) if group.resident >= HINTED * total else None)
+    shares += [(title, group.resident, hint(title, ledger, size) if group.resident >= HINTED * total else None)
                for title, group in ledger.groups.items() if title not in PYTHON]
     shares.sort(key=lambda share: -share[1])
     told = [share for share in shares if share[1] and share[1] >= NOTABLE * total]
@@ -135,8 +136,7 @@ def verdict(ledger, size):
              for title, value, advice in told]
     left = total - sum(value for _, value, _ in told)
     texts += ["%s other" % size(left)] if left else []
-    head = "the core holds %s" if ledger.is_core else "RSS %s"
-    return "%s: %s" % (head % size(total), ", ".join(texts))
+    return ": ".join([HEADS[ledger.kind] % size(total)] + ([", ".join(texts)] if texts else []))
 
 
 def figure_lines(ledger, size):
@@ -145,21 +145,24 @@ def figure_lines(ledger, size):
             for name, value, known in ledger.figures if known != "not"]
     hidden = [name for name, _, known in ledger.figures if known == "not"]
     lines = ["  ".join(told)]
-    return lines + (["a core does not tell %s; resident is what it holds" % ", ".join(hidden)] if hidden else [])
+    return lines + (["a %s does not tell %s; resident is what it holds"
+                     % ("core" if ledger.kind == "core" else "saved target", ", ".join(hidden))] if hidden else [])
 
 
 def shown_children(group, total, limit):
-    """The children that get a line, and one for all the others."""
+    """The children that get a line, and one for all the others; none where all are small."""
     shown = [line for line in group.children if line.resident >= SMALL * total["resident"] or
              line.virtual >= SMALL * total["virtual"]]
     shown = shown[:limit] if limit else group.children
     if len(group.children) - len(shown) == 1:
         shown = group.children
     left = group.children[len(shown):]
+    if not shown:
+        return []
     noun = next(noun for title, _, noun in GROUPS if title == group.name) or "row"
     if not left:
         return shown
-    rest = Line("%d %s%s" % (len(left), "more " if shown else "", noun + "s" if len(left) > 1 else noun))
+    rest = Line(table.plural(len(left), "more " + noun))
     for line in left:
         rest.add(line.resident, line.virtual, line.count)
     return shown + [rest]

@@ -9,12 +9,23 @@ import re
 import shlex
 
 
+UNITS = {"": 1, "K": 2 ** 10, "M": 2 ** 20, "G": 2 ** 30}
+
+
 class UsageError(Exception):
     """One sentence for the user."""
 
 
+def to_bytes(option, text):
+    """The size that a user wrote: 500, 64K, 1.5M, 2 GiB."""
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([KMG]?)(?:iB|B)?", text, re.IGNORECASE)
+    if not found:
+        raise UsageError("-%s takes a size such as 500, 64K or 1.5M, not `%s'" % (option, text))
+    return int(float(found.group(1)) * UNITS[found.group(2).upper()])
+
+
 class Option:
-    """A declared option. `kind`: flag, number, choice, word, file."""
+    """A declared option. `kind`: flag, number, size, choice, word, file."""
 
     def __init__(self, name, kind, text, default=None, choices=(), value="", candidates=None):
         self.name = name
@@ -22,7 +33,8 @@ class Option:
         self.text = text
         self.default = False if kind == "flag" else default
         self.choices = tuple(choices)
-        self.value = value or {"number": "N", "file": "FILE", "choice": "|".join(self.choices)}.get(kind, "")
+        values = {"number": "N", "size": "SIZE", "file": "FILE", "choice": "|".join(self.choices)}
+        self.value = value or values.get(kind, "")
         self.candidates = candidates
 
     @property
@@ -35,6 +47,8 @@ class Option:
 
     def convert(self, text):
         """The value that `text` stands for."""
+        if self.kind == "size":
+            return to_bytes(self.name, text)
         if self.kind == "number":
             return self.to_number(text)
         if self.kind == "choice":

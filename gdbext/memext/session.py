@@ -219,6 +219,20 @@ class Session:
         heap = self.heap(progress)
         return Stop(name, self.info()["pid"], heap)
 
+    def earlier_stop(self, name, progress=None):
+        """The Stop of this process that `-since NAME` means, with addresses to compare by."""
+        stop = self.marks.find(name, False, parameters.paths(), progress)
+        return self.comparable(stop)
+
+    def comparable(self, stop):
+        """`stop`, if this process's addresses can be compared with its."""
+        if not stop.heap:
+            raise UsageError("%s holds counts only, no addresses: compare with a mark or a core" % stop.name)
+        if stop.pid != self._info["pid"]:
+            raise UsageError("%s is of process %s, this is process %s: addresses cannot be compared"
+                             % (stop.name, stop.pid, self._info["pid"]))
+        return stop
+
     def info(self):
         """Of the target that is open."""
         return self._info

@@ -1,24 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Wasted memory as rows and text. Knows nothing of GDB."""
-import re
-
 from . import table
 from .answer import address
-from .options import UsageError
 from .retaining import percent
 
 KINDS = {"strings": "equal str objects", "bytes": "equal bytes objects", "lists": "lists with room to spare",
          "dicts": "dicts with sparse tables", "sets": "sets with sparse tables",
          "empty-dicts": "empty __dict__s, by type of instance"}
-UNITS = {"": 1, "K": 2 ** 10, "M": 2 ** 20, "G": 2 ** 30}
-
-
-def to_bytes(text):
-    """The size that a user wrote: 500, 64K, 1.5M, 2 GiB."""
-    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([KMG]?)(?:iB|B)?", text, re.IGNORECASE)
-    if not found:
-        raise UsageError("-min takes a size such as 500, 64K or 1.5M, not `%s'" % text)
-    return int(float(found.group(1)) * UNITS[found.group(2).upper()])
 
 
 def json_rows(found, kind, limit):

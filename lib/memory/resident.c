@@ -239,7 +239,8 @@ static void read_core(struct reader *reader, const struct mx_memory *memory)
 {
     for (size_t i = 0; i < memory->regions.count; i++) {
         const struct mx_region *region = &memory->regions.items[i];
-        if (region->bytes && !(region->flags & (MX_REGION_MISSING | MX_REGION_FROM_FILE)))
+        if ((region->bytes || region->flags & MX_REGION_LIVE) &&
+            !(region->flags & (MX_REGION_MISSING | MX_REGION_FROM_FILE)))
             add_run(reader, region->start, region->end);
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which pages of a target are there: in RAM for a live process, by its smaps and pagemap; in the file for a core. And
+ * Which pages of a target are there: in RAM for a live process, by its smaps and pagemap; in the file for a core or a
+ * saved target. And
  * what the kernel says of a live process as a whole. It does not know what the pages are for.
  *
  * The kernel counts pages a mapping at a time (Rss of smaps); pagemap tells which they are, but calls pages of nothing

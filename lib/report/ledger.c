@@ -244,6 +244,7 @@ static struct mx_error *make(struct mx_ledger *ledger, const struct mx_target *t
     ledger->parts[MX_LEDGER_TOTAL].resident = ledger->book.total_resident;
     ledger->parts[MX_LEDGER_TOTAL].virtual_bytes = ledger->book.total_virtual;
     ledger->parts[MX_LEDGER_TOTAL].count = target->memory->regions.count;
+    ledger->parts[MX_LEDGER_TRIMMABLE] = ledger->book.trimmable;
     order_rows(&ledger->book);
     figure_out(ledger);
     return NULL;

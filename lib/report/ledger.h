@@ -27,6 +27,7 @@ struct mx_book {
     mx_addr at;            /* all before is written */
     size_t region, run;    /* the first ones that end behind `at` */
     uint64_t total_resident, total_virtual;
+    struct mx_ledger_row trimmable;
     bool no_memory;
 };
 

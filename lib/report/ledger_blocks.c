@@ -9,6 +9,8 @@ enum {
     CHUNK_HEADER = 16, /* from a chunk to its user memory */
     CHUNK_SIZE = 8,    /* of it, what is the chunk's own: the rest is the last word of the one before */
     CHUNK_FLAGS = 7,
+    PAGE = 4096,
+    FREE_HEADER = 48,     /* what malloc writes into a free chunk */
     MOST_OVERHEAD = 4096, /* a larger stretch without chunks is no struct of malloc's */
 };
 
@@ -191,6 +193,23 @@ static uint32_t free_row(struct chunks *chunks, mx_addr user)
     return cached ? chunks->rows->tcache : chunks->rows->bins;
 }
 
+/* Whole pages of it are what malloc_trim() gives back. (glibc malloc/malloc.c: mtrim(), systrim()) */
+static void write_trimmable(struct mx_book *book, uint32_t row, mx_addr start, mx_addr end)
+{
+    mx_addr from = (start + FREE_HEADER + PAGE - 1) & ~(mx_addr)(PAGE - 1), until = end & ~(mx_addr)(PAGE - 1);
+    mx_book_post(book, row, start, from < end ? from : end, 1);
+    if (from >= until) {
+        mx_book_post(book, row, start, end, 0);
+        return;
+    }
+    uint64_t resident = book->total_resident, bytes = book->total_virtual;
+    mx_book_post(book, row, from, until, 0);
+    book->trimmable.resident += book->total_resident - resident;
+    book->trimmable.virtual_bytes += book->total_virtual - bytes;
+    book->trimmable.count++;
+    mx_book_post(book, row, until, end, 0);
+}
+
 /* A free chunk is free with its header, as malloc's own statistics have it. */
 static bool write_chunk(void *context, const struct mx_chunk *chunk, const uint8_t *bytes)
 {
@@ -200,10 +219,13 @@ static bool write_chunk(void *context, const struct mx_chunk *chunk, const uint8
     uint32_t block = chunks->block < chunks->end ? chunks->block++ : MX_NO_BLOCK;
     (void)bytes;
     chunks->at = end;
-    if (!chunk->used) {
-        mx_book_post(rows->book, free_row(chunks, chunk->address), start, end, 1);
+    uint32_t free = chunk->used ? 0 : free_row(chunks, chunk->address);
+    if (!chunk->used && free == rows->bins)
+        write_trimmable(rows->book, free, start, end);
+    else if (!chunk->used)
+        mx_book_post(rows->book, free, start, end, 1);
+    if (!chunk->used)
         return true;
-    }
     bool known = block != MX_NO_BLOCK && rows->heap->kinds[block] != MX_BLOCK_FREE;
     uint32_t row = known ? mx_block_row(rows, block, rows->used) : rows->used;
     mx_book_post(rows->book, rows->overhead, start, start + CHUNK_SIZE, 1);
@@ -278,6 +300,8 @@ void mx_ledger_extent(const struct mx_block_rows *rows, const struct mx_malloc_e
     }
     if (holds_top(rows, extent, &top)) {
         write_gap(rows, at, top);
+        if (extent->arena == 0)
+            write_trimmable(rows->book, rows->top, top, extent->end);
         mx_book_post(rows->book, rows->top, top, extent->end, 1);
     } else {
         write_gap(rows, at, extent->end);

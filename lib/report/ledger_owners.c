@@ -35,7 +35,7 @@ static void mark(void *context, mx_addr address, enum mx_buffer_owner owner)
     unsigned shift = block % 2 * 4;
     uint8_t old = atomic_load_explicit(pair, memory_order_relaxed), new;
     do {
-        unsigned there = old >> shift & 15u;
+        unsigned there = (unsigned)old >> shift & 15u;
         if (there && there <= (unsigned)owner)
             return;
         new = (uint8_t)((old & ~(15u << shift)) | (unsigned)owner << shift);

@@ -19,8 +19,8 @@ struct mx_suspicion {
 };
 
 /*
- * Adds to each suspicion's `words` how many words elsewhere hold its address: in raw blocks that no decoder knows, and on
- * pages that no allocator gave out. Frames, C stacks and C data are not looked at: the graph's roots have them.
+ * Adds to each suspicion's `words` how many words elsewhere hold its address: in raw blocks that no decoder knows, and
+ * on pages that no allocator gave out. Frames, C stacks and C data are not looked at: the graph's roots have them.
  */
 struct mx_error *mx_words_count(const struct mx_graph *graph, struct mx_work *work, struct mx_suspicion *suspicions,
                                 size_t count);

@@ -85,6 +85,9 @@ def report_page_loads(stage):
         return problems + page.problems()
 
 
+CRUMBS = "[...document.querySelectorAll('#crumbs button')].map(one => one.textContent)"
+
+
 @check
 def report_page_zooms(stage):
     """A click into the map goes in; on the first box, on a crumb, or Escape, out again."""
@@ -99,10 +102,14 @@ def report_page_zooms(stage):
         inside = page.evaluate(CELLS)
         if not any(name.endswith(" × __main__.Session") for name in inside) or "the heap" in inside:
             problems.append("inside CACHE there are %r" % inside[:9])
+        above = page.evaluate(CRUMBS)
+        if above[:2] != ["the heap", "module __main__"]:
+            problems.append("the way to CACHE is %r" % above)
         page.key("Escape")
-        expect(problems, page, "document.querySelector('#crumbs b').textContent", "module __main__", "Escape")
-        page.click(".cell", page.evaluate(CELLS).index("module __main__"))
-        expect(problems, page, "document.querySelector('#crumbs b').textContent", "the heap", "the first box")
+        expect(problems, page, "document.querySelector('#crumbs b').textContent", above[-1], "Escape")
+        page.click(".cell", page.evaluate(CELLS).index(above[-1]))
+        expect(problems, page, "document.querySelector('#crumbs b').textContent", above[-2], "the first box")
+        page.click("#crumbs button", 0)
         page.click(".cell b", page.evaluate(CELLS).index("['CACHE']"))
         page.click("#crumbs button", 0)
         expect(problems, page, "document.querySelector('#crumbs b').textContent", "the heap", "a crumb")

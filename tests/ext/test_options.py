@@ -66,6 +66,16 @@ class Parse(unittest.TestCase):
         self.assertEqual(parse("a)b (c d", raw=True).operands, "a)b (c d")
 
 
+class Sizes(unittest.TestCase):
+    def test_sizes(self):
+        least = Option("min", "size", "", 0)
+        cases = {"500": 500, "64K": 65536, "1.5M": 1572864, "2 GiB": 2 ** 31, "1kb": 1024, "10B": 10}
+        self.assertEqual({text: least.convert(text) for text in cases}, cases)
+        for text in ("", "x", "-1", "1T", "1e9", "1.2.3M", "0x10"):
+            with self.assertRaises(UsageError):
+                least.convert(text)
+
+
 class Complete(unittest.TestCase):
     def complete(self, text):
         return options.complete(OPTIONS, text, lambda: ["app.Order", "app.Line", "dict"])

@@ -3,7 +3,6 @@
 import unittest
 
 from memext import table, waste
-from memext.options import UsageError
 
 FOUND = [("strings", 0x20, "'EUR'", 1000, 52000, 51948, "app.Order.currency"), ("lists", 0, "", 9, 900, 400, ""),
          ("lists", 0x40, "list, 1 of 4 places used: [7]", 1, 88, 24, ""),
@@ -11,13 +10,6 @@ FOUND = [("strings", 0x20, "'EUR'", 1000, 52000, 51948, "app.Order.currency"), (
 
 
 class Rows(unittest.TestCase):
-    def test_sizes(self):
-        cases = {"500": 500, "64K": 65536, "1.5M": 1572864, "2 GiB": 2 ** 31, "1kb": 1024, "10B": 10}
-        self.assertEqual({text: waste.to_bytes(text) for text in cases}, cases)
-        for text in ("", "x", "-1", "1T", "1e9", "1.2.3M", "0x10"):
-            with self.assertRaises(UsageError):
-                waste.to_bytes(text)
-
     def test_order_and_limit(self):
         rows, left_out = waste.json_rows(FOUND, None, 0)
         self.assertEqual([row["addr"] for row in rows], ["0x20", "0x60", "0x40"])

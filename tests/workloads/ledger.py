@@ -3,7 +3,8 @@
   ledger.py
 
 `truth PATH` forks (see truth.py for why and how); the child writes PATH.malloc, what sys._debugmallocstats() prints,
-and PATH.mallinfo, the members of mallinfo2(); the parent stays in that state until an empty line comes.
+and PATH.mallinfo, the members of mallinfo2(); the parent stays in that state until an empty line comes. `trim` calls
+malloc_trim().
 """
 import array
 import collections
@@ -112,6 +113,9 @@ def main():
             break
         if command[0] == "truth":
             tell(command[2], mallinfo2, words)
+        elif command[0] == "trim":
+            libc.malloc_trim(0)
+            print("DONE trim", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,19 +9,20 @@ from ..session import SESSION
 class Leaks(Command):
     name = "py-leaks"
     summary = "Find memory that C code allocated and lost: no address leads to it any more."
-    details = ("Looks for each block of malloc's and pymalloc's that is no Python object: in objects, modules' data,\n"
-               "threads, and blocks that these lead to. definite: no address anywhere. indirect: only lost blocks lead\n"
-               "to it. possible: only a word on a C stack does, or an odd address, which may be chance.\n"
+    details = ("Looks for each block of malloc's and pymalloc's that is no Python object: in objects,\n"
+               "modules' data, threads, and blocks that these lead to. definite: no address anywhere.\n"
+               "indirect: only lost blocks lead to it. possible: only a word on a C stack does, or an odd\n"
+               "address, which may be chance.\n"
                "Alike blocks are one line: size, content, what hangs on them; x/8gx EXAMPLE shows one.")
-    examples = ("py-leaks", "py-leaks -class definite -min 100000", "py-leaks -since start -json")
+    examples = ("py-leaks", "py-leaks -class definite -min 100K", "py-leaks -since start -json")
     options = (Option("class", "choice", "only these", "all", ("all", "definite", "indirect", "possible")),
-               Option("min", "number", "only groups of so many bytes, with what they hold (default: 0)"), SINCE, LIMIT)
+               Option("min", "size", "only groups of so much, with what they hold: 500, 64K, 1.5M", 0), SINCE, LIMIT)
 
     def run(self, arguments):
         if arguments.operands:
             raise UsageError("py-leaks takes options only, such as: py-leaks -class definite")
         graph = SESSION.graph(self.progress)
-        since = self.base(arguments.since) if arguments.since else None
+        since = SESSION.earlier_stop(arguments.since, self.progress) if arguments.since else None
         found, info = graph.leaks(since=since.heap if since else None, progress=self.progress)
         rows = [row for row in map(lost.row, found) if self.is_wanted(row, arguments)]
         limit = self.row_limit(arguments)
@@ -42,13 +43,4 @@ class Leaks(Command):
     def is_wanted(row, arguments):
         wanted = getattr(arguments, "class")
         return (wanted in ("all", row["class"]) and
-                (arguments.min is None or row["bytes"] + row["held_bytes"] >= arguments.min))
-
-    def base(self, name):
-        stop = SESSION.marks.find(name, False, parameters.paths(), self.progress)
-        if not stop.heap:
-            raise UsageError("%s holds counts only, no addresses: compare with a mark or a core" % stop.name)
-        if stop.pid != SESSION.info()["pid"]:
-            raise UsageError("%s is of process %s, this is process %s: addresses cannot be compared"
-                             % (stop.name, stop.pid, SESSION.info()["pid"]))
-        return stop
+                row["bytes"] + row["held_bytes"] >= arguments.min)

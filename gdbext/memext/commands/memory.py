@@ -22,7 +22,7 @@ class Memory(Command):
             raise UsageError("py-memory takes options only: py-count TYPE counts one type")
         heap = SESSION.heap(self.progress)
         found = SESSION.target().ledger(heap, progress=self.progress)
-        book = ledger.Ledger(found, SESSION.info()["kind"] != "live")
+        book = ledger.Ledger(found, SESSION.info()["kind"])
         limit = CHILDREN if arguments.limit is None else arguments.limit
         answer = self.new_answer()
         answer.rows = book.rows

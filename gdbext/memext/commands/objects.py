@@ -49,12 +49,7 @@ class Objects(Command):
         if not stop:
             raise UsageError("nothing is remembered of this process from before this stop: "
                              "call py-growth or py-mark NAME, run on, stop, and ask again")
-        if not stop.heap:
-            raise UsageError("%s holds counts only, no addresses: compare with a mark or a core" % stop.name)
-        if stop.pid != now.pid:
-            raise UsageError("%s is of process %s, this is process %s: addresses cannot be compared"
-                             % (stop.name, stop.pid, now.pid))
-        return stop
+        return SESSION.comparable(stop)
 
 
 def text_lines(answer, numbered, width):

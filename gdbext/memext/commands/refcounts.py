@@ -30,7 +30,7 @@ class Refcounts(Command):
         graph = SESSION.graph(self.progress)
         name = (typenames.require_one(arguments.operands[0], SESSION.names(self.progress))
                 if arguments.operands else None)
-        since = self.base(arguments.since) if arguments.since else None
+        since = SESSION.earlier_stop(arguments.since, self.progress) if arguments.since else None
         found, figures = graph.audit(type=name, deficits=arguments.missing, since=since.heap if since else None,
                                      progress=self.progress)
         answer = self.new_answer()
@@ -44,15 +44,6 @@ class Refcounts(Command):
         if found:
             remember_object(found[0][0])
         return answer
-
-    def base(self, name):
-        stop = SESSION.marks.find(name, False, parameters.paths(), self.progress)
-        if not stop.heap:
-            raise UsageError("%s holds counts only, no addresses: compare with a mark or a core" % stop.name)
-        if stop.pid != SESSION.info()["pid"]:
-            raise UsageError("%s is of process %s, this is process %s: addresses cannot be compared"
-                             % (stop.name, stop.pid, SESSION.info()["pid"]))
-        return stop
 
     def group_lines(self, answer, limit, arguments):
         found = auditing.groups(answer.rows)

@@ -14,12 +14,12 @@ class Strings(Command):
                "sys.intern() makes equal strings one, so that no two interned ones are ever equal.")
     examples = ("py-strings", "py-strings -kind strings -limit 5", "py-strings -min 1M -json")
     options = (Option("kind", "choice", "of this kind only", None, tuple(waste.KINDS)),
-               Option("min", "word", "only rows that waste so much: 500, 64K, 1.5M", value="SIZE"), LIMIT)
+               Option("min", "size", "only rows that waste so much: 500, 64K, 1.5M", 0), LIMIT)
 
     def run(self, arguments):
         if arguments.operands:
             raise UsageError("py-strings takes options only: py-objects str lists strings")
-        least = waste.to_bytes(arguments.min) if arguments.min else 0
+        least = arguments.min
         # There may be a million rows: programs get all only when they ask for them.
         limit = parameters.given(arguments.limit, "limit")
         graph = SESSION.graph(self.progress)
