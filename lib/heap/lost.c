@@ -90,7 +90,6 @@ static bool is_plain(const struct mx_types *types, const struct mx_type *type)
     case MX_KIND_METHOD:
     case MX_KIND_CELL:
     case MX_KIND_SLICE:
-    case MX_KIND_CODE:
         return true;
     default:
         return false;
@@ -106,12 +105,12 @@ static bool is_in_value(const struct marking *marking, mx_addr place)
     uint32_t index = block == MX_NO_BLOCK || span->kind != MX_SPAN_STATIC
                          ? MX_MAP_NONE
                          : mx_heap_type_of(marking->graph->heap, block);
-    if (index >= types->types.count || !is_plain(types, &types->types.items[index]))
+    const struct mx_type *type = index < types->types.count ? &types->types.items[index] : NULL;
+    if (!type || (type->kind != MX_KIND_CODE && !is_plain(types, type)))
         return false;
     mx_addr object = mx_block_address(marking->spans, span, block);
     const uint8_t *bytes = mx_memory_view(marking->graph->target->memory, object, OBJECT_HEAD);
-    return bytes &&
-           place - object < mx_object_size(types, &types->types.items[index], object, bytes, OBJECT_HEAD, NULL);
+    return bytes && place - object < mx_object_size(types, type, object, bytes, OBJECT_HEAD, NULL);
 }
 
 /* Words of memory in use; those at `place` of the target. */
@@ -156,9 +155,12 @@ static void follow_object(struct marking *marking, const struct mx_span *span, u
     follow_edges(marking, block);
     if (index >= types->types.count || is_plain(types, &types->types.items[index]))
         return;
+    const struct mx_type *type = &types->types.items[index];
     mx_addr start = mx_block_address(marking->spans, span, block);
-    uint64_t size = span->kind == MX_SPAN_STATIC ? (uint64_t)types->types.items[index].basicsize
-                                                 : mx_block_size(marking->spans, span, block);
+    uint64_t size = (uint64_t)type->basicsize;
+    /* What follows a code object's fields is its instructions. */
+    if (span->kind != MX_SPAN_STATIC && type->kind != MX_KIND_CODE)
+        size = mx_block_size(marking->spans, span, block);
     const uint8_t *bytes = mx_memory_view(marking->graph->target->memory, start, size);
     if (bytes)
         follow_words(marking, bytes, size, start, true);

@@ -1,6 +1,6 @@
 """Memory that C code lost, planted in a program that is well.
 
-  cleaks.py [--blocks N] [--extension FOLDER] PLANTED
+  cleaks.py [--blocks N] [--linked N] [--extension FOLDER] PLANTED
 
 READY comes when PLANTED was written: how many blocks there are of each kind, as JSON.
   dropped   mallocs of 100 to 400 bytes whose addresses were forgotten
@@ -65,13 +65,15 @@ def misuse(folder, count):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--blocks", type=int, default=100000)
+    parser.add_argument("--linked", type=int)
     parser.add_argument("--extension")
     parser.add_argument("planted")
     a = parser.parse_args()
     drop(a.blocks)
-    link(a.blocks)
+    linked = a.blocks if a.linked is None else a.linked
+    link(linked)
     keep()
-    planted = {"dropped": a.blocks, "linked": a.blocks, "kept": len(KEPT)}
+    planted = {"dropped": a.blocks, "linked": linked, "kept": len(KEPT)}
     planted.update(misuse(a.extension, 1000) if a.extension else {})
     with open(a.planted, "w") as f:
         json.dump(planted, f)
