@@ -37,14 +37,15 @@ static PyObject *pymalloc_sums(const struct mx_pymalloc_info *info)
 
 static PyObject *malloc_arena(const struct mx_malloc_arena *arena)
 {
-    return Py_BuildValue("{sK sN sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK}", "address", number(arena->address),
-                         "main", PyBool_FromLong(arena->main), "threads", number(arena->threads), "heaps",
-                         number(arena->heaps), "system", number(arena->system), "used", number(arena->used), "free",
-                         number(arena->free), "tcache", number(arena->tcache), "fast", number(arena->fast), "top",
-                         number(arena->top), "other", number(arena->other), "used_chunks", number(arena->used_chunks),
-                         "free_chunks", number(arena->free_chunks), "tcache_chunks", number(arena->tcache_chunks),
-                         "fast_chunks", number(arena->fast_chunks), "largest_free", number(arena->largest_free),
-                         "returnable", number(arena->returnable));
+    return Py_BuildValue("{sK sN sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK sK}", "address",
+                         number(arena->address), "main", PyBool_FromLong(arena->main), "threads",
+                         number(arena->threads), "heaps", number(arena->heaps), "system", number(arena->system), "used",
+                         number(arena->used), "free", number(arena->free), "tcache", number(arena->tcache), "fast",
+                         number(arena->fast), "top", number(arena->top), "other", number(arena->other), "used_chunks",
+                         number(arena->used_chunks), "free_chunks", number(arena->free_chunks), "tcache_chunks",
+                         number(arena->tcache_chunks), "fast_chunks", number(arena->fast_chunks), "largest_free",
+                         number(arena->largest_free), "whole_pages", number(arena->whole_pages), "absent",
+                         number(arena->absent), "returnable", number(arena->returnable));
 }
 
 static PyObject *malloc_sums(const struct mx_malloc_info *info)

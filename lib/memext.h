@@ -707,9 +707,9 @@ struct mx_ledger_row {
 
 enum mx_ledger_part {
     MX_LEDGER_TOTAL,
-    MX_LEDGER_PYMALLOC, /* its arenas */
-    MX_LEDGER_MALLOC,   /* what glibc's arenas have from the system (mallinfo2: arena) */
-    MX_LEDGER_MAPPED,   /* chunks that it mapped one by one (mallinfo2: hblkhd) */
+    MX_LEDGER_PYMALLOC,  /* its arenas */
+    MX_LEDGER_MALLOC,    /* what glibc's arenas have from the system (mallinfo2: arena) */
+    MX_LEDGER_MAPPED,    /* chunks that it mapped one by one (mallinfo2: hblkhd) */
     MX_LEDGER_TRIMMABLE, /* of what is free in malloc, pages that malloc_trim(0) gives back */
     MX_LEDGER_PARTS,
 };
@@ -807,14 +807,16 @@ struct mx_malloc_arena {
     uint64_t other; /* malloc's own structs, and what could not be walked */
     uint64_t used_chunks, free_chunks, tcache_chunks, fast_chunks;
     uint64_t largest_free; /* bytes of the largest chunk in its bins; top is not in them */
-    uint64_t returnable; /* whole pages of free memory that malloc_trim(3) would give back; in RAM, if that is known */
+    uint64_t whole_pages;  /* in chunks of its bins, in bytes */
+    uint64_t absent;       /* of these and of top's, what is not in RAM now: free memory that costs nothing */
+    uint64_t returnable;   /* the others, as far as malloc_trim(3) would give them back */
 };
 
 struct mx_malloc_info {
     const char *name;                                     /* "glibc 2.36", "musl (not walked)" */
     uint64_t mapped_chunks, mapped_bytes, largest_mapped; /* mapped one by one; used, all of them */
     uint64_t broken;                                      /* places where chunks or heaps made no sense */
-    bool knows_resident; /* false: a core, or the kernel did not tell; returnable pages may be none in RAM */
+    bool knows_resident; /* false: a core, or the kernel did not tell: nothing is known to be absent */
 };
 
 MX_API struct mx_error *mx_malloc_open(struct mx_target *target, const struct mx_progress *progress,

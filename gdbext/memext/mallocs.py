@@ -4,8 +4,7 @@ from . import table
 from .answer import address
 from .retaining import percent
 
-KEYS = ("system", "used", "free", "tcache", "fast", "top", "other", "returnable", "used_chunks", "free_chunks",
-        "tcache_chunks", "fast_chunks")
+KEYS = ("system", "used", "free", "tcache", "fast", "top", "other", "whole_pages", "absent", "returnable", "used_chunks", "free_chunks", "tcache_chunks", "fast_chunks")
 LEAST = 1 << 20      # bytes: advice about less is not worth the reading
 NOTABLE = 0.1        # of what malloc has from the system
 DAMAGED = 64 << 10   # an arena's own structs are smaller
@@ -19,6 +18,10 @@ OTHERS = {"jemalloc": "the environment MALLOC_CONF=stats_print:true makes it tel
 def free_bytes(row):
     """All that is not used: in bins, in threads' caches, in fastbins, at the end."""
     return row["free"] + row["tcache"] + row["fast"] + row["top"]
+
+
+def free_in_ram(row):
+    return free_bytes(row) - row["absent"]
 
 
 class Malloc:
@@ -64,15 +67,16 @@ def verdict(malloc, size):
     """The first line: how much is free, and where."""
     total, free = malloc.total, malloc.total["free_in_all"]
     text = "%s of %s in malloc's heaps is free" % (size(free), size(total["system"]))
-    if not malloc.is_notable(free):
+    if free and total["absent"] >= NOTABLE * free:
+        text += ", %s of it not in RAM" % size(total["absent"])
+    if not malloc.is_notable(free_in_ram(total)):
         return text + ": it is no reason why the process is large"
     parts = [("%s whose threads have ended" % table.plural(total["ended_arenas"], "arena"), total["ended_free"])]
     alive = [row for row in malloc.of_threads() if row["threads"]]
     parts.append(("%s of threads" % table.plural(len(alive), "arena"), sum(map(free_bytes, alive))))
     parts.append(("the main arena", sum(free_bytes(row) for row in malloc.rows if row["main"])))
     parts = sorted((part for part in parts if part[1]), key=lambda part: -part[1])
-    return "%s (%s): %s" % (text, percent(free / total["system"]),
-                            ", ".join("%s in %s" % (size(value), name) for name, value in parts))
+    return "%s: %s" % (text, ", ".join("%s in %s" % (size(value), name) for name, value in parts))
 
 
 def advice(malloc, size):
@@ -93,7 +97,7 @@ def trim(malloc, size):
 def share(malloc, size):
     """Free memory of one arena serves the threads of that arena only."""
     arenas = malloc.of_threads()
-    value = sum(map(free_bytes, arenas))
+    value = sum(map(free_in_ram, arenas))
     if len(arenas) < 3 or not malloc.is_notable(value):
         return None
     return ("MALLOC_ARENA_MAX", "%s besides the main one hold %s free, each for its own threads: MALLOC_ARENA_MAX=2 in the "
@@ -102,13 +106,12 @@ def share(malloc, size):
 
 def pieces(malloc, size):
     """Free chunks between used ones, without a whole page inside."""
-    in_top = min(sum(row["top"] for row in malloc.rows if row["main"]), malloc.total["returnable"])
-    value = malloc.total["free"] - min(malloc.total["free"], malloc.total["returnable"] - in_top)
+    value = malloc.total["free"] - malloc.total["whole_pages"]
     if not malloc.is_notable(value) or not malloc.total["free_chunks"]:
         return None
-    return ("fragmentation", "%s is in pieces between used chunks (%s, %s on average): only freeing their neighbours, "
-            "or a restart, gives that back" % (size(value), table.plural(malloc.total["free_chunks"], "free chunk"),
-                                               size(malloc.total["free"] // malloc.total["free_chunks"])))
+    return ("fragmentation", "%s is free in pages that used chunks share (%s, %s on average): only freeing these, or a "
+            "restart, gives it back" % (size(value), table.plural(malloc.total["free_chunks"], "free chunk"),
+                                        size(malloc.total["free"] // malloc.total["free_chunks"])))
 
 
 def caches(malloc, size):
@@ -144,8 +147,8 @@ def sum_lines(malloc, size):
 def users(row):
     if row["main"]:
         return "main"
-    where = " at %s" % row["address"] if row["address"] else ""
-    return ("threads have ended" if not row["threads"] else table.plural(row["threads"], "thread")) + where
+    return "%s: %s" % (row["address"] or "lost", table.plural(row["threads"], "thread") if row["threads"] else
+                       "threads have ended")
 
 
 def arena_table(rows, size):
@@ -161,6 +164,6 @@ def arena_table(rows, size):
 
 def next_command(malloc):
     """What to type next."""
-    if malloc.is_notable(malloc.total["free_in_all"]):
+    if malloc.is_notable(free_in_ram(malloc.total)):
         return "next: py-memory tells what share of the process that is, py-arenas the same of Python's own allocator"
     return "next: py-memory tells what the process consists of, py-leaks what of it nothing reaches"

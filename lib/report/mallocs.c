@@ -45,13 +45,23 @@ static uint64_t count_resident(const struct mx_resident *resident, mx_addr start
     return bytes;
 }
 
+/* Counts the pages of [start, end) that are in RAM to what malloc_trim would give back, if it would. */
+static void add_pages(struct walk *walk, mx_addr start, mx_addr end, bool returns)
+{
+    uint64_t resident = count_resident(&walk->resident, start, end);
+    walk->arena->absent += walk->report->info.knows_resident ? end - start - resident : 0;
+    walk->arena->returnable += returns ? resident : 0;
+}
+
 /* The whole pages inside of a free chunk. (glibc malloc/malloc.c: mtrim()) */
-static void add_pages(struct walk *walk, mx_addr chunk, uint64_t size)
+static void add_free_pages(struct walk *walk, mx_addr chunk, uint64_t size)
 {
     mx_addr start = (chunk + FREE_HEADER + PAGE - 1) & ~(mx_addr)(PAGE - 1);
     mx_addr end = (chunk + size) & ~(mx_addr)(PAGE - 1);
-    if (start < end)
-        walk->arena->returnable += count_resident(&walk->resident, start, end);
+    if (start >= end)
+        return;
+    walk->arena->whole_pages += end - start;
+    add_pages(walk, start, end, true);
 }
 
 static bool add_chunk(void *context, const struct mx_chunk *chunk, const uint8_t *bytes)
@@ -68,7 +78,7 @@ static bool add_chunk(void *context, const struct mx_chunk *chunk, const uint8_t
         arena->free_chunks++;
         arena->largest_free = size > arena->largest_free ? size : arena->largest_free;
         if (size >= PAGE)
-            add_pages(walk, chunk->address - CHUNK_HEADER, size);
+            add_free_pages(walk, chunk->address - CHUNK_HEADER, size);
     } else if (mx_glibc_is_fast(walk->glibc, chunk->address)) {
         arena->fast += size;
         arena->fast_chunks++;
@@ -114,11 +124,12 @@ static void finish(struct walk *walk, size_t index)
     uint64_t known = arena->used + arena->free + arena->tcache + arena->fast + arena->top;
     arena->other = arena->system > known ? arena->system - known : 0;
     arena->system = known + arena->other;
-    if (!arena->main || arena->top < LEAST_TOP)
+    if (arena->top < LEAST_TOP)
         return;
     mx_addr end = walk->glibc->arenas.items[index].top + arena->top;
     uint64_t pages = (arena->top - LEAST_TOP) & ~(uint64_t)(PAGE - 1);
-    arena->returnable += count_resident(&walk->resident, end - pages, end);
+    walk->arena = arena;
+    add_pages(walk, end - pages, end, arena->main);
 }
 
 static struct mx_error *visit(struct walk *walk, struct mx_work *work)

@@ -115,7 +115,7 @@ def planted(found, info):
 
 def same(live, core):
     """Only what is known of RAM differs."""
-    left, right = ([{key: value for key, value in arena.items() if key != "returnable"} for arena in found.arenas]
+    left, right = ([{key: value for key, value in arena.items() if key not in ("returnable", "absent")} for arena in found.arenas]
                    for found in (live, core))
     problems = ["malloc's arenas differ"] if left != right else []
     if (live.pymalloc, live.keepers, live.sums) != (core.pymalloc, core.keepers, core.sums):
