@@ -196,10 +196,12 @@ static uint64_t top_size(const struct opener *opener, mx_addr top)
 static void add_main_spans(struct opener *opener, const struct mx_glibc_arena *arena)
 {
     uint64_t size = top_size(opener, arena->top);
-    if (!arena->system_mem || !size)
+    if (!arena->system_mem || !arena->top)
         return;
+    /* Caught while malloc cuts a chunk off: top has moved on already, and has no size yet. */
     mx_addr end = arena->top + size, start = (end - arena->system_mem + 15) & ~(mx_addr)15;
-    if (arena->system_mem <= end && start <= arena->top && mx_chunk_mapped(opener->memory, start, arena->top + 1) &&
+    if (size && arena->system_mem <= end && start <= arena->top &&
+        mx_chunk_mapped(opener->memory, start, arena->top + 1) &&
         size_at(opener, start) - MX_CHUNK_LEAST <= end - start) {
         mx_addr region_end = mx_memory_region(opener->memory, arena->top)->end;
         add_taken(opener, start, end < region_end ? end : region_end);

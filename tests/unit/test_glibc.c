@@ -399,6 +399,23 @@ static void test_main_arena_in_pieces(void)
     dispose(&forged);
 }
 
+/* A stop in the midst of malloc: top has moved on behind a chunk that is being cut off, and nobody wrote its size yet.
+ */
+static void test_top_without_a_size(void)
+{
+    static struct forged forged;
+    const uint64_t sizes[] = {0, 0x41, UINT64_MAX};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        forge(&forged, 112, true, true, false);
+        put(&forged, TOP + 8, sizes[i]);
+        walk(&forged);
+        CU_ASSERT_TRUE(forged.glibc.found);
+        expect_brk_heap(&forged);
+        expect_mapped(&forged);
+        dispose(&forged);
+    }
+}
+
 /* The ring leads nowhere, or in a circle without main_arena. */
 static void test_broken_ring_ends(void)
 {
@@ -510,6 +527,7 @@ void suite_glibc(CU_pSuite suite)
     CU_ADD_TEST(suite, test_chains_that_leave_the_heap_end);
     CU_ADD_TEST(suite, test_what_is_no_tcache);
     CU_ADD_TEST(suite, test_main_arena_in_pieces);
+    CU_ADD_TEST(suite, test_top_without_a_size);
     CU_ADD_TEST(suite, test_broken_ring_ends);
     CU_ADD_TEST(suite, test_without_main_arena);
     CU_ADD_TEST(suite, test_other_allocators_are_named);
