@@ -6,8 +6,8 @@ One process at one stop, looked at live, through a gcore core and through a kern
 """
 import argparse
 import os
-import re
 import sys
+import time
 import xml.etree.ElementTree
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -18,6 +18,9 @@ import ledger  # noqa: E402
 from ledger import differ  # noqa: E402
 
 TRIES = 5
+STOPS = 60
+MOST_LOST = 512 << 10                  # a chunk that is being cut off top has top's size
+MOST_BROKEN = 4                        # one a thread
 TRIM_SLACK = 64 << 10                  # malloc_trim merges fastbins first; reading smaps takes a page or two
 COUNTS = {"used_bytes": "bytes in allocated blocks", "free_bytes": "bytes in available blocks",
           "free_pool_bytes": "unused pools", "header_bytes": "bytes lost to pool headers",
@@ -138,6 +141,27 @@ def trimmed(work, found):
         "malloc_trim gave %d bytes back, %d were told" % (got, want)]
 
 
+def inside_malloc(memext, python):
+    """Stops at chance moments of a process that does nothing but malloc and free, in four threads."""
+    problems, broken = [], 0
+    with harness.Folder() as folder:
+        with harness.Workload(harness.workload(python, "arenas.py", os.path.join(folder, "xml"), "busy"), folder) as work:
+            for _ in range(STOPS):
+                time.sleep(0.002)
+                work.stop()
+                target = memext.open_process(work.pid)
+                arenas, info = target.malloc()
+                target.close()
+                work.resume()
+                broken += info["broken"] > 0
+                problems += ["%d of %d bytes are not walked" % (arena["other"], arena["system"]) for arena in arenas
+                             if arena["other"] > MOST_LOST]
+                if info["broken"] > MOST_BROKEN:
+                    problems.append("%d broken places" % info["broken"])
+    print("# %d of %d stops were in the midst of a change" % (broken, STOPS))
+    return problems
+
+
 def run_once(results, prefix, python, memext, last):
     """False when the child that told the truth had a block or two more or less than its parent: to be done again."""
     with harness.Folder() as folder:
@@ -176,6 +200,7 @@ def main():
     for attempt in range(1, TRIES + 1):
         if run_once(results, prefix, a.python, _memext, attempt == TRIES):
             break
+    results.check(prefix + "/live/inside malloc", inside_malloc(_memext, a.python))
     return results.exit_status()
 
 

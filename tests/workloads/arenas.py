@@ -1,11 +1,12 @@
 """A process whose allocators keep free memory, which tells what they say of themselves.
 
-  arenas.py FILE
+  arenas.py FILE [busy]
 
 Survivors of many objects keep pymalloc's arenas; threads, of which some have ended, leave holes in malloc's.
 `truth PATH` forks (see truth.py for why and how); the child writes PATH.malloc, what sys._debugmallocstats() prints,
 PATH.mallinfo, the members of mallinfo2(), and to the end of FILE what malloc_info() prints. The parent stays in that state until
 an empty line comes. `trim` calls malloc_trim(0) and prints how many resident bytes went.
+With `busy` it does nothing but malloc and free, in four threads.
 """
 import ctypes
 import gc
@@ -104,7 +105,24 @@ class Teller:
         print("DONE truth", flush=True)
 
 
+def churn(seed):
+    while True:
+        kept = []
+        fragment(seed, kept, 2000)
+        for block in kept[0]:
+            libc.free(block)
+
+
+def be_busy():
+    for seed in range(3):
+        threading.Thread(target=churn, args=(seed,), daemon=True).start()
+    print("READY", json.dumps({"pid": os.getpid()}), flush=True)
+    churn(9)
+
+
 def main():
+    if sys.argv[2:] == ["busy"]:
+        be_busy()
     kept, mapped = [], [libc.malloc(size << 20) for size in (1, 3, 64)]
     few = sparse()
     start_threads(kept)
