@@ -69,14 +69,14 @@ print(time.monotonic() - start)
 
 FOOT = """\
 The heaps are those of `tests/workloads/mixed.py`. *Library alone* is `build/release/census`: open the core, count every
-object, no GDB. *Ledger* is the library too: open the core, count, and put every byte where it belongs. *Peak memory* is the anonymous memory of GDB with memext minus that of GDB alone; the core itself is
-mapped and not counted. The *pause* is one `py-growth` at its second stop; objgraph counts GC-tracked objects only, and
-inside the process. The *graph* is `build/release/graph`: forward and reverse rows and roots, from a counted heap; a
-*next* py-backrefs is one at a stop whose graph is there. A *first* py-backrefs on a live process copies its heap and
-builds the graph. *Opening to retained sizes* is the same tool from the opening of the core to the last sum, on one
-processor and on two; its memory is the most anonymous memory of the whole process.
-*py-save* is `build/release/save`, with one worker a processor, and what it wrote is counted by
-`build/release/census`."""
+object, no GDB. *Ledger* is the library too: open the core, count, and put every byte where it belongs. *Peak memory* is
+the anonymous memory of GDB with memext minus that of GDB alone; the core itself is mapped and not counted. The
+*pause* is one `py-growth` at its second stop; objgraph counts GC-tracked objects only, and inside the process. The
+*graph* is `build/release/graph`: forward and reverse rows and roots, from a counted heap; a *next* py-backrefs is one
+at a stop whose graph is there. A *first* py-backrefs on a live process copies its heap and builds the graph. *Opening
+to retained sizes* is the same tool from the opening of the core to the last sum, on one processor and on two; its
+memory is the most anonymous memory of the whole process. *py-save* is `build/release/save`, with one worker a
+processor, and what it wrote is counted by `build/release/census`."""
 
 
 class Peak:

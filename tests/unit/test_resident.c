@@ -82,9 +82,11 @@ static bool is_resident(const struct mx_resident *resident, mx_addr page)
 static void test_pages_of_a_child(void)
 {
     pid_t pid = start_child();
+    struct mx_memory *memory;
     struct mx_resident resident;
     size_t wrong = 0;
-    CU_ASSERT_PTR_NULL_FATAL(mx_resident_open(NULL, pid, &resident));
+    CU_ASSERT_PTR_NULL_FATAL(mx_memory_new(&memory));
+    CU_ASSERT_PTR_NULL_FATAL(mx_resident_open(memory, pid, &resident));
     for (size_t page = 0; page < PAGES; page++)
         wrong += is_resident(&resident, (mx_addr)(uintptr_t)area + page * PAGE) != (page % 5 == 0);
     CU_ASSERT_EQUAL(wrong, 0);
@@ -94,18 +96,22 @@ static void test_pages_of_a_child(void)
     for (size_t i = 1; i < resident.runs.count; i++)
         CU_ASSERT_TRUE_FATAL(resident.runs.items[i - 1].end < resident.runs.items[i].start);
     mx_resident_deinit(&resident);
+    mx_memory_close(memory);
     end_child(pid);
 }
 
 static void test_no_such_process(void)
 {
+    struct mx_memory *memory;
     struct mx_resident resident;
     pid_t pid = start_child();
     end_child(pid);
-    struct mx_error *error = mx_resident_open(NULL, pid, &resident);
+    CU_ASSERT_PTR_NULL_FATAL(mx_memory_new(&memory));
+    struct mx_error *error = mx_resident_open(memory, pid, &resident);
     CU_ASSERT_PTR_NOT_NULL_FATAL(error);
     CU_ASSERT_EQUAL(error->code, MX_ERROR_OS);
     mx_error_free(error);
+    mx_memory_close(memory);
 }
 
 /* What the core holds itself: neither what it lacks nor what a file stands in for. */

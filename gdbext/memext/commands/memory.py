@@ -32,5 +32,6 @@ class Memory(Command):
         answer.lines = [answer.total["verdict"]] + ledger.figure_lines(book, parameters.size) + [""]
         answer.lines += ledger.tree(book, limit, parameters.size).lines(self.line_width(arguments))
         if book.guessed:
-            answer.lines.append("of this, the place of %s within its mapping is a guess" % parameters.size(book.guessed))
+            answer.lines.append("of this, the place of %s within its mapping is a guess"
+                                % parameters.size(book.guessed))
         return answer
