@@ -4,7 +4,8 @@ from . import table
 from .answer import address
 from .retaining import percent
 
-KEYS = ("system", "used", "free", "tcache", "fast", "top", "other", "whole_pages", "absent", "returnable", "used_chunks", "free_chunks", "tcache_chunks", "fast_chunks")
+KEYS = ("system", "used", "free", "tcache", "fast", "top", "other", "whole_pages", "absent", "returnable",
+        "used_chunks", "free_chunks", "tcache_chunks", "fast_chunks")
 LEAST = 1 << 20      # bytes: advice about less is not worth the reading
 NOTABLE = 0.1        # of what malloc has from the system
 DAMAGED = 64 << 10   # an arena's own structs are smaller
@@ -100,8 +101,8 @@ def share(malloc, size):
     value = sum(map(free_in_ram, arenas))
     if len(arenas) < 3 or not malloc.is_notable(value):
         return None
-    return ("MALLOC_ARENA_MAX", "%s besides the main one hold %s free, each for its own threads: MALLOC_ARENA_MAX=2 in the "
-            "environment lets all threads share 2" % (table.plural(len(arenas), "arena"), size(value)))
+    return ("MALLOC_ARENA_MAX", "%s besides the main one hold %s free, each for its own threads: MALLOC_ARENA_MAX=2 in "
+            "the environment lets all threads share 2" % (table.plural(len(arenas), "arena"), size(value)))
 
 
 def pieces(malloc, size):

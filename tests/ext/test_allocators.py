@@ -5,8 +5,8 @@ import unittest
 from memext import arenas, mallocs, table
 
 MB = 1 << 20
-KEYS = ("system", "used", "free", "tcache", "fast", "top", "other", "whole_pages", "absent", "returnable", "used_chunks",
-        "free_chunks", "tcache_chunks", "fast_chunks")
+KEYS = ("system", "used", "free", "tcache", "fast", "top", "other", "whole_pages", "absent", "returnable",
+        "used_chunks", "free_chunks", "tcache_chunks", "fast_chunks")
 INFO = {"name": "glibc 2.36", "mapped_chunks": 0, "mapped_bytes": 0, "largest_mapped": 0, "broken": 0,
         "knows_resident": True}
 
@@ -33,8 +33,8 @@ class OfMalloc(unittest.TestCase):
     def test_what_is_not_in_ram_is_no_reason(self):
         found = malloc(arena(main=True, system=100 * MB, used=10 * MB, free=90 * MB, absent=89 * MB,
                              whole_pages=90 * MB))
-        self.assertEqual(mallocs.verdict(found, table.size), "90.0 MiB of 100 MiB in malloc's heaps is free, 89.0 MiB of "
-                         "it not in RAM: it is no reason why the process is large")
+        self.assertEqual(mallocs.verdict(found, table.size), "90.0 MiB of 100 MiB in malloc's heaps is free, 89.0 MiB "
+                         "of it not in RAM: it is no reason why the process is large")
         self.assertEqual(mallocs.advice(found, table.size), [])
 
     def test_advice(self):
@@ -42,8 +42,8 @@ class OfMalloc(unittest.TestCase):
                         returnable=6 * MB) for n in range(4)]
         found = malloc(arena(main=True, system=20 * MB, used=10 * MB, tcache=10 * MB), *others)
         self.assertEqual(mallocs.verdict(found, table.size),
-                         "42.0 MiB of 60.0 MiB in malloc's heaps is free: 16.0 MiB in 2 arenas whose threads have ended, "
-                         "16.0 MiB in 2 arenas of threads, 10.0 MiB in the main arena")
+                         "42.0 MiB of 60.0 MiB in malloc's heaps is free: 16.0 MiB in 2 arenas whose threads have "
+                         "ended, 16.0 MiB in 2 arenas of threads, 10.0 MiB in the main arena")
         self.assertEqual([what for what, _ in mallocs.advice(found, table.size)],
                          ["malloc_trim", "MALLOC_ARENA_MAX", "fragmentation", "tcache"])
         texts = dict(mallocs.advice(found, table.size))
@@ -56,7 +56,8 @@ class OfMalloc(unittest.TestCase):
     def test_damage_and_other_mallocs(self):
         found = malloc(arena(main=True, system=MB, other=MB), broken=1)
         self.assertEqual(mallocs.damage(found, table.size), [
-            "1 place where chunks make no sense: damaged memory, or a stop in the midst of malloc; 1.00 MiB not walked"])
+            "1 place where chunks make no sense: damaged memory, or a stop in the midst of malloc; "
+            "1.00 MiB not walked"])
         self.assertEqual(mallocs.not_walked("musl (not walked)")[0],
                          "this process's malloc is musl (not walked): memext walks glibc's only")
         self.assertEqual(len(mallocs.not_walked("unknown malloc, no libc.so.6 (not walked)")), 1)
@@ -84,8 +85,8 @@ def pymalloc(nearly_empty, free):
 class OfPymalloc(unittest.TestCase):
     def test_verdicts(self):
         self.assertEqual(arenas.verdict(pymalloc(1, 10 * MB), table.size),
-                         "10.0 MiB of 20.0 MiB in pymalloc's arenas is free (50.0 %): 1 arena, 1.00 MiB, cannot be given "
-                         "back for 48 B in them, mostly app.Thing")
+                         "10.0 MiB of 20.0 MiB in pymalloc's arenas is free (50.0 %): 1 arena, 1.00 MiB, cannot be "
+                         "given back for 48 B in them, mostly app.Thing")
         self.assertTrue(arenas.verdict(pymalloc(0, 10 * MB), table.size).endswith("arenas that are used otherwise"))
         self.assertTrue(arenas.verdict(pymalloc(1, 100), table.size).endswith("no reason why the process is large"))
 

@@ -41,7 +41,8 @@ class Arena:
     """What malloc_info() prints of one; "rest" is what is in bins, and top."""
 
     def __init__(self, heap):
-        totals = {total.get("type"): (int(total.get("size")), int(total.get("count"))) for total in heap.findall("total")}
+        totals = {total.get("type"): (int(total.get("size")), int(total.get("count")))
+                  for total in heap.findall("total")}
         self.fast, self.fast_chunks = totals["fast"]
         rest, self.rest_chunks = totals["rest"]
         # A chunk in bins is added with its flag, 1; top is not. (glibc malloc/malloc.c: __malloc_info())
@@ -82,7 +83,8 @@ def malloc(found, truth):
     problems = (differ("arena", total("system"), info["arena"])
                 + differ("fordblks", total("free", "fast", "top"), info["fordblks"])
                 + differ("ordblks", total("free_chunks") + len(arenas), info["ordblks"])
-                + differ("fsmblks", total("fast"), info["fsmblks"]) + differ("smblks", total("fast_chunks"), info["smblks"])
+                + differ("fsmblks", total("fast"), info["fsmblks"])
+                + differ("smblks", total("fast_chunks"), info["smblks"])
                 + differ("uordblks", total("used", "tcache", "other"), info["uordblks"])
                 + differ("hblks", found.info["mapped_chunks"], info["hblks"])
                 + differ("hblkhd", found.info["mapped_bytes"], info["hblkhd"])
@@ -118,8 +120,8 @@ def planted(found, info):
 
 def same(live, core):
     """Only what is known of RAM differs."""
-    left, right = ([{key: value for key, value in arena.items() if key not in ("returnable", "absent")} for arena in found.arenas]
-                   for found in (live, core))
+    left, right = ([{key: value for key, value in arena.items() if key not in ("returnable", "absent")}
+                    for arena in found.arenas] for found in (live, core))
     problems = ["malloc's arenas differ"] if left != right else []
     if (live.pymalloc, live.keepers, live.sums) != (core.pymalloc, core.keepers, core.sums):
         problems.append("pymalloc's arenas differ")
@@ -145,7 +147,8 @@ def inside_malloc(memext, python):
     """Stops at chance moments of a process that does nothing but malloc and free, in four threads."""
     problems, broken = [], 0
     with harness.Folder() as folder:
-        with harness.Workload(harness.workload(python, "arenas.py", os.path.join(folder, "xml"), "busy"), folder) as work:
+        command = harness.workload(python, "arenas.py", os.path.join(folder, "xml"), "busy")
+        with harness.Workload(command, folder) as work:
             for _ in range(STOPS):
                 time.sleep(0.002)
                 work.stop()

@@ -4,8 +4,8 @@
 
 Survivors of many objects keep pymalloc's arenas; threads, of which some have ended, leave holes in malloc's.
 `truth PATH` forks (see truth.py for why and how); the child writes PATH.malloc, what sys._debugmallocstats() prints,
-PATH.mallinfo, the members of mallinfo2(), and to the end of FILE what malloc_info() prints. The parent stays in that state until
-an empty line comes. `trim` calls malloc_trim(0) and prints how many resident bytes went.
+PATH.mallinfo, the members of mallinfo2(), and to the end of FILE what malloc_info() prints. The parent stays in that
+state until an empty line comes. `trim` calls malloc_trim(0) and prints how many resident bytes went.
 With `busy` it does nothing but malloc and free, in four threads.
 """
 import ctypes

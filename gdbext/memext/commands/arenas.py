@@ -11,7 +11,7 @@ KEEPERS = 5  # lines, where the user does not say
 class Arenas(Command):
     name = "py-arenas"
     summary = "Show pymalloc's arenas: what is used and free in them, and which objects keep nearly empty ones."
-    details = ("pymalloc gives an arena back once nothing in it is used: a few objects keep 256 KiB, or 1 MiB since 3.10.\n"
+    details = ("pymalloc gives an arena back once nothing in it is used: a few objects keep 1 MiB (256 KiB to 3.9).\n"
                "Nearly empty: it was full once, and at most a tenth of it is used now. alone: arenas that would go if\n"
                "the objects of that type went. -classes lists pools by the size of their blocks instead.")
     examples = ("py-arenas", "py-arenas -classes", "py-arenas -limit 0 -o arenas.txt")

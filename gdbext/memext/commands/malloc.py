@@ -9,8 +9,8 @@ from ..session import SESSION
 class Malloc(Command):
     name = "py-malloc"
     summary = "Show malloc's arenas: what is used, free and cached in them, and what would give memory back."
-    details = ("Of glibc's malloc, as mallinfo2(3) and malloc_info(3) would tell; the arenas with most free memory first.\n"
-               "free is the sum of bins, caches (tcache and fastbins) and top, the end of a heap. largest: in the bins.\n"
+    details = ("Of glibc's malloc, as mallinfo2(3) and malloc_info(3) would tell; arenas with most free memory first.\n"
+               "free: the sum of bins, caches (tcache and fastbins) and top, the end of a heap. largest: in the bins.\n"
                "trimmable: whole free pages, which malloc_trim(3) gives back. Other mallocs are named, not walked.")
     examples = ("py-malloc", "py-malloc -limit 0", "py-malloc -json -o malloc.json")
     options = (LIMIT,)
