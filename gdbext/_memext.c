@@ -15,6 +15,7 @@
 #include "retained.h"
 #include "saved.h"
 #include "sql.h"
+#include "stacks.h"
 #include "waste.h"
 
 #include <stdlib.h>
@@ -431,6 +432,15 @@ static PyMethodDef target_methods[] = {
     {"pymalloc", WITH_KEYWORDS(mx_target_pymalloc), METH_VARARGS | METH_KEYWORDS,
      "pymalloc(heap, progress=None): ([{address, bytes, pools, ...} an arena], [{type, arenas, alone, count, bytes,\n"
      "example}], {arenas, arena_bytes, ...})"},
+    {"stacks", WITH_KEYWORDS(mx_target_stacks), METH_VARARGS | METH_KEYWORDS,
+     "stacks(frames=0, locals=False): [{address, interpreter, thread_id, native_id, gil, raised, handled, hidden,\n"
+     "frames: [(function, file, line, code, [(name, addr, type, size)])]}]"},
+    {"functions", WITH_KEYWORDS(mx_target_functions), METH_VARARGS | METH_KEYWORDS,
+     "functions(heap, progress=None): [(name, module, file, line, is_qualified, code, entry)]"},
+    {"functions_of_code", mx_target_functions_of_code, METH_VARARGS,
+     "functions_of_code(code, globals=0): the same of a module's code object"},
+    {"reread", mx_target_look_again, METH_NOARGS,
+     "The process ran and stands again: forgets what was read; for functions_of_code() only."},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };
