@@ -13,6 +13,7 @@
 #include "retained.h"
 #include "saved.h"
 #include "sql.h"
+#include "stacks.h"
 #include "waste.h"
 
 #include <stdlib.h>
@@ -421,6 +422,15 @@ static PyMethodDef target_methods[] = {
      "export(heap, graph, retained, format, path, progress=None): writes the file; {nodes, edges, bytes}"},
     {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,
      "sql(heap, statement, graph=None, retained=None, progress=None): an Sql"},
+    {"stacks", WITH_KEYWORDS(mx_target_stacks), METH_VARARGS | METH_KEYWORDS,
+     "stacks(frames=0, locals=False): [{address, interpreter, thread_id, native_id, gil, raised, handled, hidden,\n"
+     "frames: [(function, file, line, code, [(name, addr, type, size)])]}]"},
+    {"functions", WITH_KEYWORDS(mx_target_functions), METH_VARARGS | METH_KEYWORDS,
+     "functions(heap, progress=None): [(name, module, file, line, is_qualified, code, entry)]"},
+    {"functions_of_code", mx_target_functions_of_code, METH_VARARGS,
+     "functions_of_code(code, globals=0): the same of a module's code object"},
+    {"reread", mx_target_look_again, METH_NOARGS,
+     "The process ran and stands again: forgets what was read; for functions_of_code() only."},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };

@@ -674,6 +674,80 @@ MX_API const struct mx_leak_row *mx_leaks_rows(const struct mx_leaks *leaks, siz
 MX_API void mx_leaks_info(const struct mx_leaks *leaks, struct mx_leaks_info *ret);
 MX_API void mx_leaks_close(struct mx_leaks *leaks);
 
+/* ---- Stacks: what every thread is at ------------------------------------------- */
+
+struct mx_stacks;
+
+struct mx_stacks_query {
+    size_t frames; /* of each thread, the innermost ones; 0 = all */
+    bool locals;
+};
+
+struct mx_stack_local {
+    const char *name;
+    mx_addr object;   /* those that are not set are left out */
+    const char *type; /* "?" when the object cannot be read; lives as long as the target */
+    uint64_t size;    /* as sys.getsizeof */
+};
+
+struct mx_stack_frame {
+    const char *function; /* its qualified name; before 3.11, its name */
+    const char *file;     /* as the interpreter has it: mostly a whole path */
+    uint32_t line;
+    mx_addr code;
+    size_t local_count;
+    const struct mx_stack_local *locals;
+};
+
+struct mx_stack {
+    mx_addr thread;      /* address of its PyThreadState */
+    int64_t interpreter; /* id */
+    uint64_t thread_id;  /* pthread_self() */
+    uint64_t native_id;  /* Linux TID, 0 when unknown */
+    bool holds_gil;
+    mx_addr raised;  /* the exception that is on its way up (to 3.11 its type); 0 = none */
+    mx_addr handled; /* the exception that an except clause is at work on; 0 = none */
+    size_t frame_count;
+    const struct mx_stack_frame *frames; /* innermost first */
+    uint64_t hidden;                     /* frames that the query cut off */
+};
+
+/* The Python frames of every thread of every interpreter; needs no heap. */
+MX_API struct mx_error *mx_stacks_open(struct mx_target *target, const struct mx_stacks_query *query,
+                                       struct mx_stacks **ret);
+MX_API const struct mx_stack *mx_stacks_threads(const struct mx_stacks *stacks, size_t *count);
+MX_API void mx_stacks_close(struct mx_stacks *stacks);
+
+/* ---- Functions: where their code stands ------------------------------------------ */
+
+struct mx_functions;
+
+struct mx_function {
+    const char *name;   /* the qualified one where `is_qualified`, else as in its `def` */
+    const char *module; /* "" when unknown */
+    const char *file;   /* as the interpreter has it */
+    uint32_t line;      /* of the `def`, or of its first decorator */
+    bool is_qualified;
+    mx_addr code;  /* the code object, which all functions of one `def` share */
+    mx_addr entry; /* of its first code unit: each call reads it once, before anything else of the function */
+};
+
+/* Every function that there is code of, methods, lambdas and inner functions included; by file and line. */
+MX_API struct mx_error *mx_functions_of_heap(struct mx_target *target, const struct mx_heap *heap,
+                                             const struct mx_progress *progress, struct mx_functions **ret);
+
+/* Those in the code object of a module that is about to run, with its namespace (0: unknown). */
+MX_API struct mx_error *mx_functions_of_code(struct mx_target *target, mx_addr code, mx_addr globals,
+                                             struct mx_functions **ret);
+MX_API const struct mx_function *mx_functions_rows(const struct mx_functions *functions, size_t *count);
+MX_API void mx_functions_close(struct mx_functions *functions);
+
+/*
+ * The process ran on and stands again: forgets the memory that was read, a thousand times cheaper than to open it anew.
+ * For mx_functions_of_code() only: threads, types and regions of modules are still those of before.
+ */
+MX_API struct mx_error *mx_target_reread(struct mx_target *target);
+
 /* ---- Handing over: sources of SQL and of exports ----------------------------- */
 
 /* What a question may draw on; `graph` and `retained` may be NULL where they are not needed. */

@@ -18,8 +18,10 @@ def register():
     """Makes GDB know the commands; a second call does nothing."""
     if _registered:
         return
-    from . import commands, functions, parameters, session
+    from . import commands, functions, growthstop, parameters, pybreaks, session
     parameters.register(session.SESSION.drop)
     session.register()
     functions.register()
+    pybreaks.register()
+    growthstop.register()
     _registered.extend(commands.register())

@@ -75,6 +75,9 @@ def register(paths_changed):
                                     sequence=["human", "bytes"])
     PARAMETERS["progress"] = Parameter("progress", gdb.PARAM_BOOLEAN, True, "whether long work shows its progress",
                                        "On a terminal only, after half a second.")
+    PARAMETERS["growth-at-stop"] = Parameter("growth-at-stop", gdb.PARAM_BOOLEAN, False,
+                                             "whether each stop prints what grew since the one before",
+                                             "As py-growth would; the first stop only remembers.")
     add_path("sysroot", "the folder put before each absolute path that the target names",
              "For a core from another machine or container.", paths_changed)
     add_path("library-path", "the folders, `:'-separated, searched for the target's files by base name",

@@ -9,8 +9,8 @@
 
 #include <stdio.h>
 
+#include "cpython/code.h"
 #include "cpython/linetable.h"
-#include "cpython/str.h"
 
 enum {
     MOST_FRAMES = 1 << 22,
@@ -40,12 +40,6 @@ static mx_addr untag(const struct mx_types *types, uint64_t word)
     return (word & 3) == 3 ? 0 : word & ~UINT64_C(3);
 }
 
-static bool is_code(const struct mx_types *types, mx_addr object)
-{
-    const struct mx_type *type = object && object % 8 == 0 ? mx_type_of(types, object) : NULL;
-    return type && type->kind == MX_KIND_CODE;
-}
-
 static bool is_tuple(const struct mx_types *types, mx_addr object)
 {
     const struct mx_type *type = object ? mx_type_of(types, object) : NULL;
@@ -68,7 +62,7 @@ static bool read_object(const struct mx_types *types, mx_addr address, struct mx
 {
     const struct mx_layout *layout = &types->runtime->layout;
     mx_addr code = word_at(types, address, layout->frame.f_code);
-    if (!is_code(types, code))
+    if (!mx_is_code(types, code))
         return false;
     uint32_t count = u32_at(types, code, layout->code.co_nlocals);
     count += tuple_length(types, word_at(types, code, layout->code.co_cellvars));
@@ -112,7 +106,7 @@ static bool read_structure(const struct mx_types *types, mx_addr address, struct
         owner > OWNED_BY_FRAME_OBJECT)
         return false;
     mx_addr code = untag(types, word_at(types, address, layout->interpreter_frame.f_executable));
-    if (!is_code(types, code))
+    if (!mx_is_code(types, code))
         return false;
     *ret = (struct mx_frame){
         .address = address,
@@ -216,6 +210,26 @@ mx_addr mx_frame_word(const struct mx_types *types, const struct mx_frame *frame
     return untag(types, mx_memory_pointer(types->runtime->memory, frame->locals + 8 * (mx_addr)index));
 }
 
+/* Up to 3.10 cells stand behind the locals; since then among them, with a mark in co_localspluskinds. */
+static bool is_cell(const struct mx_types *types, const struct mx_frame *frame, uint32_t index)
+{
+    enum { CO_FAST_CELL = 0x40, CO_FAST_FREE = 0x80 }; /* CPython Include/internal/pycore_code.h */
+    const struct mx_layout *layout = &types->runtime->layout;
+    if (layout->code.co_localspluskinds < 0)
+        return index >= u32_at(types, frame->code, layout->code.co_nlocals);
+    uint8_t kind = 0;
+    mx_addr kinds = word_at(types, frame->code, layout->code.co_localspluskinds);
+    return kinds && mx_memory_u8(types->runtime->memory, kinds + (mx_addr)layout->bytes.ob_sval + index, &kind) &&
+           kind & (CO_FAST_CELL | CO_FAST_FREE);
+}
+
+mx_addr mx_frame_value(const struct mx_types *types, const struct mx_frame *frame, uint32_t index)
+{
+    mx_addr word = mx_frame_word(types, frame, index);
+    const struct mx_type *type = word && is_cell(types, frame, index) ? mx_type_of(types, word) : NULL;
+    return type && type->kind == MX_KIND_CELL ? word_at(types, word, types->runtime->layout.cell.ob_ref) : word;
+}
+
 mx_addr mx_frame_function(const struct mx_types *types, const struct mx_frame *frame)
 {
     const struct mx_layout *layout = &types->runtime->layout;
@@ -240,12 +254,8 @@ void mx_frame_title(const struct mx_types *types, const struct mx_frame *frame, 
 {
     enum { NAME = 128, PATH = 1024 };
     char name[NAME], path[PATH];
-    const struct mx_layout *layout = &types->runtime->layout;
-    int32_t name_offset = layout->code.co_qualname >= 0 ? layout->code.co_qualname : layout->code.co_name;
-    if (mx_str_utf8(types->runtime, word_at(types, frame->code, name_offset), name, sizeof(name)) < 0)
-        snprintf(name, sizeof(name), "?");
-    if (mx_str_utf8(types->runtime, word_at(types, frame->code, layout->code.co_filename), path, sizeof(path)) < 0)
-        snprintf(path, sizeof(path), "?");
+    mx_code_title(types->runtime, frame->code, name, sizeof(name));
+    mx_code_file(types->runtime, frame->code, path, sizeof(path));
     const char *slash = strrchr(path, '/');
     snprintf(buffer, size, "%s (%s:%u)", name, slash ? slash + 1 : path, mx_frame_line(types, frame));
 }

@@ -36,6 +36,9 @@ void mx_stack_chunks_each(const struct mx_runtime *runtime, mx_stack_chunk_visit
 mx_addr mx_frame_local_name(const struct mx_types *types, const struct mx_frame *frame, uint32_t index);
 mx_addr mx_frame_word(const struct mx_types *types, const struct mx_frame *frame, uint32_t index);
 
+/* The value of a local as Python sees it: what is in the cell of one that an inner function shares; 0 = not set. */
+mx_addr mx_frame_value(const struct mx_types *types, const struct mx_frame *frame, uint32_t index);
+
 /* The function object, and the namespace of a class or module body; 0 when there is none. 3.11+ alone has the first. */
 mx_addr mx_frame_function(const struct mx_types *types, const struct mx_frame *frame);
 mx_addr mx_frame_namespace(const struct mx_types *types, const struct mx_frame *frame);

@@ -344,15 +344,44 @@ static struct mx_error *open_parts(struct process *process, const struct mx_file
     return NULL;
 }
 
+static struct mx_error *reread_parts(struct process *process)
+{
+    MX_TRY(mx_memory_new(&process->memory));
+    MX_TRY(mx_memory_new(&process->lines));
+    MX_TRY(open_source(process));
+    process->lines->source = process->memory->source;
+    MX_TRY(read_maps(process));
+    for (size_t i = 0; i < process->lines->regions.count; i++)
+        MX_TRY(mx_memory_add(process->memory, process->lines->regions.items[i]));
+    return mx_memory_seal(process->memory);
+}
+
+static void close_lines(struct process *process)
+{
+    if (process->lines)
+        process->lines->source = NULL;
+    mx_memory_close(process->lines);
+    mx_array_free(&process->mappings.mappings);
+}
+
+struct mx_error *mx_process_reread(int pid, struct mx_memory **memory)
+{
+    struct process process = {.pid = pid};
+    struct mx_error *error = reread_parts(&process);
+    close_lines(&process);
+    if (error)
+        mx_memory_close(process.memory);
+    else
+        *memory = process.memory;
+    return error;
+}
+
 struct mx_error *mx_process_open(int pid, const struct mx_file_options *options, struct mx_memory **memory,
                                  struct mx_modules *modules, struct mx_threads *threads)
 {
     struct process process = {.pid = pid};
     struct mx_error *error = open_parts(&process, options);
-    if (process.lines)
-        process.lines->source = NULL;
-    mx_memory_close(process.lines);
-    mx_array_free(&process.mappings.mappings);
+    close_lines(&process);
     if (error) {
         mx_threads_deinit(&process.threads);
         mx_modules_deinit(&process.modules);

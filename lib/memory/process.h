@@ -12,4 +12,7 @@
 struct mx_error *mx_process_open(int pid, const struct mx_file_options *options, struct mx_memory **memory,
                                  struct mx_modules *modules, struct mx_threads *threads);
 
+/* Its memory as it is now, without telling whose module a region is: cheap enough for every stop of a breakpoint. */
+struct mx_error *mx_process_reread(int pid, struct mx_memory **memory);
+
 #endif

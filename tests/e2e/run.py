@@ -13,6 +13,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
+import breaks  # noqa: E402
 import cases  # noqa: E402
 import checks  # noqa: E402
 import expect  # noqa: E402
@@ -61,7 +62,7 @@ def run_all(results, scene, names, record):
     jobs = [(name, lambda n=name, f=function: run_case(results, n, f, scene, record))
             for name, function in cases.CASES.items()]
     if not record:
-        for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS):
+        for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS, breaks.CHECKS):
             jobs += [(name, lambda n=name, f=function: results.check("e2e/" + n, f(scene)))
                      for name, function in group.items()]
     for name, job in jobs:

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Breakpoints at Python functions: hardware watchpoints on what every call of a function reads first.
+
+    PyBreak  --watches-->  *$py_code("app.f")  --Function-->  the address of f's first code unit, 0 while unknown
+    Importing  --stops at-->  PyEval_EvalCode(code of a module, ...)  --resolves-->  PyBreaks that are pending
+
+A read of that unit is a call only where the interpreter goes on by it: it is read for specialising, by instrumentation
+and by those who copy code, too. GDB evaluates the expression whenever the process goes on, so that a pending one becomes
+a real one without another number.
+"""
+import re
+
+import gdb
+
+import _memext
+
+from . import places
+from .command import emit, explain
+from .options import UsageError
+from .session import SESSION, process_stamp
+
+MOST = 4  # debug registers of x86-64
+IMPORT_FUNCTION = "PyEval_EvalCode"
+NO_HARDWARE = ("this machine gives GDB no hardware watchpoints (%s): stop at C functions instead, such as "
+               "`break builtin_print' or `break setenv', with a condition such as if $py_count(\"app.Order\") > 1000")
+
+
+def register_value(name):
+    return int(gdb.parse_and_eval("(unsigned long long)$%s" % name))
+
+
+def current_process():
+    """Process and its start, None without a live one."""
+    pid = gdb.selected_inferior().pid
+    try:
+        return (pid, process_stamp(pid)) if pid else None
+    except UsageError:
+        return None
+
+
+class Entries:
+    """Which instructions of the interpreter read a code unit to run it as the first of a call; of one process."""
+
+    LOOK_AHEAD = 48
+
+    def __init__(self):
+        self.known = {}
+        self.inlines = True
+
+    def reset(self, version):
+        """`version`: of Python, as a tuple. Since 3.11 Python calls Python within one C frame, from several places."""
+        self.known = {}
+        self.inlines = version >= (3, 11)
+
+    def is_entry(self, pc, was_running):
+        if pc not in self.known:
+            self.known[pc] = self.judge(pc, was_running)
+        return self.known[pc]
+
+    def judge(self, pc, was_running):
+        """To 3.11 every call begins at one place of the interpreter, which the first hit shows; a jump back to a loop
+        at the very start of a function comes by another place, one that jumps on straight."""
+        if self.inlines:
+            return self.is_dispatch(pc)
+        name = gdb.selected_frame().name()
+        if any(self.known.values()) or (name and "EvalFrame" not in name):
+            return False
+        return not (was_running and self.is_dispatch(pc))
+
+    def is_dispatch(self, pc):
+        """Whether an indirect jump follows with nothing to decide before it."""
+        architecture = gdb.selected_frame().architecture()
+        for _ in range(self.LOOK_AHEAD):
+            instruction = architecture.disassemble(pc)[0]
+            word, _, operand = instruction["asm"].replace("notrack ", "").partition(" ")
+            if word.startswith("jmp"):
+                if "*" in operand:
+                    return True
+                pc = int(operand.split()[0], 16)
+            elif word[0] == "j" or word.startswith(("call", "ret")):
+                return False
+            else:
+                pc += instruction["length"]
+        return False
+
+
+ENTRIES = Entries()
+
+
+class Finder:
+    """The library's view of the process for looking into modules that are about to run; kept over many stops."""
+
+    def __init__(self):
+        self.process = self.target = None
+
+    def open(self):
+        """The Target of the process as it is now."""
+        process = current_process()
+        if process != self.process:
+            self.close()
+        if not self.target:
+            self.target = _memext.open_process(process[0])
+            self.process = process
+            version = self.target.info()["python_version"]
+            ENTRIES.reset(tuple(int(part) for part in re.findall(r"\d+", version)[:2]))
+        else:
+            self.target.reread()
+        return self.target
+
+    def close(self):
+        if self.target:
+            self.target.close()
+        self.process = self.target = None
+
+
+FINDER = Finder()
+
+
+def functions(rows):
+    return [places.Function(*row) for row in rows]
+
+
+def hardware_in_use():
+    kinds = [getattr(gdb, name) for name in ("BP_HARDWARE_WATCHPOINT", "BP_READ_WATCHPOINT", "BP_ACCESS_WATCHPOINT")
+             if hasattr(gdb, name)]
+    return [one.number for one in gdb.breakpoints() if one.type in kinds and one.enabled and one.is_valid()]
+
+
+def require_hardware():
+    """UsageError when there is no debug register for one more."""
+    if not gdb.parameter("can-use-hw-watchpoints"):
+        raise UsageError(NO_HARDWARE % "set can-use-hw-watchpoints is 0")
+    used = hardware_in_use()
+    if len(used) >= MOST:
+        raise UsageError("the processor watches %d places at most, and breakpoints %s watch them: delete or disable one"
+                         % (MOST, ", ".join(map(str, used))))
+
+
+class PyBreak(gdb.Breakpoint):
+    """One py-break; GDB lists, disables and deletes it.
+
+    `when` is a condition, `count` how many stops it makes, `says` whether it announces them itself: before commands
+    that go on there is no other time to.
+    """
+
+    by_text = {}
+
+    def __init__(self, place, label, when, count, says):
+        self.place, self.when, self.left, self.says = place, when, count, says
+        self.function = self.process = None
+        self.was_running = False
+        self.label = label
+        self.by_text[label] = self
+        try:
+            super().__init__('*$py_code("%s")' % label, gdb.BP_WATCHPOINT, gdb.WP_READ)
+        except (gdb.error, RuntimeError) as error:
+            del self.by_text[label]
+            raise UsageError(NO_HARDWARE % error)
+
+    @property
+    def is_pending(self):
+        return not self.function or self.process != current_process()
+
+    def address(self):
+        return 0 if self.is_pending else self.function.entry
+
+    def set_function(self, function, was_running):
+        self.function, self.process, self.was_running = function, current_process(), was_running
+        # GDB takes the first value of an expression that changed its place for a write, unless it is set anew.
+        if self.enabled:
+            self.enabled = False
+            self.enabled = True
+
+    def stop(self):
+        try:
+            return self.is_wanted()
+        except Exception as error:
+            emit("%s\n" % explain(error))
+            return True
+
+    def is_wanted(self):
+        if self.is_pending or not ENTRIES.is_entry(register_value("pc"), self.was_running):
+            return False
+        if self.when and not gdb.parse_and_eval(self.when):
+            return False
+        if self.left:
+            self.left -= 1
+            self.enabled = bool(self.left)
+        if self.says:
+            emit("py-break %d: %s\n" % (self.number, self.function.title))
+        return True
+
+
+def all_breaks():
+    return [one for one in PyBreak.by_text.values() if one.is_valid()]
+
+
+class Importing(gdb.Breakpoint):
+    """Stops wherever a module's code is about to run, for as long as a PyBreak is pending; never for the user."""
+
+    def __init__(self):
+        super().__init__(IMPORT_FUNCTION, internal=True)
+        self.silent = True
+
+    def stop(self):
+        pending = [one for one in all_breaks() if one.enabled and one.is_pending]
+        try:
+            if pending:
+                resolve_in(pending, register_value("rdi"), register_value("rsi"))
+        except (_memext.Error, gdb.error, UsageError):
+            # Before the interpreter is set up, and in code that is no module's.
+            pass
+        arm()
+        return False
+
+
+def resolve_in(pending, code, namespace):
+    found = functions(FINDER.open().functions_of_code(code, namespace))
+    for one in pending:
+        matches = one.place.find(found)
+        if len(matches) == 1:
+            one.set_function(matches[0], False)
+            emit("py-break %d: %s\n" % (one.number, matches[0].title))
+        elif matches:
+            emit("py-break %d stays pending: %s\n" % (one.number, places.ambiguous(one.place, matches)))
+
+
+IMPORTING = []
+
+
+def make_importing():
+    IMPORTING[:] = [Importing()]
+
+
+def arm(*_event):
+    """Watches imports while something is pending, and only then: a module's import then takes a millisecond more."""
+    wanted = any(one.enabled and one.is_pending for one in all_breaks())
+    if wanted and not (IMPORTING and IMPORTING[0].is_valid()):
+        # GDB says of a function that no file has yet that it is not defined: it will be.
+        gdb.execute("python import memext.pybreaks; memext.pybreaks.make_importing()", to_string=True)
+    if IMPORTING and IMPORTING[0].is_valid() and IMPORTING[0].enabled != wanted:
+        IMPORTING[0].enabled = wanted
+
+
+class Code(gdb.Function):
+    """Where the first code unit of a py-break's function stands.
+
+Usage: $py_code("FUNCTION")
+
+A py-break watches *$py_code("FUNCTION"); the address is 0 while the function is not known."""
+
+    def __init__(self):
+        super().__init__("py_code")
+
+    def invoke(self, label, *_display):
+        one = PyBreak.by_text.get(label.string())
+        kind = gdb.lookup_type("unsigned char").pointer()
+        return gdb.Value(one.address() if one else 0).cast(gdb.lookup_type("unsigned long long")).cast(kind)
+
+
+def tell(event):
+    """Behind GDB's own words on a stop: which function, and who calls it."""
+    for one in getattr(event, "breakpoints", ()):
+        if isinstance(one, PyBreak) and not one.says and not one.is_pending:
+            emit("py-break %d: %s%s\n" % (one.number, one.function.title, caller()))
+
+
+def caller():
+    """The caller of the selected thread's innermost function, in words; nothing when that cannot be told."""
+    try:
+        native, own = gdb.selected_thread().ptid[1], register_value("fs_base")
+        for thread in SESSION.target().stacks(frames=2):
+            if (thread["native_id"] or native) == native and thread["thread_id"] == own:
+                return "".join(", called by %s (%s:%d)" % frame[:3] for frame in thread["frames"][1:])
+    except (_memext.Error, gdb.error, UsageError):
+        pass
+    return ""
+
+
+def note_exit(_event):
+    """What was found is found anew in the next process: GDB loads files there before any code of Python's runs."""
+    FINDER.close()
+
+
+def register():
+    Code()
+    gdb.events.stop.connect(tell)
+    gdb.events.exited.connect(note_exit)
+    gdb.events.new_objfile.connect(arm)
