@@ -151,6 +151,7 @@ class Drive:
         self.count, self.ending, self.stopped = 0, None, None
         self.watch = Watch(timeout, is_shown)
         self.lacks_hardware = None
+        self.is_complete = False
 
     def run(self):
         """To the end of the session or of the process, or to whatever else stops it."""
@@ -233,6 +234,7 @@ class Drive:
     def at_end(self, _nothing):
         if self.test:
             self.measured(None)
+        self.is_complete = True
         self.drop_hooks()
 
     def at_unittest(self, _nothing):

@@ -2,6 +2,7 @@
 """py-tests: what each test of a session leaves in memory."""
 import os
 import shlex
+import time
 
 import gdb
 
@@ -19,11 +20,13 @@ TOP = 20
 LEAST_SHARE = 0.05
 NO_CORE = ("py-tests runs a test session, and this is a core: gdb -x memext.py --args python3 -m pytest ..., "
            "then py-tests")
+NO_PROGRAM = "there are no tests to run: gdb -x memext.py --args python3 -m pytest ..., then py-tests"
 XDIST = ("pytest-xdist runs the tests in other processes, which GDB does not follow: run with -n0 "
          "(set args -m pytest -n0 ...)")
 NONE_SEEN = ("no test began in this process. Is it pytest or unittest, and do the tests run in it? With pytest-xdist, "
              "run with -n0")
 ENDINGS = {
+    "exit": "the process ended with status %s before the session did%s",
     "interrupt": "interrupted%s: the process stands there; continue runs on, py-tests measures the tests that follow",
     "timeout": "no end after the %s s of -timeout%s: the process stands there; py-stacks shows where",
     "signal": "%s%s: the process stands there; py-stacks and bt show where",
@@ -42,7 +45,6 @@ class Session:
         self.tests = []
         self.before = self.name = self.info = None
         self.warnings, self.complete = [], True
-        self.started = 0.0
         self.drive = testdrive.Drive(self.measure, arguments.timeout or 0, testdrive.is_shown())
 
     def run(self):
@@ -63,11 +65,10 @@ class Session:
             self.before.stop.name = "before-test"
             SESSION.marks.set(self.before.stop)
         self.before, self.name = now, name
-        
         return not too_much
 
     def end(self, now):
-        test = testgrowth.Test(self.name, self.drive.framework, now.time - self.before.resumed)
+        test = testgrowth.Test(self.name, self.drive.framework, now.came - self.drive.watch.since)
         before = self.before
         test.rss, test.bytes, test.objects = now.rss - before.rss, now.bytes - before.bytes, now.objects - before.objects
         test.grown = testgrowth.grown_types(_memext.growth(before.histogram, now.histogram))
@@ -89,17 +90,13 @@ class Moment:
     """The process between two tests."""
 
     def __init__(self, progress):
+        self.came = time.monotonic()
         self.stop = SESSION.stop("between tests", progress)
         info = SESSION.heap_info()
         self.rss = testdrive.resident(gdb.selected_inferior().pid)
         self.bytes = info["pool_used_bytes"] + info["chunk_bytes"]
         self.objects = info["objects"]
         self.histogram = self.stop.heap.histogram()
-        self.time = testdrive.time.monotonic()
-
-    @property
-    def resumed(self):
-        return self.time
 
 
 class Tests(Command):
@@ -127,12 +124,14 @@ class Tests(Command):
                              "(gdb -x memext.py --args python3 -m pytest %s)" % arguments.operands[0])
         if connection_type(gdb.selected_inferior()) == "core":
             raise UsageError(NO_CORE)
+        if not gdb.selected_inferior().pid and not gdb.current_progspace().filename:
+            raise UsageError(NO_PROGRAM)
         words = testdrive.program_arguments()
         if testgrowth.uses_xdist(shlex.split(words)):
             raise UsageError(XDIST)
         session = Session(arguments, True, None).run()
         if not session.tests:
-            raise UsageError(self.ending(session) or NONE_SEEN)
+            raise UsageError(NONE_SEEN if session.drive.ending[0] == "exit" else self.ending(session))
         testgrowth.take_off_usual(session.tests)
         testgrowth.judge(session.tests, arguments.least)
         notes = self.repeat(session, words) if arguments.repeat else []
@@ -163,8 +162,8 @@ class Tests(Command):
     def ending(self, session):
         """How the session ended, in words, unless it went through."""
         kind, detail = session.drive.ending
-        if kind == "exit":
-            return None
+        if kind == "exit" and session.drive.is_complete:
+            return "the session itself ended with status %d" % detail if detail else None
         where = " in %s" % session.drive.test if session.drive.test else ""
         if session.drive.phase and where and kind != "leak":
             where += " (%s)" % session.drive.phase
@@ -187,8 +186,9 @@ class Tests(Command):
         width = self.line_width(arguments)
         answer.lines = testgrowth.table_lines(tests, arguments.top, arguments.by, parameters.size,
                                               parameters.size_delta, width)
-        answer.lines += self.remarks(session, found, arguments, notes)
-        answer.lines.append(testgrowth.summary(tests, arguments.least, parameters.size))
+        self.closing = self.remarks(session, found, arguments, notes)
+        self.closing.append(testgrowth.summary(tests, arguments.least, parameters.size))
+        answer.lines += self.closing
         self.tests, self.worst = tests, max([test.left for test in found] or [0])
         return answer
 
@@ -198,10 +198,7 @@ class Tests(Command):
             lines.append("… and %s (-top 0 shows all)" % table.plural(len(found) - arguments.top, "more test"))
         own = sum(test.own for test in session.tests)
         lines += ["pytest's own holders keep %s more of these tests' memory" % parameters.size(own)] if own else []
-        kind, status = session.drive.ending
         lines += notes + [line for line in [self.ending(session)] if line]
-        if kind == "exit" and status:
-            lines.append("the session itself ended with status %d" % status)
         if session.drive.lacks_hardware:
             lines.append("the last test was measured at the interpreter's end: " + session.drive.lacks_hardware)
         return lines
@@ -218,7 +215,7 @@ class Tests(Command):
     def deliver(self, answer, arguments):
         super().deliver(answer, arguments)
         if arguments.o:
-            emit(answer.lines[-1] + "\n")
+            emit("".join(line + "\n" for line in self.closing))
         if arguments.fail_above is not None and self.worst > arguments.fail_above:
             raise UsageError("a test leaves %s behind, more than -fail-above %s" % (
                 parameters.size(self.worst), parameters.size(arguments.fail_above)))
