@@ -6,6 +6,7 @@ import sys
 
 import debugger
 import harness
+import interpreters
 from stage import Skip
 
 sys.path.insert(0, os.path.join(harness.TESTS, "workloads", "many_tests"))
@@ -60,7 +61,7 @@ def environment(stage):
 def run(stage, folder, command, *program, **options):
     """What py-tests prints without the tests' own output, and GDB's exit status."""
     extra = options.get("extra", {})
-    done = subprocess.run(debugger.arguments(["--args", stage.python, "-B"] + list(program), [command]), cwd=folder,
+    done = subprocess.run(debugger.arguments(["--args", options.get("python", stage.python), "-B"] + list(program), [command]), cwd=folder,
                           env=dict(debugger.environment(stage.build), **extra), stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
     text = done.stdout.decode(errors="replace")
@@ -154,3 +155,22 @@ def tests_that_cannot_be_run(stage):
             + missing(stage.gdb(["-c", stage.core()], "py-tests"), ("and this is a core",))
             + missing(run(stage, stage.folder, "py-tests", "-c", "pass")[0], ("no test began in this process",))
             + missing(run(stage, stage.folder, "py-tests", "-m", "pytest", "-n", "2")[0], ("run with -n0",)))
+
+
+@check
+def unittest_of_every_interpreter(stage):
+    """All tests are seen once each, and the four that grow are named."""
+    folder, problems = new_folder(stage, "every"), []
+    make.make(folder, True)
+    for one in interpreters.find():
+        if one.refused:
+            continue
+        path = stage.path("every.json")
+        text = run(stage, folder, "py-tests -o " + path, "-m", "unittest", "-q", "test_part0", python=one.path)[0]
+        with open(path, encoding="utf-8") as file:
+            answer = json.load(file)
+        os.remove(path)
+        names = [row["test"] for row in answer["rows"]]
+        if names != [make.name_of(number, True) for number in range(30)] or answer["total"]["leaving"] != 4:
+            problems.append("%s: %d tests, %s: %s" % (one.name, len(names), answer["total"], text[-500:]))
+    return problems
