@@ -14,7 +14,10 @@ FRAMEWORK = "test-framework"
 EVERY, ONCE, UNKNOWN = "every time", "once", "?"
 # Of a test's first growth: what a repetition must add to count as growth again.
 AGAIN = 0.25
+# Tests that a median needs, and the most bytes that a test's record takes.
+USUAL_FROM, USUAL_MOST = 8, 16 * 1024
 TYPES_SHOWN = 3
+ONCE_SHOWN = 3
 # Options of pytest that are followed by a value of their own, which may be the name of a file that is no test.
 WITH_VALUE = ("-c", "-k", "-m", "-p", "-o", "-r", "-W", "-n", "--rootdir", "--confcutdir", "--basetemp", "--ignore",
               "--ignore-glob", "--deselect", "--junitxml", "--junit-xml", "--maxfail", "--tb", "--durations", "--color",
@@ -72,11 +75,17 @@ def median(values):
     return values[len(values) // 2] if values else 0
 
 
+def usual_of(tests):
+    """What most tests leave: the framework's record of them, unless the session is too short to tell or leaks all over."""
+    if len(tests) < USUAL_FROM:
+        return 0
+    return min(max(0, median([test.bytes for test in tests])), USUAL_MOST)
+
+
 def take_off_usual(tests):
-    """What most tests leave is the framework's record of them, unless the session is too short to tell."""
-    usual = median([test.bytes for test in tests]) if len(tests) >= 8 else 0
+    usual = usual_of(tests)
     for test in tests:
-        test.usual = max(0, usual)
+        test.usual = usual
 
 
 def judge(tests, least):
@@ -142,6 +151,17 @@ def summary(tests, least, size):
     once = sum(test.verdict == ONCE for test in tests)
     line += "; %s only filled caches" % table.number(once) if once else ""
     return line + ("; -repeat 2 tells which grow every time" if unknown else "")
+
+
+def once_lines(tests, size):
+    """The largest of those that grew once, in short: their caches may have no bound in production."""
+    found = sorted((test for test in tests if test.verdict == ONCE), key=lambda test: (-test.left, test.name))
+    for test in found[:ONCE_SHOWN]:
+        held = [row for row in test.holders if row["cause"] != FRAMEWORK][:1]
+        yield "grew once: %s, %s%s" % (test.name, size(test.left), "".join(
+            " in %s" % (row["path"] if row["is_expression"] else row["why"]) for row in held))
+    if len(found) > ONCE_SHOWN:
+        yield "… and %s that grew once" % table.plural(len(found) - ONCE_SHOWN, "more test")
 
 
 def holder_line(holder, size):

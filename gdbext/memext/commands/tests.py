@@ -72,7 +72,7 @@ class Session:
         before = self.before
         test.rss, test.bytes, test.objects = now.rss - before.rss, now.bytes - before.bytes, now.objects - before.objects
         test.grown = testgrowth.grown_types(_memext.growth(before.histogram, now.histogram))
-        usual = testgrowth.median([one.bytes for one in self.tests[-100:]])
+        usual = testgrowth.usual_of(self.tests[-100:])
         if self.wants_holders and test.bytes - usual >= self.arguments.least:
             test.holders = self.holders()
             test.own = sum(row["retained"] for row in test.holders if row["cause"] == testgrowth.FRAMEWORK)
@@ -196,6 +196,7 @@ class Tests(Command):
         lines = []
         if arguments.by == "test" and arguments.top and len(found) > arguments.top:
             lines.append("… and %s (-top 0 shows all)" % table.plural(len(found) - arguments.top, "more test"))
+        lines += testgrowth.once_lines(session.tests, parameters.size)
         own = sum(test.own for test in session.tests)
         lines += ["pytest's own holders keep %s more of these tests' memory" % parameters.size(own)] if own else []
         lines += notes + [line for line in [self.ending(session)] if line]
