@@ -10,6 +10,7 @@
  */
 #include "export.h"
 #include "graph.h"
+#include "ledger.h"
 #include "retained.h"
 #include "saved.h"
 #include "sql.h"
@@ -418,6 +419,9 @@ static PyMethodDef target_methods[] = {
     {"waste", WITH_KEYWORDS(mx_target_waste), METH_VARARGS | METH_KEYWORDS,
      "waste(heap, graph=None, limit=0, least=0, progress=None):\n"
      "([(kind, addr, value, count, bytes, wasted, holder)], [(kind, count, wasted)], wasted bytes in all)"},
+    {"ledger", WITH_KEYWORDS(mx_target_ledger), METH_VARARGS | METH_KEYWORDS,
+     "ledger(heap, progress=None): {rows: [(kind, resident, virtual, count)], parts: the same by name,\n"
+     "figures: [(name, bytes, known)], guessed}"},
     {"export", WITH_KEYWORDS(mx_target_export), METH_VARARGS | METH_KEYWORDS,
      "export(heap, graph, retained, format, path, progress=None): writes the file; {nodes, edges, bytes}"},
     {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,

@@ -41,6 +41,7 @@ class Report:
         self.since = self.map_since = None
         self.total = 0
         self.ledger = []
+        self.memory = ""  # py-memory's verdict: what all of the process's memory consists of
         self.types = []
         self.suspects = []
         self.growth = None
@@ -58,7 +59,7 @@ class Report:
 
     def json(self):
         """The parts as programs read them."""
-        return {"verdict": verdict(self), "ledger": self.ledger, "types": self.types,
+        return {"verdict": verdict(self), "memory": self.memory, "ledger": self.ledger, "types": self.types,
                 "suspects": [without_key(one, "is_expression") for one in self.suspects],
                 "growth": self.growth, "waste": self.waste,
                 "completeness": {"complete": self.complete, "remarks": self.remarks}, "next": steps(self)}
@@ -207,6 +208,7 @@ def steps(report):
     if report.used() and report.waste["wasted"] >= STEP_SHARE * report.used():
         result.append({"command": "py-strings", "why": "%s of waste in detail" % report.size(report.waste["wasted"])})
     if is_elsewhere(report):
+        result.append({"command": "py-memory", "why": "all of the process's memory, by kind"})
         result.append({"command": "py-leaks", "why": "memory of C code that nothing reaches any more"})
     if not report.suspects:
         result.append({"command": "py-retained", "why": "the objects that keep most alive"})
@@ -243,7 +245,7 @@ def ledger_lines(report):
         result.add(report.size(row["bytes"]), share_of(row["bytes"], total),
                    "" if row["count"] is None else table.number(row["count"]), LEDGER_TEXTS[row["kind"]])
     result.add(report.size(total), "", "", report.process[1] if report.process[0] else "in all")
-    return result.lines(WIDTH - 2)
+    return list(result.lines(WIDTH - 2)) + wrap(report.memory, 0)
 
 
 def type_lines(report):

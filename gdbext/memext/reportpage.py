@@ -149,7 +149,8 @@ def ledger(report):
                  LEDGER_KINDS[row["kind"]], escape(texts.LEDGER_TEXTS[row["kind"]])))] for row in report.ledger]
     foot = [cell(None, report.size(total)), cell(None, ""), cell(None, ""),
             cell(None, escape(report.process[1] if report.process[0] else "in all"))]
-    return '<div class="stack">%s</div>\n' % bar + html_table(("bytes", "share", "count", "what"), rows, foot)
+    memory = "<p>%s</p>\n" % escape(report.memory) if report.memory else ""
+    return '<div class="stack">%s</div>\n' % bar + html_table(("bytes", "share", "count", "what"), rows, foot) + memory
 
 
 def map_box(report, with_layout):

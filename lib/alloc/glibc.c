@@ -115,6 +115,12 @@ static void add_taken(struct opener *opener, mx_addr start, mx_addr end)
     opener->no_memory |= start < end && !mx_array_push(&opener->taken, (struct mx_range){start, end});
 }
 
+static void add_extent(struct opener *opener, mx_addr start, mx_addr end, mx_addr limit, uint32_t arena)
+{
+    if (start < end)
+        opener->no_memory |= !mx_array_push(&opener->ret->extents, (struct mx_malloc_extent){start, end, limit, arena});
+}
+
 /* `start` is the first chunk, `end` the chunk (or what stands there) that ends them: its prev_size is user memory. */
 static void add_span(struct opener *opener, mx_addr start, mx_addr end, uint32_t arena)
 {
@@ -202,6 +208,7 @@ static void add_main_spans(struct opener *opener, const struct mx_glibc_arena *a
         size_at(opener, start) - MX_CHUNK_LEAST <= end - start) {
         mx_addr region_end = mx_memory_region(opener->memory, arena->top)->end;
         add_taken(opener, start, end < region_end ? end : region_end);
+        add_extent(opener, end - arena->system_mem, end, end, 0);
         add_spans(opener, start, arena->top, 0, false);
     } else {
         opener->in_pieces = true;
@@ -236,6 +243,7 @@ static void add_thread_spans(struct opener *opener, const struct mx_glibc_arena 
             return;
         }
         add_taken(opener, address, address + HEAP_ALIGNMENT);
+        add_extent(opener, address, address + heap.size, address + HEAP_ALIGNMENT, index);
         mx_addr start = address == first ? (after_state + 15) & ~(mx_addr)15 : address + info;
         bool newest = i == 0;
         add_spans(opener, start, newest ? arena->top : address + heap.size, index, !newest);
@@ -246,6 +254,7 @@ static void add_thread_spans(struct opener *opener, const struct mx_glibc_arena 
 static void add_fastbins(struct opener *opener, mx_addr bins, uint64_t system_mem)
 {
     uint8_t heads[FASTBIN_COUNT * 8];
+    size_t before = opener->ret->cached.count;
     if (!mx_chunk_peek(opener->memory, bins - FASTBINS_BEFORE, sizeof(heads), heads))
         return;
     for (size_t bin = 0; bin < FASTBIN_COUNT; bin++) {
@@ -254,6 +263,8 @@ static void add_fastbins(struct opener *opener, mx_addr bins, uint64_t system_me
                                      system_mem / MX_CHUNK_LEAST + 1))
             opener->no_memory = true;
     }
+    for (size_t i = before; i < opener->ret->cached.count; i++)
+        opener->no_memory |= !mx_array_push(&opener->ret->fast, opener->ret->cached.items[i]);
 }
 
 /* Reads the arena whose struct is at `address`, and everything in it. *ret_next is the next of the ring, or 0. */
@@ -347,6 +358,7 @@ static void add_without_main_arena(struct opener *opener)
         struct mx_glibc_arena arena = {.system_mem = region->end - region->start};
         opener->no_memory |= !mx_array_push(&ret->arenas, arena);
         add_taken(opener, region->start, region->end);
+        add_extent(opener, region->start, region->end, region->end, 0);
         add_spans(opener, region->start, region->end, 0, true);
     }
     for (size_t i = 0; ret->arenas.count && i < opener->memory->regions.count; i++) {
@@ -370,6 +382,12 @@ static int by_start(const void *left, const void *right)
 static int by_span_start(const void *left, const void *right)
 {
     const struct mx_chunk_span *a = left, *b = right;
+    return (a->start > b->start) - (a->start < b->start);
+}
+
+static int by_extent_start(const void *left, const void *right)
+{
+    const struct mx_malloc_extent *a = left, *b = right;
     return (a->start > b->start) - (a->start < b->start);
 }
 
@@ -405,6 +423,7 @@ static void add_segments(struct opener *opener, mx_addr page, mx_addr limit)
             uint64_t left = end == top ? top_size(opener, top) : 0;
             end = left < limit - end ? end + left : limit;
             add_taken(opener, page, end);
+            add_extent(opener, page, end, end, 0);
         }
         mx_addr seen = end > page ? end - 1 : page;
         mx_addr last_page = seen & ~(mx_addr)(PAGE - 1);
@@ -439,6 +458,8 @@ static void add_tcaches(struct opener *opener)
     }
     if (opener->ret->cached.items)
         qsort(opener->ret->cached.items, opener->ret->cached.count, sizeof(mx_addr), by_value);
+    if (opener->ret->fast.items)
+        qsort(opener->ret->fast.items, opener->ret->fast.count, sizeof(mx_addr), by_value);
 }
 
 /* The version from the text that every libc.so.6 carries: "GNU C Library (...) stable release version 2.36." */
@@ -520,7 +541,9 @@ void mx_glibc_close(struct mx_glibc *glibc)
 {
     mx_array_free(&glibc->arenas);
     mx_array_free(&glibc->spans);
+    mx_array_free(&glibc->extents);
     mx_array_free(&glibc->cached);
+    mx_array_free(&glibc->fast);
 }
 
 struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_modules *modules,
@@ -541,6 +564,8 @@ struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_m
         add_tcaches(&opener);
         if (ret->spans.items)
             qsort(ret->spans.items, ret->spans.count, sizeof(*ret->spans.items), by_span_start);
+        if (ret->extents.items)
+            qsort(ret->extents.items, ret->extents.count, sizeof(*ret->extents.items), by_extent_start);
     }
     mx_cursor_deinit(&opener.cursor);
     mx_array_free(&opener.taken);

@@ -23,6 +23,13 @@ struct mx_chunk_span {
 };
 #define MX_ARENA_MMAPPED UINT32_MAX
 
+/* A stretch of memory that an arena has from the system: chunks, and what malloc needs for itself around them. */
+struct mx_malloc_extent {
+    mx_addr start, end;
+    mx_addr limit;  /* of what is reserved behind it */
+    uint32_t arena; /* index */
+};
+
 struct mx_glibc_arena {
     mx_addr address;
     mx_addr top; /* its top chunk */
@@ -33,9 +40,11 @@ struct mx_glibc {
     const struct mx_memory *memory;
     bool found;    /* false: no glibc malloc in this target (another libc or allocator), see `name` */
     char name[64]; /* "glibc 2.36", "musl (not walked)", "jemalloc (not walked)" */
-    MX_ARRAY(struct mx_glibc_arena) arenas; /* main first */
-    MX_ARRAY(struct mx_chunk_span) spans;   /* sorted by address */
-    MX_ARRAY(mx_addr) cached;               /* sorted: user addresses that are free in tcache or fastbins */
+    MX_ARRAY(struct mx_glibc_arena) arenas;    /* main first */
+    MX_ARRAY(struct mx_chunk_span) spans;      /* sorted by address */
+    MX_ARRAY(struct mx_malloc_extent) extents; /* sorted by address */
+    MX_ARRAY(mx_addr) cached;                  /* sorted: user addresses that are free in tcache or fastbins */
+    MX_ARRAY(mx_addr) fast;                    /* sorted: of these, those in fastbins */
     uint64_t walk_errors; /* spans that broke off early because a size made no sense, heaps that were lost */
 };
 

@@ -10,14 +10,6 @@
 
 #include "cpython/type.h"
 
-struct mx_str_state mx_str_state(const struct mx_layout *layout, const uint8_t *object)
-{
-    const uint8_t *bytes = object + layout->ascii.state;
-    if (layout->str_shape == MX_STR_WIDE_STATE)
-        return (struct mx_str_state){bytes[1] & 7U, bytes[1] >> 3 & 1, bytes[1] >> 4 & 1};
-    return (struct mx_str_state){bytes[0] >> 2 & 7U, bytes[0] >> 5 & 1, bytes[0] >> 6 & 1};
-}
-
 /* A type that cannot be read is given the benefit of the doubt: a core may lack the interpreter's own data. */
 static bool may_be_str(const struct mx_runtime *runtime, const uint8_t *object)
 {

@@ -19,7 +19,13 @@ struct mx_str_state {
     uint32_t kind; /* 1, 2, 4, or 0: legacy, wchar_t only (3.8-3.11) */
     bool compact, ascii;
 };
-struct mx_str_state mx_str_state(const struct mx_layout *layout, const uint8_t *object);
+static inline struct mx_str_state mx_str_state(const struct mx_layout *layout, const uint8_t *object)
+{
+    const uint8_t *bytes = object + layout->ascii.state;
+    if (layout->str_shape == MX_STR_WIDE_STATE)
+        return (struct mx_str_state){bytes[1] & 7U, bytes[1] >> 3 & 1, bytes[1] >> 4 & 1};
+    return (struct mx_str_state){bytes[0] >> 2 & 7U, bytes[0] >> 5 & 1, bytes[0] >> 6 & 1};
+}
 
 /* Reads the str (or subclass) at `object`; false when it is not readable as one. */
 bool mx_str_read(const struct mx_runtime *runtime, mx_addr object, struct mx_str *ret);

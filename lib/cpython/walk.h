@@ -2,7 +2,7 @@
  *
  * What the decoders of references share: the plan of a type (where its
  * references are), the walk over one object, and the ways to say an edge.
- * Only lib/cpython/referents*.c include this.
+ * Only lib/cpython/referents*.c and buffers.c include this.
  */
 #ifndef MX_CPYTHON_WALK_H
 #define MX_CPYTHON_WALK_H

@@ -122,6 +122,7 @@ static void serve_from_file(struct mx_region *region, const struct mx_module *mo
     if ((flags | region->flags) & MX_REGION_WRITE)
         region->flags |= MX_REGION_INITIAL;
     region->flags &= ~(uint32_t)MX_REGION_MISSING;
+    region->flags |= MX_REGION_FROM_FILE;
     region->bytes = bytes + region->file_offset;
 }
 

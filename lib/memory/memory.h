@@ -29,14 +29,15 @@ enum mx_region_flags {
     MX_REGION_WRITE = 1 << 1,
     MX_REGION_EXEC = 1 << 2,
     MX_REGION_SHARED = 1 << 3,
-    MX_REGION_FILE = 1 << 4,    /* mapped from a file (`name`) */
-    MX_REGION_BSS = 1 << 5,     /* anonymous, but inside a module's PT_LOAD */
-    MX_REGION_HEAP = 1 << 6,    /* the brk heap */
-    MX_REGION_STACK = 1 << 7,   /* the main thread's stack */
-    MX_REGION_INITIAL = 1 << 8, /* writable, but the bytes are the file's: initial values, never state */
-    MX_REGION_MISSING = 1 << 9, /* known to exist, bytes not to be had (cut core, filtered dump) */
-    MX_REGION_KERNEL = 1 << 10, /* vdso, vvar, vsyscall */
-    MX_REGION_LIVE = 1 << 11,   /* filled on demand, from the process or a saved target */
+    MX_REGION_FILE = 1 << 4,       /* mapped from a file (`name`) */
+    MX_REGION_BSS = 1 << 5,        /* anonymous, but inside a module's PT_LOAD */
+    MX_REGION_HEAP = 1 << 6,       /* the brk heap */
+    MX_REGION_STACK = 1 << 7,      /* the main thread's stack */
+    MX_REGION_INITIAL = 1 << 8,    /* writable, but the bytes are the file's: initial values, never state */
+    MX_REGION_MISSING = 1 << 9,    /* known to exist, bytes not to be had (cut core, filtered dump) */
+    MX_REGION_KERNEL = 1 << 10,    /* vdso, vvar, vsyscall */
+    MX_REGION_LIVE = 1 << 11,      /* filled on demand, from the process or a saved target */
+    MX_REGION_FROM_FILE = 1 << 12, /* the core lacks it: the bytes are those of the file that was mapped */
 };
 
 #define MX_NO_MODULE UINT32_MAX

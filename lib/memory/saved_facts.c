@@ -13,7 +13,7 @@ enum {
     LEAST_MODULE = 7 * 8,
     LEAST_SYMBOL = 4 * 8,
     LEAST_THREAD = 4 * 8,
-    KNOWN_FLAGS = (MX_REGION_LIVE << 1) - 1,
+    KNOWN_FLAGS = (MX_REGION_FROM_FILE << 1) - 1,
 };
 
 #define MOST_EXTENT (UINT64_C(1) << 40) /* bytes of memory: nobody saves more, and passes take their time over it */

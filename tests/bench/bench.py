@@ -57,16 +57,26 @@ json.dump({"first": first, "second": second, "backrefs": backrefs}, open(%r, "w"
 """
 
 
+LEDGER = """
+import sys, time
+sys.path.insert(0, %r)
+import _memext
+start = time.monotonic()
+target = _memext.open_core(%r)
+target.ledger(target.heap())
+print(time.monotonic() - start)
+"""
+
 FOOT = """\
 The heaps are those of `tests/workloads/mixed.py`. *Library alone* is `build/release/census`: open the core, count every
-object, no GDB. *Peak memory* is the anonymous memory of GDB with memext minus that of GDB alone; the core itself is
-mapped and not counted. The *pause* is one `py-growth` at its second stop; objgraph counts GC-tracked objects only, and
-inside the process. The *graph* is `build/release/graph`: forward and reverse rows and roots, from a counted heap; a
-*next* py-backrefs is one at a stop whose graph is there. A *first* py-backrefs on a live process copies its heap and
-builds the graph. *Opening to retained sizes* is the same tool from the opening of the core to the last sum, on one
-processor and on two; its memory is the most anonymous memory of the whole process.
-*py-save* is `build/release/save`, with one worker a processor, and what it wrote is counted by
-`build/release/census`."""
+object, no GDB. *Ledger* is the library too: open the core, count, and put every byte where it belongs. *Peak memory* is
+the anonymous memory of GDB with memext minus that of GDB alone; the core itself is mapped and not counted. The
+*pause* is one `py-growth` at its second stop; objgraph counts GC-tracked objects only, and inside the process. The
+*graph* is `build/release/graph`: forward and reverse rows and roots, from a counted heap; a *next* py-backrefs is one
+at a stop whose graph is there. A *first* py-backrefs on a live process copies its heap and builds the graph. *Opening
+to retained sizes* is the same tool from the opening of the core to the last sum, on one processor and on two; its
+memory is the most anonymous memory of the whole process. *py-save* is `build/release/save`, with one worker a
+processor, and what it wrote is counted by `build/release/census`."""
 
 
 class Peak:
@@ -262,6 +272,9 @@ class Bench:
         self.add("%s: GDB alone" % name, "%.2f s" % alone, "cat: %.2f s" % cat, alone / cat)
         self.add("%s: py-count, whole process" % name, "%.2f s" % count, "cat: %.2f s" % cat, count / cat, 4)
         self.add("%s: library alone" % name, "%.2f s" % library, "cat: %.2f s" % cat, library / cat, 2.5)
+        script = LEDGER % (os.path.join(self.build, "gdbext"), path)
+        ledger = min(float(subprocess.check_output([sys.executable, "-c", script])) for _ in range(ROUNDS))
+        self.add("%s: ledger, counting included" % name, "%.2f s" % ledger, "cat: %.2f s" % cat, ledger / cat, 4)
         extra = count_peak - alone_peak
         self.add("%s: peak memory of memext in GDB" % name, "%d MB" % (extra // MB), "core: %d MB" % (bytes_ // MB),
                  extra / bytes_, 0.1)

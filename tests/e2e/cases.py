@@ -274,6 +274,14 @@ def leaks(stage):
                      "py-leaks -class red", "py-leaks -since nosuch", "py-leaks -limit 1 -o /nonexistent/file")
 
 
+# ---- the ledger ----
+
+@case
+def memory_asked_wrongly(stage):
+    return stage.gdb(["-c", stage.core()], "py-memory str", "py-memory -nosuch", "py-memory -limit few",
+                     "py-memory -o /nonexistent/file")
+
+
 # ---- SQL ----
 
 @case

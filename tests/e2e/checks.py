@@ -65,6 +65,35 @@ def json_forms(stage):
             + form(stage, "py-growth -json -limit 3 -since %s" % stage.core(), 3, ["-c", stage.later_core()]))
 
 
+def ledger_problems(what, answer):
+    problems = ["%s: the %s rows do not add up" % (what, key) for key in ("resident", "virtual")
+                if sum(row[key] for row in answer["rows"]) != answer["total"][key]]
+    if sorted(answer["process"]) != sorted(("rss", "vms", "shared", "text", "data", "uss", "pss", "swap")):
+        problems.append("%s: the process has %s" % (what, sorted(answer["process"])))
+    return problems
+
+
+@check
+def ledger_adds_up(stage):
+    """To the kernel's Rss while GDB holds the process; a core says what it cannot know."""
+    pid = stage.leak().pid
+    text = stage.gdb(["-p", str(pid)], "py-memory -json",
+                     "python print(sum(int(line.split()[1]) * 1024 for line in open('/proc/%d/smaps') "
+                     "if line.startswith('Rss:')))" % pid, "py-memory -limit 2")
+    _, first, kernel, last = (part.partition("\n")[2] for part in ("\n" + text).split("\n(gdb) ", 3))
+    answer = json.loads(first)
+    problems = ledger_problems("live", answer)
+    if answer["total"]["resident"] != int(kernel):
+        problems.append("live: %d bytes, %s by smaps" % (answer["total"]["resident"], kernel.strip()))
+    if not last.startswith("RSS ") or "live Python objects with their buffers" not in last.splitlines()[0]:
+        problems.append("live: the verdict is %r" % last.splitlines()[:1])
+    core = json_of(stage, "py-memory -json")
+    problems += ledger_problems("core", core)
+    if core["process"]["rss"] is not None or core["at_least"] != ["vms", "text", "data"]:
+        problems.append("core: %r, at least %r" % (core["process"], core["at_least"]))
+    return problems
+
+
 @check
 def retained_sizes_add_up(stage):
     """Rows by root are the whole heap; of an object, what hangs on it is no more than what it retains."""

@@ -24,7 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "memext.h"
+#include "heap/target.h"
 #include "saved_damage.h"
 
 enum {
@@ -379,6 +379,30 @@ static void look_for_waste(struct mx_target *target, const struct mx_heap *heap,
     check_error(error);
 }
 
+/* Whatever is damaged, the rows add up to the address space that the core names. */
+static void keep_ledger(struct mx_target *target, const struct mx_heap *heap)
+{
+    struct mx_ledger *ledger;
+    struct mx_error *error = mx_ledger_open(target, heap, NULL, &ledger);
+    check_error(error);
+    if (error)
+        return;
+    size_t count;
+    const struct mx_ledger_row *rows = mx_ledger_rows(ledger, &count);
+    struct mx_ledger_row total, sum = {0};
+    mx_ledger_part(ledger, MX_LEDGER_TOTAL, &total);
+    for (size_t i = 0; i < count; i++) {
+        sum.resident += rows[i].resident;
+        sum.virtual_bytes += rows[i].virtual_bytes;
+    }
+    uint64_t left = total.virtual_bytes;
+    for (size_t i = 0; i < target->memory->regions.count; i++)
+        left -= target->memory->regions.items[i].end - target->memory->regions.items[i].start;
+    if (sum.resident != total.resident || sum.virtual_bytes != total.virtual_bytes || left)
+        abort();
+    mx_ledger_close(ledger);
+}
+
 static void follow_graph(struct mx_target *target, const struct mx_heap *heap)
 {
     struct mx_graph *graph;
@@ -407,6 +431,7 @@ static int examine(struct mx_error *error, struct mx_target *target, const char 
     }
     list_types(target, heap, MX_COUNT_ALL);
     list_types(target, heap, MX_COUNT_TRACKED);
+    keep_ledger(target, heap);
     follow_graph(target, heap);
     if (save_as)
         check_error(mx_target_save(target, heap, save_as, NULL, &info));

@@ -13,6 +13,7 @@ What do I have before me?
   py-info                     Python, allocator, threads, how complete the core is
 What is in memory?
   py-count [TYPE|GLOB]        objects by type: count and bytes
+  py-memory                   every byte of the process: Python, malloc, stacks, modules
 What grew?
   py-growth                   what changed since the last py-growth
   py-growth -since MARK|FILE  since a mark, another core, a saved target or counts

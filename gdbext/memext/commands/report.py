@@ -5,7 +5,7 @@ import os
 
 import _memext
 
-from .. import functions, parameters, picture, reftree, report, reportpage, suspects, table, waste
+from .. import functions, ledger, parameters, picture, reftree, report, reportpage, suspects, table, waste
 from ..answer import address
 from ..command import SINCE, Command, files
 from ..options import Option, UsageError
@@ -68,6 +68,8 @@ class Report(Command):
         found.retained = retained.info()
         free = sum(size * count for size, _pools, _used, count in heap.size_classes())
         found.ledger = report.ledger(heap.info(), found.retained, free, process[0])
+        found.memory = ledger.verdict(ledger.Ledger(SESSION.target().ledger(heap, progress=self.progress),
+                                                    SESSION.info()["kind"]), parameters.size)
         found.types = self.type_rows(retained, heap)
         found.suspects, found.total = suspect_rows(retained, before, self.progress)
         found.waste = waste_rows(heap, self.progress)

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which raw blocks belong to objects: one pass over all objects that marks the
+ * blocks that they say are theirs. It reads objects only, through windows that
+ * keep nothing, and never follows what is in a container.
+ */
+#include <sys/mman.h>
+
+#include "report/ledger.h"
+
+enum {
+    SLICES = 256,
+    KINDS = 1 << 16,  /* of blocks */
+    LEAST_SEEN = 512, /* bytes of an object in a chunk that are looked at */
+};
+
+struct search {
+    const struct mx_heap *heap;
+    const struct mx_target *target;
+    struct mx_buffers buffers;
+    uint8_t *asked; /* by kind of block: whether it may be an object that has buffers */
+    struct mx_block_owners *ret;
+    struct mx_work work;
+};
+
+/* The smaller owner stays, so that who comes first does not matter. */
+static void mark(void *context, mx_addr address, enum mx_buffer_owner owner)
+{
+    const struct search *search = context;
+    const struct mx_span *span;
+    uint32_t block = mx_spans_locate(&search->heap->spans, address, &span);
+    if (block == MX_NO_BLOCK || search->heap->kinds[block] != MX_BLOCK_RAW)
+        return;
+    _Atomic uint8_t *pair = &search->ret->pairs[block / 2];
+    unsigned shift = block % 2 * 4;
+    uint8_t old = atomic_load_explicit(pair, memory_order_relaxed), new;
+    do {
+        unsigned there = (unsigned)old >> shift & 15u;
+        if (there && there <= (unsigned)owner)
+            return;
+        new = (uint8_t)((old & ~(15u << shift)) | (unsigned)owner << shift);
+    } while (!atomic_compare_exchange_weak(pair, &old, new));
+}
+
+/* The type of the object in a block, if objects of that type can have buffers; else MX_MAP_NONE. */
+static inline uint32_t type_to_ask(const struct search *search, uint32_t block)
+{
+    if (!search->asked[search->heap->kinds[block]])
+        return MX_MAP_NONE;
+    uint32_t type = mx_heap_type_of(search->heap, block);
+    return type < search->buffers.plans.count && search->buffers.plans.items[type].owner ? type : MX_MAP_NONE;
+}
+
+/* `bytes` are those of the block. */
+static void ask(struct search *search, const struct mx_span *span, uint32_t block, uint32_t type, const uint8_t *bytes,
+                size_t length)
+{
+    mx_addr object = mx_heap_object(search->heap, span, block, type);
+    size_t before = (size_t)(object - mx_block_address(&search->heap->spans, span, block));
+    if (before < length)
+        mx_buffers_each(&search->buffers, type, object, bytes, before, length - before, mark, search);
+}
+
+static void ask_pool(struct search *search, struct mx_cursor *cursor, const struct mx_span *span)
+{
+    const uint8_t *bytes = mx_cursor_view(cursor, span->start, (size_t)(span->end - span->start));
+    for (uint32_t i = 0; bytes && i < span->count; i++) {
+        uint32_t type = type_to_ask(search, span->first + i);
+        if (type != MX_MAP_NONE)
+            ask(search, span, span->first + i, type, bytes + (size_t)i * span->block_size, span->block_size);
+    }
+}
+
+static void ask_listed(struct search *search, struct mx_cursor *cursor, const struct mx_span *span, uint32_t from,
+                       uint32_t until)
+{
+    for (uint32_t block = from; block < until; block++) {
+        uint32_t type = type_to_ask(search, block);
+        if (type == MX_MAP_NONE)
+            continue;
+        mx_addr address = mx_block_address(&search->heap->spans, span, block);
+        uint64_t size = mx_block_size(&search->heap->spans, span, block);
+        size_t length = size < LEAST_SEEN ? (size_t)size : LEAST_SEEN;
+        const uint8_t *bytes = mx_cursor_view(cursor, address, length);
+        if (bytes)
+            ask(search, span, block, type, bytes, length);
+    }
+}
+
+/* A pool belongs to the slice in which it begins. */
+static void ask_slice(void *context, size_t slice)
+{
+    struct search *search = context;
+    const struct mx_spans *spans = &search->heap->spans;
+    uint32_t from = (uint32_t)((uint64_t)spans->blocks * slice / SLICES);
+    uint32_t until = (uint32_t)((uint64_t)spans->blocks * (slice + 1) / SLICES);
+    struct mx_cursor cursor;
+    if (from == until || !mx_work_step(&search->work, 0))
+        return;
+    mx_cursor_init(&cursor, search->target->memory);
+    const struct mx_span *end = spans->spans.items + spans->spans.count;
+    for (const struct mx_span *span = mx_spans_of(spans, from); span < end && span->first < until; span++) {
+        uint32_t first = span->first > from ? span->first : from;
+        uint32_t last = span->first + span->count < until ? span->first + span->count : until;
+        if (span->kind != MX_SPAN_POOL)
+            ask_listed(search, &cursor, span, first, last);
+        else if (span->first >= from)
+            ask_pool(search, &cursor, span);
+    }
+    mx_cursor_deinit(&cursor);
+    mx_work_step(&search->work, until - from);
+}
+
+static bool list_kinds(struct search *search)
+{
+    search->asked = mx_calloc(KINDS, sizeof(*search->asked));
+    if (!search->asked)
+        return false;
+    for (size_t i = 0; i < search->buffers.plans.count && i < MX_BLOCK_FAR_TYPE; i++)
+        search->asked[i] = search->buffers.plans.items[i].owner != MX_BUFFER_NONE;
+    search->asked[MX_BLOCK_FAR_TYPE] = true;
+    return true;
+}
+
+static struct mx_error *look(struct search *search, const struct mx_progress *progress)
+{
+    size_t bytes = (size_t)search->heap->spans.blocks / 2 + 1;
+    void *pairs = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pairs == MAP_FAILED)
+        return mx_error_no_memory();
+    *search->ret = (struct mx_block_owners){pairs, bytes};
+    if (!list_kinds(search))
+        return mx_error_no_memory();
+    mx_work_begin(&search->work, progress, "looking for buffers", search->heap->spans.blocks);
+    if (search->heap->spans.spans.count)
+        mx_work_parallel(mx_work_threads(), SLICES, ask_slice, search);
+    return atomic_load(&search->work.cancelled) ? mx_error_cancelled() : NULL;
+}
+
+struct mx_error *mx_block_owners_find(const struct mx_target *target, const struct mx_heap *heap,
+                                      const struct mx_progress *progress, struct mx_block_owners *ret)
+{
+    struct search search = {.heap = heap, .target = target, .ret = ret};
+    *ret = (struct mx_block_owners){0};
+    MX_TRY(mx_buffers_open(&target->types, &search.buffers));
+    struct mx_error *error = look(&search, progress);
+    free(search.asked);
+    mx_buffers_close(&search.buffers);
+    if (error)
+        mx_block_owners_close(ret);
+    return error;
+}
+
+void mx_block_owners_close(struct mx_block_owners *owners)
+{
+    if (owners->pairs)
+        munmap((void *)(uintptr_t)owners->pairs, owners->mapped);
+    *owners = (struct mx_block_owners){0};
+}
