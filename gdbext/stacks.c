@@ -117,5 +117,6 @@ PyObject *mx_target_look_again(PyObject *self, PyObject *Py_UNUSED(ignored))
     mx_call_begin(&call, Py_None);
     if (!mx_call_end(&call, mx_target_reread(target)))
         return NULL;
-    Py_RETURN_NONE;
+    Py_INCREF(Py_None);
+    return Py_None;
 }

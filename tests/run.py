@@ -98,6 +98,9 @@ def truth_jobs(python, build):
     jobs += [Job("truth/ledger/" + one.name,
                  [python, "tests/truth/ledger.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]
+    jobs += [Job("truth/stacks/" + one.name,
+                 [python, "tests/truth/stacks.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
     jobs.append(Job("truth/export", [python, "tests/export/run.py", "--build", build]))
     jobs.append(Job("truth/glibc", [python, "tests/truth/glibc.py", "--build", build]))
     return [Job("truth/others", [python, "tests/truth/run.py", "--build", build, "--refused"])] + jobs

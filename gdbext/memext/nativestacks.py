@@ -60,6 +60,17 @@ def frames_of(thread, limit):
     return rows
 
 
+def identify(rows):
+    """Before 3.11 a Python thread does not know its Linux thread: those that the library could not tell, GDB can."""
+    if all(row["thread"] for row in rows):
+        return
+    with Selection():
+        threads = by_identity()
+        for row in rows:
+            thread = threads.get(int(row["thread_id"], 16))
+            row["thread"] = row["thread"] or (thread.ptid[1] if thread else None)
+
+
 def add_to(rows, limit):
     """Gives each row of a Python thread its C frames as `native`, None where GDB does not know the thread."""
     with Selection():
@@ -67,4 +78,3 @@ def add_to(rows, limit):
         for row in rows:
             thread = threads.get(row["thread"]) or threads.get(int(row["thread_id"], 16))
             row["native"] = frames_of(thread, limit) if thread else None
-            row["thread"] = row["thread"] or (thread.ptid[1] if thread else None)

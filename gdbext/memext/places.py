@@ -32,7 +32,8 @@ class Place:
         self.line = int(tail) if self.file and tail.isdigit() else None
         self.name = None if self.line else plain(tail)
         if not tail or (colon and not head):
-            raise UsageError("`%s' names no function: py-break [FILE.py:]FUNCTION, MODULE:FUNCTION or FILE.py:LINE" % text)
+            raise UsageError("`%s' names no function: py-break [FILE.py:]FUNCTION, MODULE:FUNCTION or FILE.py:LINE"
+                             % text)
         if self.module and tail.isdigit():
             raise UsageError("`%s' is no file: a line is FILE.py:LINE" % head)
 
@@ -43,9 +44,23 @@ class Place:
         return not self.module or function.module == self.module or (
             not function.module and is_file_of(function.file, self.module))
 
-    def find(self, functions):
-        """The functions that are meant, the best matches only."""
+    def find(self, functions, importing=False):
+        """The functions that are meant, the best matches only.
+
+        A bare name means the user's own code: of the standard library's only where nothing else has it, and never of
+        a module that is just being imported, before that of the user.
+        """
         inside = [function for function in functions if self.is_in(function)]
+        if self.is_bare_name:
+            own = [function for function in inside if not is_library(function.file)]
+            return self.best(own) or ([] if importing else self.best(inside))
+        return self.best(inside)
+
+    @property
+    def is_bare_name(self):
+        return not self.file and not self.module and "." not in self.text
+
+    def best(self, inside):
         if self.line:
             return at_line(inside, self.line)
         for is_match in (self.is_exact, self.is_tail, self.is_bare):
@@ -64,6 +79,12 @@ class Place:
     def is_bare(self, function):
         """Before 3.11 code that no function object has yet knows only its last name."""
         return not function.is_qualified and function.name == self.name.rpartition(".")[2]
+
+
+def is_library(file):
+    """Whether it is of Python's own standard library, as far as its path tells."""
+    return file.startswith("<frozen ") or ("/lib/python" in file and "/site-packages/" not in file and
+                                           "/dist-packages/" not in file)
 
 
 def is_file_of(file, module):

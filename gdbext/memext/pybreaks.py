@@ -4,9 +4,9 @@
     PyBreak  --watches-->  *$py_code("app.f")  --Function-->  the address of f's first code unit, 0 while unknown
     Importing  --stops at-->  PyEval_EvalCode(code of a module, ...)  --resolves-->  PyBreaks that are pending
 
-A read of that unit is a call only where the interpreter goes on by it: it is read for specialising, by instrumentation
-and by those who copy code, too. GDB evaluates the expression whenever the process goes on, so that a pending one becomes
-a real one without another number.
+A read of that unit is a call only where the interpreter goes on by it: it is read for specialising, by
+instrumentation and by those who copy code, too. GDB evaluates the expression whenever the process goes on, so that a
+pending one becomes a real one without another number.
 """
 import re
 
@@ -17,12 +17,12 @@ import _memext
 from . import places
 from .command import emit, explain
 from .options import UsageError
-from .session import SESSION, process_stamp
+from .session import REMOTE, SESSION, connection_type, process_stamp
 
 MOST = 4  # debug registers of x86-64
 IMPORT_FUNCTION = "PyEval_EvalCode"
 NO_HARDWARE = ("this machine gives GDB no hardware watchpoints (%s): stop at C functions instead, such as "
-               "`break builtin_print' or `break setenv', with a condition such as if $py_count(\"app.Order\") > 1000")
+               "`break PyErr_SetString' or `break setenv', with a condition such as if $py_count(\"app.Order\") > 1000")
 
 
 def register_value(name):
@@ -31,9 +31,9 @@ def register_value(name):
 
 def current_process():
     """Process and its start, None without a live one."""
-    pid = gdb.selected_inferior().pid
+    inferior = gdb.selected_inferior()
     try:
-        return (pid, process_stamp(pid)) if pid else None
+        return (inferior.pid, process_stamp(inferior.pid)) if connection_type(inferior) == "native" else None
     except UsageError:
         return None
 
@@ -116,6 +116,27 @@ class Finder:
 FINDER = Finder()
 
 
+_CALLS = []
+
+
+def quietly(make):
+    """What make() returns or raises, without the lines that GDB prints of a new breakpoint."""
+    results = []
+
+    def call():
+        try:
+            results.append((make(), None))
+        except Exception as error:
+            results.append((None, error))
+
+    _CALLS.append(call)
+    gdb.execute("python import memext.pybreaks; memext.pybreaks._CALLS.pop()()", to_string=True)
+    made, error = results[0]
+    if error:
+        raise error
+    return made
+
+
 def functions(rows):
     return [places.Function(*row) for row in rows]
 
@@ -127,7 +148,13 @@ def hardware_in_use():
 
 
 def require_hardware():
-    """UsageError when there is no debug register for one more."""
+    """UsageError when what GDB has before it does not run, or there is no debug register for one more."""
+    kind = connection_type(gdb.selected_inferior())
+    if kind == "core":
+        raise UsageError("a core does not run: attach to the process (gdb -p PID), or start the program anew "
+                         "(gdb --args python3 PROGRAM)")
+    if kind not in (None, "native"):
+        raise UsageError(REMOTE)
     if not gdb.parameter("can-use-hw-watchpoints"):
         raise UsageError(NO_HARDWARE % "set can-use-hw-watchpoints is 0")
     used = hardware_in_use()
@@ -147,7 +174,7 @@ class PyBreak(gdb.Breakpoint):
 
     def __init__(self, place, label, when, count, says):
         self.place, self.when, self.left, self.says = place, when, count, says
-        self.function = self.process = None
+        self.function = self.pid = None
         self.was_running = False
         self.label = label
         self.by_text[label] = self
@@ -159,13 +186,13 @@ class PyBreak(gdb.Breakpoint):
 
     @property
     def is_pending(self):
-        return not self.function or self.process != current_process()
+        return not self.function or self.pid != gdb.selected_inferior().pid
 
     def address(self):
         return 0 if self.is_pending else self.function.entry
 
     def set_function(self, function, was_running):
-        self.function, self.process, self.was_running = function, current_process(), was_running
+        self.function, self.pid, self.was_running = function, gdb.selected_inferior().pid, was_running
         # GDB takes the first value of an expression that changed its place for a write, unless it is set anew.
         if self.enabled:
             self.enabled = False
@@ -217,7 +244,7 @@ class Importing(gdb.Breakpoint):
 def resolve_in(pending, code, namespace):
     found = functions(FINDER.open().functions_of_code(code, namespace))
     for one in pending:
-        matches = one.place.find(found)
+        matches = one.place.find(found, importing=True)
         if len(matches) == 1:
             one.set_function(matches[0], False)
             emit("py-break %d: %s\n" % (one.number, matches[0].title))
@@ -228,16 +255,11 @@ def resolve_in(pending, code, namespace):
 IMPORTING = []
 
 
-def make_importing():
-    IMPORTING[:] = [Importing()]
-
-
 def arm(*_event):
     """Watches imports while something is pending, and only then: a module's import then takes a millisecond more."""
     wanted = any(one.enabled and one.is_pending for one in all_breaks())
     if wanted and not (IMPORTING and IMPORTING[0].is_valid()):
-        # GDB says of a function that no file has yet that it is not defined: it will be.
-        gdb.execute("python import memext.pybreaks; memext.pybreaks.make_importing()", to_string=True)
+        IMPORTING[:] = [quietly(Importing)]
     if IMPORTING and IMPORTING[0].is_valid() and IMPORTING[0].enabled != wanted:
         IMPORTING[0].enabled = wanted
 
@@ -280,6 +302,8 @@ def caller():
 def note_exit(_event):
     """What was found is found anew in the next process: GDB loads files there before any code of Python's runs."""
     FINDER.close()
+    for one in all_breaks():
+        one.function = None
 
 
 def register():

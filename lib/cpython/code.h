@@ -26,7 +26,8 @@ mx_addr mx_code_entry(const struct mx_runtime *runtime, mx_addr code);
 /* Of a function, a lambda or a comprehension: not the body of a class or of a module. */
 bool mx_code_is_function(const struct mx_runtime *runtime, mx_addr code);
 
-/* The code object among its constants at `index` or behind it, 0 when there is no further one; *index goes behind it. */
+/* The code object among its constants at `index` or behind it, 0 when there is no further one; *index goes behind it.
+ */
 mx_addr mx_code_next_inner(const struct mx_types *types, mx_addr code, uint32_t *index);
 
 #endif

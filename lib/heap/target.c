@@ -73,6 +73,18 @@ struct mx_error *mx_target_open_process(int pid, const struct mx_target_options 
     return finish(target, error, options, ret);
 }
 
+struct mx_error *mx_target_reread(struct mx_target *target)
+{
+    struct mx_memory *memory;
+    if (target->path)
+        return NULL;
+    MX_TRY(mx_process_reread(target->threads.pid, &memory));
+    mx_memory_close(target->memory);
+    target->memory = memory;
+    target->runtime.memory = memory;
+    return NULL;
+}
+
 static struct mx_error *open_saved(struct mx_target *target, const char *path)
 {
     struct mx_blob facts = {0};
@@ -91,18 +103,6 @@ struct mx_error *mx_target_open_saved(const char *path, const struct mx_target_o
     if (!target)
         return mx_error_no_memory();
     return finish(target, open_saved(target, path), options, ret);
-}
-
-struct mx_error *mx_target_reread(struct mx_target *target)
-{
-    struct mx_memory *memory;
-    if (target->path)
-        return NULL;
-    MX_TRY(mx_process_reread(target->threads.pid, &memory));
-    mx_memory_close(target->memory);
-    target->memory = memory;
-    target->runtime.memory = memory;
-    return NULL;
 }
 
 void mx_target_close(struct mx_target *target)

@@ -11,7 +11,7 @@
 #include "cpython/str.h"
 #include "heap/heap.h"
 
-enum { MOST_NAME = 1024, MOST_PATH = 4096, MOST_CODES = 1 << 22, MOST_DEPTH = 64 };
+enum { MOST_NAME = 1024, MOST_PATH = 4096, MOST_DEPTH = 64 };
 
 struct mx_functions {
     MX_ARRAY(struct mx_function) rows;
@@ -21,7 +21,7 @@ struct mx_functions {
 struct listing {
     struct mx_target *target;
     struct mx_functions *functions;
-    struct mx_map by_code; /* of a heap: code object -> index of a function object that has it */
+    struct mx_map by_code; /* of a heap: code object -> index of a function object that has it; of a tree: seen */
     MX_ARRAY(mx_addr) objects;
 };
 
@@ -81,7 +81,7 @@ static struct mx_error *add_code_of_heap(struct listing *listing, mx_addr code)
     char name[MOST_NAME], of_function[MOST_NAME], module[MOST_NAME] = "";
     uint32_t index = mx_map_get(&listing->by_code, code);
     bool is_qualified = mx_code_title(&listing->target->runtime, code, name, sizeof(name));
-    bool is_known = index != MX_MAP_NONE &&
+    bool is_known = index < listing->objects.count &&
                     read_function(listing, listing->objects.items[index], code, of_function, module);
     return add_row(listing, code, is_qualified || !is_known ? name : of_function, is_qualified || is_known, module);
 }
@@ -189,6 +189,10 @@ static struct mx_error *add_inner(struct listing *listing, struct level *levels,
         (*depth)--;
         return NULL;
     }
+    if (mx_map_get(&listing->by_code, inner) != MX_MAP_NONE)
+        return NULL;
+    if (!mx_map_set(&listing->by_code, inner, 0))
+        return mx_error_no_memory();
     mx_code_name(&listing->target->runtime, inner, name + level->name_length, MOST_NAME - level->name_length);
     if (mx_code_is_function(&listing->target->runtime, inner))
         MX_TRY(add_row(listing, inner, name, true, module));
@@ -204,7 +208,7 @@ static struct mx_error *add_tree(struct listing *listing, mx_addr code, const ch
     char name[MOST_NAME] = "";
     unsigned depth = 1;
     struct mx_error *error = NULL;
-    for (unsigned i = 0; !error && depth && i < MOST_CODES; i++)
+    while (!error && depth)
         error = add_inner(listing, levels, &depth, name, module);
     return error;
 }

@@ -25,7 +25,7 @@ struct reading {
     struct mx_target *target;
     const struct mx_stacks_query *query;
     struct mx_stacks *stacks;
-    struct mx_stack *stack; /* of the thread that is read */
+    struct mx_stack stack; /* of the thread that is read */
     bool no_memory;
 };
 
@@ -57,8 +57,8 @@ static bool read_frame(void *context, const struct mx_frame *frame)
 {
     struct reading *reading = context;
     const struct mx_types *types = &reading->target->types;
-    if (reading->query->frames && reading->stack->frame_count >= reading->query->frames) {
-        reading->stack->hidden++;
+    if (reading->query->frames && reading->stack.frame_count >= reading->query->frames) {
+        reading->stack.hidden++;
         return true;
     }
     char name[MOST_NAME], path[MOST_PATH];
@@ -73,7 +73,7 @@ static bool read_frame(void *context, const struct mx_frame *frame)
     row.local_count = reading->stacks->locals.count - first;
     if (!mx_array_push(&reading->stacks->frames, row))
         reading->no_memory = true;
-    reading->stack->frame_count++;
+    reading->stack.frame_count++;
     return !reading->no_memory;
 }
 
@@ -82,7 +82,7 @@ static struct mx_error *read_thread(struct reading *reading, size_t index)
     struct mx_thread_info info;
     const struct mx_target *target = reading->target;
     mx_target_thread(target, index, &info);
-    struct mx_stack stack = {
+    reading->stack = (struct mx_stack){
         .thread = info.address,
         .interpreter = info.interpreter,
         .thread_id = info.thread_id,
@@ -92,12 +92,11 @@ static struct mx_error *read_thread(struct reading *reading, size_t index)
         .handled = mx_thread_handled(&target->types, index),
     };
     /* Before 3.11 a thread state does not know its Linux thread, but a core does. */
-    for (size_t i = 0; !stack.native_id && i < target->threads.threads.count; i++)
-        if (target->threads.threads.items[i].fs_base == stack.thread_id)
-            stack.native_id = (uint64_t)(uint32_t)target->threads.threads.items[i].tid;
-    reading->stack = &stack;
+    for (size_t i = 0; !reading->stack.native_id && i < target->threads.threads.count; i++)
+        if (target->threads.threads.items[i].fs_base == info.thread_id)
+            reading->stack.native_id = (uint64_t)(uint32_t)target->threads.threads.items[i].tid;
     mx_frames_each(&target->types, index, read_frame, reading);
-    if (!mx_array_push(&reading->stacks->threads, stack))
+    if (!mx_array_push(&reading->stacks->threads, reading->stack))
         reading->no_memory = true;
     return reading->no_memory ? mx_error_no_memory() : NULL;
 }

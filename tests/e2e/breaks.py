@@ -12,7 +12,7 @@ CHECKS = {}
 CALLS = 12
 # Where two functions have the name, or the name is a method's, the place says which.
 PLACES = {"constructor": "callees:Thing.__init__", "property": "callees.py:double", "nested": "outer.nested",
-          "threaded": "callees.threaded", "decorated": "callees:decorated"}
+          "threaded": "callees.threaded", "coroutine": "callees:coroutine", "decorated": "callees:decorated"}
 EXPECTED = {"threaded": 4 * 10 * CALLS}
 KINDS = ("direct", "mapped", "key", "partial", "generator", "coroutine", "constructor", "property", "recursive",
          "threaded", "decorated", "nested", "raising", "looping")
@@ -78,8 +78,8 @@ def py_break_is_one_of_gdbs_breakpoints(stage):
     """Disabled it does not stop, deleted it is gone; a second run finds the function again."""
     hardware(stage)
     target = ["--args", stage.python, PROGRAM, "direct"]
-    text = stage.gdb(target, "py-break direct", "run", "continue", "disable 1", "continue", "py-break -json", "enable 1",
-                     "run", "delete 1", "continue", "py-break -json")
+    text = stage.gdb(target, "py-break direct", "run", "continue", "disable 1", "continue", "py-break -json",
+                     "enable 1", "run", "delete 1", "continue", "py-break -json")
     answers = [json.loads(part) for part in re.findall(r"^\{\"schema\".*?^\"total\": .*?\}\}$", text, re.M | re.S)]
     problems = [] if stops(text, 1) == 3 else ["%d stops instead of 3: %s" % (stops(text, 1), text)]
     if [len(answer["rows"]) for answer in answers] != [1, 0]:

@@ -367,6 +367,22 @@ def saved_asked_wrongly(stage):
                      "py-show *(long*)16", "py-show nosuch", "print $py_rss()", "py-count Session")
 
 
+# ---- stacks and stops ----
+
+@case
+def stacks(stage):
+    return stage.gdb(["-c", stage.core()], "py-stacks", "py-stacks MainThread -locals -limit 1", "py-stacks nobody",
+                     "py-stacks a b", "py-stacks -limit many", "py-stacks -o /nonexistent/file")
+
+
+@case
+def breaks_asked_wrongly(stage):
+    return (stage.gdb([], "py-break", "py-break app:", "py-break app:12", "py-break a b", "py-break a -count many",
+                      "set can-use-hw-watchpoints 0", "py-break a", "set can-use-hw-watchpoints 1", "py-break a",
+                      "py-break b", "py-break c", "py-break d", "py-break e", "delete 2", "py-break e", "py-break")
+            + stage.gdb(["-c", stage.core()], "py-break __main__:handle", "py-break"))
+
+
 # ---- asking ----
 
 @case

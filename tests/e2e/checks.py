@@ -16,6 +16,7 @@ ROW_KEYS = {
     "py-sizeof": {"addr": str, "type": str, "size": int},
     "py-show": {"addr": str, "type": str, "size": int, "value": str},
     "py-retained": {"addr": str, "type": str, "size": int, "retained": int, "share": float, "value": str},
+    "py-stacks": {"thread": int, "thread_id": str, "interpreter": int, "gil": bool, "frames": list, "hidden": int},
     "py-refs": NODE, "py-backrefs": NODE, "py-path": NODE,
 }
 EDGE = {"from": (str, type(None)), "to": str, "name": str, "kind": str, "exact": bool}
@@ -209,6 +210,30 @@ def without_graphviz(stage):
     problems = [] if "apt install graphviz" in text else ["the package is not named: " + text]
     with open(stage.path("undrawn.dot")) as f:
         return problems + ([] if f.read().startswith("digraph") else ["the .dot was not kept"])
+
+
+@check
+def json_of_stacks(stage):
+    """With GDB's own C frames, whose innermost is in the library that the process waits in."""
+    work = stage.leak()
+    problems = form(stage, "py-stacks -json -locals", 1)
+    row = json_of(stage, "py-stacks -json -native", ["-p", str(work.pid)])["rows"][0]
+    problems += keys_wrong("py-stacks", row["frames"][0], {"function": str, "file": str, "line": int, "locals": list})
+    problems += keys_wrong("py-stacks", row["native"][0], {"pc": str})
+    if row["thread"] != work.pid or row["frames"][0]["function"] != "main" or "read" not in str(row["native"][:3]):
+        problems.append("py-stacks -native: %r" % row)
+    return problems
+
+
+@check
+def stacks_of_a_saved_target(stage):
+    """py-stacks answers from it as from the core."""
+    path = stage.path("stacks.memext")
+    stage.gdb(["-c", stage.core()], "py-save " + path)
+    want = json_of(stage, "py-stacks -json -locals")["rows"]
+    text = stage.gdb([], "py-open " + path, "py-stacks -json -locals")
+    got = json.loads(text[text.index('{"schema"'):])["rows"]
+    return [] if got == want else ["%r instead of %r" % (got, want)]
 
 
 @check

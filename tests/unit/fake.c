@@ -126,6 +126,7 @@ static void make_builtins(struct fake *fake)
          .itemsize = 1,
          .flags = MX_TPFLAGS_BYTES_SUBCLASS},
         {.name = "bytearray", .kind = MX_KIND_BYTEARRAY, .basicsize = row->bytearray.size},
+        {.name = "code", .kind = MX_KIND_CODE, .basicsize = row->code.size},
         {.name = "list", .kind = MX_KIND_LIST, .basicsize = row->list.size, .flags = MX_TPFLAGS_LIST_SUBCLASS | HAS_GC},
         {.name = "tuple",
          .kind = MX_KIND_TUPLE,
@@ -173,6 +174,7 @@ void fake_close(struct fake *fake)
 {
     mx_types_close(&fake->types);
     mx_array_free(&fake->runtime.interpreters);
+    mx_array_free(&fake->runtime.threads);
     mx_memory_close(fake->memory);
     free(fake->bytes);
     *fake = (struct fake){0};

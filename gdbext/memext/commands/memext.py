@@ -43,6 +43,14 @@ What is wasted?
 Is it C code that leaks?
   py-leaks                    memory of C code that nothing reaches any more
   py-refcounts                objects held by a reference that nobody has
+What is it doing?
+  py-stacks                   where every Python thread is; -locals, -native
+When does it grow?
+  py-break FUNCTION           stop where a Python function is called
+  py-break FUNCTION -do py-growth
+                              print what grew at each call, and go on
+  set memext growth-at-stop on
+                              the same at every stop
 What no other command asks?
   py-sql SELECT ...           the heap's objects, references and memory in SQL
 How do I look at it with other tools?

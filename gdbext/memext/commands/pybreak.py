@@ -5,7 +5,7 @@ import gdb
 import _memext
 
 from .. import places, pybreaks, table
-from ..answer import address
+from ..answer import Answer, address
 from ..command import Command
 from ..options import Option, UsageError
 from ..session import SESSION
@@ -16,12 +16,13 @@ class Break(Command):
     summary = "Stop where a Python function is called."
     operand = "[FILE.py:]FUNCTION | MODULE:FUNCTION | FILE.py:LINE"
     details = ("FUNCTION may be qualified (Order.total, outer.inner); LINE is where it starts.\n"
-               "One stop a call, before its first line, by a hardware watchpoint: all other code runs at full speed.\n"
-               "A function of a module that is not imported yet is looked for at each import. GDB's own commands list,\n"
-               "disable and delete it (info breakpoints, disable N, delete N), and `commands N' says what to do there.\n"
-               "A generator stops when it is made (to 3.10: when it begins). Four at most; without operand: lists them.")
+               "One stop a call, before its first line, by a hardware watchpoint: other code runs at full speed.\n"
+               "What is not imported yet is looked for at each import. GDB's own commands list, disable and delete\n"
+               "it (info breakpoints, disable N, delete N), and `commands N' says what to do there.\n"
+               "A generator stops when it is made (to 3.10: when it begins). Four at most; without operand: a list.")
     examples = ("py-break app.Order.total", "py-break app.py:load -count 3",
-                "py-break app:load -if '$py_count(\"app.Order\") > 1000'", "py-break tests/test_app.py:12 -do py-growth")
+                "py-break app:load -if '$py_count(\"app.Order\") > 1000'",
+                "py-break tests/test_app.py:12 -do py-growth")
     options = (Option("if", "word", "stop only when this is true", value="EXPRESSION"),
                Option("do", "word", "print what this command says, and go on; several by `;'", value="COMMAND"),
                Option("count", "number", "stop so many times, then disable it"))
@@ -30,14 +31,16 @@ class Break(Command):
 
     def run(self, arguments):
         if len(arguments.operands) > 1:
-            raise UsageError("py-break takes one function, and a condition behind -if: py-break app:load -if 'EXPRESSION'")
+            raise UsageError("py-break takes one function, and a condition behind -if: "
+                             "py-break app:load -if 'EXPRESSION'")
         process = pybreaks.current_process()
-        answer = self.new_answer() if SESSION.info() else None
         if arguments.operands:
             made = [self.make(places.Place(arguments.operands[0]), arguments, process)]
         else:
             made = sorted(pybreaks.all_breaks(), key=lambda one: one.number)
-        return self.fill(answer or bare_answer(self.name), made)
+        answer = self.new_answer() if SESSION.info() else None
+        # Before there is a process there is nothing to tell of it.
+        return self.fill(answer or Answer(self.name, None, True, []), made)
 
     def make(self, place, arguments, process):
         condition = getattr(arguments, "if")
@@ -45,8 +48,8 @@ class Break(Command):
         found = self.look(place) if process else []
         if len(found) > 1:
             raise UsageError(places.ambiguous(place, found))
-        one = pybreaks.PyBreak(place, self.label(place, condition), condition, arguments.count or 0,
-                               bool(arguments.do))
+        one = pybreaks.quietly(lambda: pybreaks.PyBreak(place, self.label(place, condition), condition,
+                                                        arguments.count or 0, bool(arguments.do)))
         if arguments.do:
             one.commands = "\n".join(["silent"] + [part.strip() for part in arguments.do.split(";")] + ["continue"])
         if found:
@@ -84,14 +87,9 @@ class Break(Command):
                         "addr": address(one.address()), "hits": one.hit_count, "enabled": one.enabled} for one in made]
         answer.total = {"breakpoints": len(made)}
         for one in made:
-            where = "pending: `%s' is looked for at each import" % one.place.text if one.is_pending else one.function.title
-            answer.lines.append("py-break %d: %s%s" % (one.number, where, "" if one.enabled else " (disabled)"))
+            where = "pending: `%s' is looked for at each import" % one.place.text
+            answer.lines.append("py-break %d: %s%s" % (one.number, where if one.is_pending else one.function.title,
+                                                       "" if one.enabled else " (disabled)"))
         if not made:
             answer.lines.append("no py-break is set (%s at most): py-break FUNCTION" % table.number(pybreaks.MOST))
         return answer
-
-
-def bare_answer(command):
-    """Before there is a process."""
-    from ..answer import Answer
-    return Answer(command, None, True, [])

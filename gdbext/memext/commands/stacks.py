@@ -18,13 +18,14 @@ def value_of(addr):
 
 
 def name_of(thread):
-    """What threading calls the thread, where the main interpreter's threading knows it."""
+    """What threading calls the thread, or would call the main one."""
+    if thread["interpreter"]:
+        return None
     try:
         path = "threading._active[%d]._name" % thread["thread_id"]
-        shown = SESSION.target().show(SESSION.target().resolve(path)) if not thread["interpreter"] else ""
+        return SESSION.target().show(SESSION.target().resolve(path))[1:-1] or None
     except _memext.Error:
-        return None
-    return shown[1:-1] or None
+        return "MainThread" if thread["native_id"] == SESSION.info()["pid"] else None
 
 
 class Stacks(Command):
@@ -47,6 +48,7 @@ class Stacks(Command):
         target = SESSION.target(self.progress)
         threads = stacks.in_order(target.stacks(frames=limit, locals=arguments.locals))
         rows = [stacks.thread_row(thread, name_of(thread), value_of) for thread in threads]
+        nativestacks.identify(rows)
         answer = self.new_answer()
         answer.total = {"threads": len(rows), "interpreters": len({row["interpreter"] for row in rows}),
                         "gil": next((row["thread"] or row["thread_id"] for row in rows if row["gil"]), None)}
