@@ -42,7 +42,8 @@ def test_table(tests, delta):
 
 
 def detail(test, delta):
-    text = "\n".join(line.strip() for line in testgrowth.detail_lines(test, lambda size: delta(size).lstrip("+"), delta))
+    facts = testgrowth.detail_lines(test, lambda size: delta(size).lstrip("+"), delta)
+    text = "\n".join(line.strip() for line in facts)
     return "<h3>%s</h3>\n<p>%s left, grows: %s</p>\n<pre>%s</pre>" % (
         html.escape(test.name), html.escape(delta(test.left)), test.verdict, html.escape(text))
 

@@ -61,7 +61,8 @@ def environment(stage):
 def run(stage, folder, command, *program, **options):
     """What py-tests prints without the tests' own output, and GDB's exit status."""
     extra = options.get("extra", {})
-    done = subprocess.run(debugger.arguments(["--args", options.get("python", stage.python), "-B"] + list(program), [command]), cwd=folder,
+    target = ["--args", options.get("python", stage.python), "-B"] + list(program)
+    done = subprocess.run(debugger.arguments(target, [command]), cwd=folder,
                           env=dict(debugger.environment(stage.build), **extra), stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
     text = done.stdout.decode(errors="replace")

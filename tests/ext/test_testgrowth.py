@@ -66,7 +66,8 @@ class Texts(unittest.TestCase):
         testgrowth.judge(tests, LEAST)
         self.assertEqual(testgrowth.summary(tests, LEAST, table.number), (
             "2 of 4 tests leave memory behind: 8,000; 1 only filled caches; -repeat 2 tells which grow every time"))
-        self.assertEqual(testgrowth.summary(tests[3:], LEAST, table.number), "none of 1 test leaves 1,000 or more behind")
+        self.assertEqual(testgrowth.summary(tests[3:], LEAST, table.number),
+                         "none of 1 test leaves 1,000 or more behind")
 
     def test_rows(self):
         tests = [run("f::a", 5000, again=[1, 5000], holders=[HOLDER], grown=[("str", 7, 700)])]
