@@ -674,6 +674,71 @@ MX_API const struct mx_leak_row *mx_leaks_rows(const struct mx_leaks *leaks, siz
 MX_API void mx_leaks_info(const struct mx_leaks *leaks, struct mx_leaks_info *ret);
 MX_API void mx_leaks_close(struct mx_leaks *leaks);
 
+/* ---- The ledger: where every byte of the process is ----------------------------- */
+
+/*
+ * The whole address space, cut where its owners change: every byte belongs to one row, so that the rows add up to the
+ * total, and the total to what the kernel says.
+ *
+ *   - Resident are the pages in RAM; their sum is that of Rss in smaps. A core does not tell what was in RAM: there it
+ *     is the bytes that the core holds.
+ *   - A row's kind is a path from general to particular:
+ *       python/objects/TYPE       blocks of objects, in pools and in malloc's memory (static objects: modules/.../data)
+ *       python/buffers/OWNER      tables, items and values that belong to objects of that sort ("dict", "ndarray")
+ *       python/raw                other blocks of pools: what C code allocated there
+ *       python/data-stacks        frames of running functions (3.11+)
+ *       pymalloc/...              free-blocks, free-pools, pool-headers, pool-tails, arena-alignment
+ *       malloc/used, malloc/mapped  chunks that no object is known to own: C data; mapped: one by one from the system
+ *       malloc/free/...           bins, tcache, fastbins, top
+ *       malloc/...                overhead (headers, arenas' own), not-walked (broken chunks), reserved
+ *       stacks/...                used (from the stack pointer up), unused, thread-blocks
+ *       modules/NAME/...          text, read-only, data, bss, reserved
+ *       files/NAME, shared/NAME, kernel/NAME, reserved/no-access
+ *       other/...                 anonymous, executable: memory that nobody is known to own
+ *   - An object's bytes are its block's (see "Retained sizes").
+ */
+struct mx_ledger;
+
+struct mx_ledger_row {
+    const char *kind; /* lives as long as the ledger */
+    uint64_t resident, virtual_bytes;
+    uint64_t count; /* objects, blocks, chunks, pools, mappings */
+};
+
+enum mx_ledger_part {
+    MX_LEDGER_TOTAL,
+    MX_LEDGER_PYMALLOC,  /* its arenas */
+    MX_LEDGER_MALLOC,    /* what glibc's arenas have from the system (mallinfo2: arena) */
+    MX_LEDGER_MAPPED,    /* chunks that it mapped one by one (mallinfo2: hblkhd) */
+    MX_LEDGER_TRIMMABLE, /* of what is free in malloc, pages that malloc_trim(0) gives back */
+    MX_LEDGER_PARTS,
+};
+
+/* What a figure of the process is worth. */
+enum mx_known {
+    MX_KNOWN_NOT,      /* a core does not tell */
+    MX_KNOWN_AT_LEAST, /* what the core names; there may be more */
+    MX_KNOWN_EXACTLY,
+};
+
+/* By psutil's names: rss, vms, shared, text, data, uss, pss, swap. */
+struct mx_ledger_figure {
+    const char *name;
+    uint64_t bytes;
+    enum mx_known known;
+};
+
+MX_API struct mx_error *mx_ledger_open(struct mx_target *target, const struct mx_heap *heap,
+                                       const struct mx_progress *progress, struct mx_ledger **ret);
+/* By falling resident bytes, then by falling virtual ones. */
+MX_API const struct mx_ledger_row *mx_ledger_rows(const struct mx_ledger *ledger, size_t *count);
+/* Sums over rows; kind is NULL. They overlap: objects are in pymalloc's memory as well as in malloc's. */
+MX_API void mx_ledger_part(const struct mx_ledger *ledger, enum mx_ledger_part part, struct mx_ledger_row *ret);
+MX_API const struct mx_ledger_figure *mx_ledger_figures(const struct mx_ledger *ledger, size_t *count);
+/* Of the resident total, bytes whose place within their mapping the kernel did not tell. */
+MX_API uint64_t mx_ledger_guessed(const struct mx_ledger *ledger);
+MX_API void mx_ledger_close(struct mx_ledger *ledger);
+
 /* ---- Stacks: what every thread is at ------------------------------------------- */
 
 struct mx_stacks;
@@ -743,75 +808,10 @@ MX_API const struct mx_function *mx_functions_rows(const struct mx_functions *fu
 MX_API void mx_functions_close(struct mx_functions *functions);
 
 /*
- * The process ran on and stands again: forgets the memory that was read, a thousand times cheaper than to open it anew.
- * For mx_functions_of_code() only: threads, types and regions of modules are still those of before.
+ * The process ran on and stands again: forgets the memory that was read. Much cheaper than to open it anew, and
+ * for mx_functions_of_code() only: threads, types and regions of modules are still those of before.
  */
 MX_API struct mx_error *mx_target_reread(struct mx_target *target);
-
-/* ---- The ledger: where every byte of the process is ----------------------------- */
-
-/*
- * The whole address space, cut where its owners change: every byte belongs to one row, so that the rows add up to the
- * total, and the total to what the kernel says.
- *
- *   - Resident are the pages in RAM; their sum is that of Rss in smaps. A core does not tell what was in RAM: there it
- *     is the bytes that the core holds.
- *   - A row's kind is a path from general to particular:
- *       python/objects/TYPE       blocks of objects, in pools and in malloc's memory (static objects: modules/.../data)
- *       python/buffers/OWNER      tables, items and values that belong to objects of that sort ("dict", "ndarray")
- *       python/raw                other blocks of pools: what C code allocated there
- *       python/data-stacks        frames of running functions (3.11+)
- *       pymalloc/...              free-blocks, free-pools, pool-headers, pool-tails, arena-alignment
- *       malloc/used, malloc/mapped  chunks that no object is known to own: C data; mapped: one by one from the system
- *       malloc/free/...           bins, tcache, fastbins, top
- *       malloc/...                overhead (headers, arenas' own), not-walked (broken chunks), reserved
- *       stacks/...                used (from the stack pointer up), unused, thread-blocks
- *       modules/NAME/...          text, read-only, data, bss, reserved
- *       files/NAME, shared/NAME, kernel/NAME, reserved/no-access
- *       other/...                 anonymous, executable: memory that nobody is known to own
- *   - An object's bytes are its block's (see "Retained sizes").
- */
-struct mx_ledger;
-
-struct mx_ledger_row {
-    const char *kind; /* lives as long as the ledger */
-    uint64_t resident, virtual_bytes;
-    uint64_t count; /* objects, blocks, chunks, pools, mappings */
-};
-
-enum mx_ledger_part {
-    MX_LEDGER_TOTAL,
-    MX_LEDGER_PYMALLOC,  /* its arenas */
-    MX_LEDGER_MALLOC,    /* what glibc's arenas have from the system (mallinfo2: arena) */
-    MX_LEDGER_MAPPED,    /* chunks that it mapped one by one (mallinfo2: hblkhd) */
-    MX_LEDGER_TRIMMABLE, /* of what is free in malloc, pages that malloc_trim(0) gives back */
-    MX_LEDGER_PARTS,
-};
-
-/* What a figure of the process is worth. */
-enum mx_known {
-    MX_KNOWN_NOT,      /* a core does not tell */
-    MX_KNOWN_AT_LEAST, /* what the core names; there may be more */
-    MX_KNOWN_EXACTLY,
-};
-
-/* By psutil's names: rss, vms, shared, text, data, uss, pss, swap. */
-struct mx_ledger_figure {
-    const char *name;
-    uint64_t bytes;
-    enum mx_known known;
-};
-
-MX_API struct mx_error *mx_ledger_open(struct mx_target *target, const struct mx_heap *heap,
-                                       const struct mx_progress *progress, struct mx_ledger **ret);
-/* By falling resident bytes, then by falling virtual ones. */
-MX_API const struct mx_ledger_row *mx_ledger_rows(const struct mx_ledger *ledger, size_t *count);
-/* Sums over rows; kind is NULL. They overlap: objects are in pymalloc's memory as well as in malloc's. */
-MX_API void mx_ledger_part(const struct mx_ledger *ledger, enum mx_ledger_part part, struct mx_ledger_row *ret);
-MX_API const struct mx_ledger_figure *mx_ledger_figures(const struct mx_ledger *ledger, size_t *count);
-/* Of the resident total, bytes whose place within their mapping the kernel did not tell. */
-MX_API uint64_t mx_ledger_guessed(const struct mx_ledger *ledger);
-MX_API void mx_ledger_close(struct mx_ledger *ledger);
 
 /* ---- Handing over: sources of SQL and of exports ----------------------------- */
 

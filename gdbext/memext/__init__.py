@@ -4,6 +4,7 @@
     commands/*.py  one command a file: what is asked, how it is printed
     command.py     what all commands share: options, errors, progress
     session.py     the heap of this stop; marks.py: the stops before it
+    guard.py       stops where memory runs out; exhaustion: what the kernel and C libraries do then
     options, objref, typenames, table, answer   text in and out; no GDB, so tested without
     report, reportpage, web/         the diagnosis as text and as a page; no GDB
     reftree                          references around an object; treetext, picture and page draw them; no GDB either

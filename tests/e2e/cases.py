@@ -386,6 +386,15 @@ def breaks_asked_wrongly(stage):
 # ---- asking ----
 
 @case
+def catch_oom_asked_wrongly(stage):
+    page, core = stage.path("armed.html"), stage.path("armed.core")
+    options = ("-at 0", "-at much", "-at", "-core /nonexistent/core", "-core /", "everything", "-report oom.pdf",
+               "-off", "-core %s -report %s" % (core, page), "-off")
+    return (stage.gdb([], *("py-catch-oom " + one for one in options))
+            + stage.gdb(["-c", stage.core()], "py-catch-oom"))
+
+
+@case
 def wrong_options(stage):
     return stage.gdb(["-c", stage.core()], "py-count -nosuch", "py-count -limit many", "py-count -sort colour",
                      "py-objects", "py-objects NoSuchType", "py-show", "py-show 0x10", "py-show Session#999999",
@@ -407,7 +416,7 @@ def helps(stage):
                      "help py-show", "help py-sizeof", "help py-info",
                      "help py-refs", "help py-backrefs", "help py-path", "help py-retained",
                      "help py-strings", "help py-suspects", "help py-report", "help py-export",
-                     "help py-save", "help py-open")
+                     "help py-save", "help py-open", "help py-catch-oom")
 
 
 @case

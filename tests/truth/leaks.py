@@ -111,7 +111,8 @@ def beside_valgrind(results, build, name, python):
         return
     with harness.Folder() as folder:
         def command(blocks):
-            return harness.workload(python, "cleaks.py", "--blocks", str(blocks), "--linked", "0", os.path.join(folder, "planted"))
+            return harness.workload(python, "cleaks.py", "--blocks", str(blocks), "--linked", "0",
+                                    os.path.join(folder, "planted"))
         theirs = under_valgrind(command(SMALL), folder) - under_valgrind(command(0), folder)
         with harness.Workload(command(SMALL), folder, {"PYTHONMALLOC": "malloc"}) as work:
             work.stop()

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
@@ -96,6 +97,8 @@ def run(results, memext, interpreter):
     with harness.Folder() as folder:
         path = os.path.join(folder, "truth")
         with harness.Workload(harness.workload(interpreter.path, "stacks.py", path), folder) as work:
+            # The witness is on its way to sleep, for which it takes the GIL once more.
+            time.sleep(0.3)
             work.stop()
             look(results, lambda target: (prefix + "live", judge(target, path)),
                  lambda: memext.open_process(work.pid))

@@ -51,6 +51,8 @@ When does it grow?
                               print what grew at each call, and go on
   set memext growth-at-stop on
                               the same at every stop
+When does it run out?
+  py-catch-oom                where memory runs out, with a core and the verdict
 What no other command asks?
   py-sql SELECT ...           the heap's objects, references and memory in SQL
 How do I look at it with other tools?
