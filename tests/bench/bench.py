@@ -163,6 +163,19 @@ def retained(build, path, processors=None):
     return sums, took
 
 
+SESSION_TESTS = 60
+# Tests that only take time, in a process whose heap is so many MB of lists of str.
+SESSION = """
+import time
+import unittest
+HEAP = [[str(number + item) for item in range(10)] for number in range(MEGABYTES * 1300)]
+class Waits(unittest.TestCase):
+    pass
+for number in range(TESTS):
+    setattr(Waits, "test_" + str(number), lambda self: time.sleep(0.05))
+"""
+
+
 class Bench:
     def __init__(self, build, folder):
         self.build, self.folder = build, folder
@@ -307,6 +320,29 @@ class Bench:
         self.add("%s: memory added to the process" % name, "%d KB" % (grown // 1024), "")
 
 
+    def session(self, megabytes):
+        """py-tests beside the same session alone; the difference, a test."""
+        folder = os.path.join(self.folder, "session%d" % megabytes)
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, "test_session.py"), "w") as f:
+            f.write(SESSION.replace("MEGABYTES", str(megabytes)).replace("TESTS", str(SESSION_TESTS)))
+        command = ["-B", "-m", "unittest", "-q", "test_session"]
+        plain = elapsed([PYTHON] + command, folder, None)
+        watched = elapsed(debugger.arguments(["--args", PYTHON] + command, ["py-tests"]), folder,
+                          debugger.environment(self.build))
+        name = "py-tests, %d tests of 50 ms at %d MB" % (SESSION_TESTS, megabytes)
+        self.add(name, "%.2f s" % watched, "alone: %.2f s" % plain, watched / plain, 2 if megabytes >= 200 else None)
+        self.add("%s: added to each" % name, "%.0f ms" % (1000 * (watched - plain) / SESSION_TESTS), "")
+
+
+def elapsed(command, folder, env):
+    """Seconds of a command in a folder."""
+    start = time.monotonic()
+    subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL, check=True)
+    return time.monotonic() - start
+
+
 def resident(pid):
     with open("/proc/%d/status" % pid) as f:
         return int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1)) * 1024
@@ -350,6 +386,8 @@ def main():
         bench.cores(sizes)
         for megabytes in (min(GC_OBJECTS_MB, max(sizes)), max(sizes)):
             bench.live(megabytes)
+        for megabytes in (0, 200):
+            bench.session(megabytes)
     if not a.no_write:
         write(bench.rows, os.path.join(harness.ROOT, "docs", "bench.md"))
     return 1 if any(row[-1] == "NO" for row in bench.rows) else 0

@@ -23,6 +23,7 @@ import sql_checks  # noqa: E402,F401 (adds to checks.CHECKS)
 import pages  # noqa: E402
 import stage  # noqa: E402
 import terminal  # noqa: E402
+import testing  # noqa: E402
 
 # The numbers of the workload's own objects, and those in error messages, are known and must be exact; those of
 # CPython's own objects differ by version.
@@ -63,7 +64,7 @@ def run_all(results, scene, names, record):
     jobs = [(name, lambda n=name, f=function: run_case(results, n, f, scene, record))
             for name, function in cases.CASES.items()]
     if not record:
-        for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS, breaks.CHECKS):
+        for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS, breaks.CHECKS, testing.CHECKS):
             jobs += [(name, lambda n=name, f=function: results.check("e2e/" + n, f(scene)))
                      for name, function in group.items()]
     for name, job in jobs:

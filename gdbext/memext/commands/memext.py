@@ -21,6 +21,8 @@ What grew?
   py-growth                   what changed since the last py-growth
   py-growth -since MARK|FILE  since a mark, another core, a saved target or counts
   py-mark NAME                remember this stop under a name
+Which tests leave memory behind?
+  py-tests                    run pytest or unittest, and measure after every test
 Which objects are they?
   py-objects TYPE             the objects of a type
   py-objects TYPE -new        only those that appeared since
