@@ -364,7 +364,11 @@ struct mx_error *mx_lost_find(const struct mx_graph *graph, struct mx_work *work
         .lost = &lost,
         .head = MX_NO_BLOCK,
     };
-    struct mx_error *error = lost.held && lost.heads ? mark_firm(&marking) : mx_error_no_memory();
+    if (!lost.held || !lost.heads) {
+        mx_lost_deinit(&lost);
+        return mx_error_no_memory();
+    }
+    struct mx_error *error = mark_firm(&marking);
     if (!error)
         error = mark_possible(&marking);
     if (!error)
