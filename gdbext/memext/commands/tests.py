@@ -179,7 +179,8 @@ class Tests(Command):
         kind, detail = session.drive.ending
         answer.rows = [test.json_row() for test in tests]
         answer.beside = {name: [{name[:-1] if name == "files" else "class": group, "tests": sums[0],
-                                 "rss_delta": sums[1], "bytes_delta": sums[2], "objects_delta": sums[3], "left": sums[4]}
+                                 "rss_delta": sums[1], "bytes_delta": sums[2], "objects_delta": sums[3],
+                                 "left": sums[4]}
                                 for group, sums in testgrowth.grouped(tests, by).items()]
                          for name, by in (("files", "file"), ("classes", "class"))}
         answer.total = {"tests": len(tests), "leaving": len(found), "left": sum(test.left for test in found),
