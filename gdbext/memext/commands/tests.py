@@ -70,7 +70,8 @@ class Session:
     def end(self, now):
         test = testgrowth.Test(self.name, self.drive.framework, now.came - self.drive.watch.since)
         before = self.before
-        test.rss, test.bytes, test.objects = now.rss - before.rss, now.bytes - before.bytes, now.objects - before.objects
+        test.rss, test.bytes = now.rss - before.rss, now.bytes - before.bytes
+        test.objects = now.objects - before.objects
         test.grown = testgrowth.grown_types(_memext.growth(before.histogram, now.histogram))
         usual = testgrowth.usual_of(self.tests[-100:])
         if self.wants_holders and test.bytes - usual >= self.arguments.least:
@@ -177,8 +178,8 @@ class Tests(Command):
         found = testgrowth.leaving(tests)
         kind, detail = session.drive.ending
         answer.rows = [test.json_row() for test in tests]
-        answer.beside = {name: [{name[:-1] if name == "files" else "class": group, "tests": sums[0], "rss_delta": sums[1],
-                                 "bytes_delta": sums[2], "objects_delta": sums[3], "left": sums[4]}
+        answer.beside = {name: [{by: group, "tests": sums[0], "rss_delta": sums[1], "bytes_delta": sums[2],
+                                 "objects_delta": sums[3], "left": sums[4]}
                                 for group, sums in testgrowth.grouped(tests, by).items()]
                          for name, by in (("files", "file"), ("classes", "class"))}
         answer.total = {"tests": len(tests), "leaving": len(found), "left": sum(test.left for test in found),
