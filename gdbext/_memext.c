@@ -8,6 +8,7 @@
  *
  * A Heap may outlive its Target, a Histogram its Heap; a Graph keeps both open.
  */
+#include "allocators.h"
 #include "export.h"
 #include "graph.h"
 #include "ledger.h"
@@ -426,6 +427,11 @@ static PyMethodDef target_methods[] = {
      "export(heap, graph, retained, format, path, progress=None): writes the file; {nodes, edges, bytes}"},
     {"sql", WITH_KEYWORDS(mx_target_sql), METH_VARARGS | METH_KEYWORDS,
      "sql(heap, statement, graph=None, retained=None, progress=None): an Sql"},
+    {"malloc", WITH_KEYWORDS(mx_target_malloc), METH_VARARGS | METH_KEYWORDS,
+     "malloc(progress=None): ([{address, main, threads, heaps, system, used, free, ...} an arena], {name, ...})"},
+    {"pymalloc", WITH_KEYWORDS(mx_target_pymalloc), METH_VARARGS | METH_KEYWORDS,
+     "pymalloc(heap, progress=None): ([{address, bytes, pools, ...} an arena], [{type, arenas, alone, count, bytes,\n"
+     "example}], {arenas, arena_bytes, ...})"},
     {"stacks", WITH_KEYWORDS(mx_target_stacks), METH_VARARGS | METH_KEYWORDS,
      "stacks(frames=0, locals=False): [{address, interpreter, thread_id, native_id, gil, raised, handled, hidden,\n"
      "frames: [(function, file, line, code, [(name, addr, type, size)])]}]"},

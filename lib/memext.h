@@ -739,6 +739,93 @@ MX_API const struct mx_ledger_figure *mx_ledger_figures(const struct mx_ledger *
 MX_API uint64_t mx_ledger_guessed(const struct mx_ledger *ledger);
 MX_API void mx_ledger_close(struct mx_ledger *ledger);
 
+/* ---- Arenas: pymalloc -------------------------------------------------------------- */
+
+/*
+ * pymalloc goes back to the system an arena at a time, once no block in it is used: a few objects keep all of it.
+ */
+struct mx_pymalloc;
+
+struct mx_pymalloc_arena {
+    mx_addr address;
+    uint64_t bytes;
+    uint32_t pools, used_pools, unused_pools; /* that fit in; with blocks in use; that were never used yet */
+    uint64_t used_blocks, used_bytes;
+    uint64_t free_bytes; /* free blocks of used pools */
+    bool nearly_empty;   /* kept by few: it was filled once, and at most a tenth of it is used */
+    const char *type;    /* that takes most of what is used, "raw block" for blocks of C data; "" when none */
+    uint64_t type_count, type_bytes;
+    mx_addr example; /* one of them */
+};
+
+/* What keeps the nearly empty arenas: one row a type of blocks in them. */
+struct mx_pymalloc_keeper {
+    const char *type;
+    uint64_t arenas; /* nearly empty ones that it has blocks in */
+    uint64_t alone;  /* of these, nothing else is in: they would go with it */
+    uint64_t count, bytes;
+    mx_addr example;
+};
+
+/* The bytes from `used_bytes` to `missing_bytes` add up to `arena_bytes`; as sys._debugmallocstats() has them. */
+struct mx_pymalloc_info {
+    uint64_t arenas, arena_bytes;
+    uint64_t used_bytes, free_bytes; /* blocks of pools in use */
+    uint64_t free_pool_bytes;
+    uint64_t header_bytes, tail_bytes, alignment_bytes;
+    uint64_t missing_bytes; /* pools that a core lacks */
+    uint64_t used_blocks, free_blocks, used_pools, free_pools;
+    uint64_t nearly_empty, nearly_empty_bytes, nearly_empty_used;
+    bool
+        from_table; /* false: the interpreter's table of arenas was not found, so they are runs of pools that look so */
+};
+
+MX_API struct mx_error *mx_pymalloc_open(struct mx_target *target, const struct mx_heap *heap,
+                                         const struct mx_progress *progress, struct mx_pymalloc **ret);
+/* By address. */
+MX_API const struct mx_pymalloc_arena *mx_pymalloc_arenas(const struct mx_pymalloc *pymalloc, size_t *count);
+/* By falling number of arenas, then of bytes. */
+MX_API const struct mx_pymalloc_keeper *mx_pymalloc_keepers(const struct mx_pymalloc *pymalloc, size_t *count);
+MX_API void mx_pymalloc_info(const struct mx_pymalloc *pymalloc, struct mx_pymalloc_info *ret);
+MX_API void mx_pymalloc_close(struct mx_pymalloc *pymalloc);
+
+/* ---- malloc: glibc's arenas ----------------------------------------------------------- */
+
+/*
+ * Chunks count with their headers, as in mallinfo2(3) and malloc_info(3). These call chunks of tcache used. Other
+ * allocators are known by name, but not walked: then there are no arenas.
+ */
+struct mx_malloc;
+
+struct mx_malloc_arena {
+    mx_addr address;  /* of its struct; 0 when that is lost */
+    bool main;        /* the first one, whose memory is mostly brk's */
+    uint64_t threads; /* that are attached to it: 0 when those that used it have ended */
+    uint64_t heaps;   /* stretches of memory */
+    uint64_t system;  /* bytes that it has from the system: the sum of those that follow */
+    uint64_t used, free, tcache, fast, top;
+    uint64_t other; /* malloc's own structs, and what could not be walked */
+    uint64_t used_chunks, free_chunks, tcache_chunks, fast_chunks;
+    uint64_t largest_free; /* bytes of the largest chunk in its bins; top is not in them */
+    uint64_t whole_pages;  /* in chunks of its bins, in bytes */
+    uint64_t absent;       /* of these and of top's, what is not in RAM now: free memory that costs nothing */
+    uint64_t returnable;   /* the others, as far as malloc_trim(3) would give them back */
+};
+
+struct mx_malloc_info {
+    const char *name;                                     /* "glibc 2.36", "musl (not walked)" */
+    uint64_t mapped_chunks, mapped_bytes, largest_mapped; /* mapped one by one; used, all of them */
+    uint64_t broken;                                      /* places where chunks or heaps made no sense */
+    bool knows_resident; /* false: a core, or the kernel did not tell: nothing is known to be absent */
+};
+
+MX_API struct mx_error *mx_malloc_open(struct mx_target *target, const struct mx_progress *progress,
+                                       struct mx_malloc **ret);
+/* The main one first, the others as malloc has linked them. */
+MX_API const struct mx_malloc_arena *mx_malloc_arenas(const struct mx_malloc *report, size_t *count);
+MX_API void mx_malloc_info(const struct mx_malloc *report, struct mx_malloc_info *ret);
+MX_API void mx_malloc_close(struct mx_malloc *report);
+
 /* ---- Stacks: what every thread is at ------------------------------------------- */
 
 struct mx_stacks;

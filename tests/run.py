@@ -102,6 +102,9 @@ def truth_jobs(python, build):
                  [python, "tests/truth/stacks.py", "--build", build, "--python", one.path])
              for one in found if not one.refused]
     jobs.append(Job("truth/export", [python, "tests/export/run.py", "--build", build]))
+    jobs += [Job("truth/arenas/" + one.name,
+                 [python, "tests/truth/arenas.py", "--build", build, "--python", one.path])
+             for one in found if not one.refused]
     jobs.append(Job("truth/glibc", [python, "tests/truth/glibc.py", "--build", build]))
     return [Job("truth/others", [python, "tests/truth/run.py", "--build", build, "--refused"])] + jobs
 

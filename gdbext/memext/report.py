@@ -219,10 +219,10 @@ def steps(report):
     return result
 
 
-def wrap(text, indent=2):
+def wrap(text, indent=2, width=WIDTH):
     """Lines of a paragraph; a number stays with its unit."""
     bound = re.sub(r"([0-9]) (%|[KMGT]?i?B\b)", "\\1\xa0\\2", text)
-    found = textwrap.wrap(bound, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent,
+    found = textwrap.wrap(bound, width, initial_indent=" " * indent, subsequent_indent=" " * indent,
                           break_on_hyphens=False)
     return [line.replace("\xa0", " ") for line in found]
 
@@ -245,7 +245,7 @@ def ledger_lines(report):
         result.add(report.size(row["bytes"]), share_of(row["bytes"], total),
                    "" if row["count"] is None else table.number(row["count"]), LEDGER_TEXTS[row["kind"]])
     result.add(report.size(total), "", "", report.process[1] if report.process[0] else "in all")
-    return list(result.lines(WIDTH - 2)) + wrap(report.memory, 0)
+    return list(result.lines(WIDTH - 2)) + wrap(report.memory, 0, WIDTH - 2)
 
 
 def type_lines(report):

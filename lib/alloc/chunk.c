@@ -92,7 +92,9 @@ bool mx_chunk_plausible(const struct mx_memory *memory, mx_addr chunk, mx_addr l
             return are_fenceposts(memory, chunk);
         if (!size_fits(field, limit - chunk) || !mx_chunk_peek(memory, chunk + size, sizeof(header), header))
             return false;
-        if (!(mx_load_u64(header + 8) & MX_CHUNK_PREV_INUSE) && mx_load_u64(header) != size)
+        /* What stands at the end may be a top that nobody wrote yet. */
+        bool last = i > 0 && chunk + size == limit;
+        if (!last && !(mx_load_u64(header + 8) & MX_CHUNK_PREV_INUSE) && mx_load_u64(header) != size)
             return false;
         chunk += size;
     }
@@ -168,18 +170,33 @@ bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)
     return true;
 }
 
-/* The first of the sorted cached chunks that is not below `user`. */
-static size_t first_cached(const struct mx_glibc *glibc, mx_addr user)
+/* The first of the sorted addresses that is not below `user`. */
+static size_t first_at(const mx_addr *addresses, size_t count, mx_addr user)
 {
-    size_t low = 0, high = glibc->cached.count;
+    size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (glibc->cached.items[middle] < user)
+        if (addresses[middle] < user)
             low = middle + 1;
         else
             high = middle;
     }
     return low;
+}
+
+bool mx_glibc_is_fast(const struct mx_glibc *glibc, mx_addr user)
+{
+    size_t index = first_at(glibc->fast.items, glibc->fast.count, user);
+    return index < glibc->fast.count && glibc->fast.items[index] == user;
+}
+
+uint64_t mx_glibc_top_size(const struct mx_glibc *glibc, const struct mx_glibc_arena *arena)
+{
+    uint8_t header[MX_CHUNK_HEADER];
+    if (!arena->top || !mx_chunk_peek(glibc->memory, arena->top, sizeof(header), header))
+        return 0;
+    uint64_t size = mx_load_u64(header + 8) & ~(uint64_t)MX_CHUNK_FLAGS;
+    return size <= arena->system_mem ? size : 0;
 }
 
 static bool walk_mmapped(const struct mx_chunk_span *span, struct mx_chunk_reader *reader,
@@ -201,14 +218,14 @@ bool mx_glibc_walk(const struct mx_glibc *glibc, const struct mx_chunk_span *spa
         return walk_mmapped(span, &reader, visit, context);
     struct mx_chunk_step step;
     mx_addr limit = span->end - 8, reported = span->start;
-    size_t cached = first_cached(glibc, span->start);
+    size_t cached = first_at(glibc->cached.items, glibc->cached.count, span->start);
     for (mx_addr user = span->start; user - MX_CHUNK_HEADER < limit; user += step.size) {
         if (!mx_chunk_step(&reader, user - MX_CHUNK_HEADER, limit, &step))
             return true;
         while (cached < glibc->cached.count && glibc->cached.items[cached] < user)
             cached++;
         bool kept = cached < glibc->cached.count && glibc->cached.items[cached] == user;
-        struct mx_chunk chunk = {.address = user, .size = step.size - 8, .used = step.in_use && !kept};
+        struct mx_chunk chunk = {.address = user, .size = step.size - 8, .used = step.in_use && !kept, .cached = kept};
         if (!visit(context, &chunk, step.memory))
             return false;
         if (user - reported < BETWEEN_STEPS)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "alloc/chunk.h"
-#include "memory/elf.h"
+#include "alloc/known.h"
 
 enum {
     BIN_COUNT = 127,
@@ -24,6 +24,7 @@ enum {
     STATE_FROM_BINS_MODERN = 112, /* 2.27+ */
     STATE_FROM_BINS_OLD = 104,    /* 2.26 */
     NEXT_AFTER = 2048,
+    THREADS_AFTER = 2064, /* attached_threads */
     SYSTEM_MEM_AFTER = 2072,
     STATE_END_AFTER = 2088,
     MOST_MISFITS = 2,      /* bins that may be half linked when the target was stopped */
@@ -47,12 +48,6 @@ struct opener {
     bool in_pieces;                    /* brk failed, so main_arena went on in mmapped segments */
     bool no_memory;
 };
-
-static const char *base_name(const char *path)
-{
-    const char *slash = path ? strrchr(path, '/') : NULL;
-    return slash ? slash + 1 : path ? path : "";
-}
 
 /* How many of the 127 bins at `bytes` (at `bins` in the target) are rings, giving up after `most` that are not. */
 static int count_rings(const struct mx_memory *memory, const uint8_t *bytes, mx_addr bins, int most)
@@ -201,10 +196,12 @@ static uint64_t top_size(const struct opener *opener, mx_addr top)
 static void add_main_spans(struct opener *opener, const struct mx_glibc_arena *arena)
 {
     uint64_t size = top_size(opener, arena->top);
-    if (!arena->system_mem || !size)
+    if (!arena->system_mem || !arena->top)
         return;
+    /* Caught while malloc cuts a chunk off: top has moved on already, and has no size yet. */
     mx_addr end = arena->top + size, start = (end - arena->system_mem + 15) & ~(mx_addr)15;
-    if (arena->system_mem <= end && start <= arena->top && mx_chunk_mapped(opener->memory, start, arena->top + 1) &&
+    if (size && arena->system_mem <= end && start <= arena->top &&
+        mx_chunk_mapped(opener->memory, start, arena->top + 1) &&
         size_at(opener, start) - MX_CHUNK_LEAST <= end - start) {
         mx_addr region_end = mx_memory_region(opener->memory, arena->top)->end;
         add_taken(opener, start, end < region_end ? end : region_end);
@@ -280,6 +277,7 @@ static void add_arena(struct opener *opener, mx_addr address, mx_addr *ret_next)
         return;
     arena.top = mx_load_u64(top);
     arena.system_mem = mx_load_u64(rest + (SYSTEM_MEM_AFTER - NEXT_AFTER));
+    arena.threads = mx_load_u64(rest + (THREADS_AFTER - NEXT_AFTER));
     *ret_next = mx_load_u64(rest);
     if (!mx_array_push(&opener->ret->arenas, arena)) {
         opener->no_memory = true;
@@ -462,55 +460,21 @@ static void add_tcaches(struct opener *opener)
         qsort(opener->ret->fast.items, opener->ret->fast.count, sizeof(mx_addr), by_value);
 }
 
-/* The version from the text that every libc.so.6 carries: "GNU C Library (...) stable release version 2.36." */
-static void name_glibc(const struct mx_module *libc, char *name, size_t size)
+static void append(struct mx_glibc *ret, const char *before, const char *text, const char *behind)
 {
-    static const char title[] = "GNU C Library", version[] = "release version ";
-    size_t length = 0;
-    const uint8_t *bytes = libc->elf ? mx_elf_bytes(libc->elf, &length) : NULL;
-    const uint8_t *text = bytes ? memmem(bytes, length, title, sizeof(title) - 1) : NULL;
-    size_t rest = text ? length - (size_t)(text - bytes) : 0;
-    const uint8_t *number = text ? memmem(text, rest < 256 ? rest : 256, version, sizeof(version) - 1) : NULL;
-    snprintf(name, size, "glibc");
-    if (!number)
-        return;
-    number += sizeof(version) - 1;
-    int digits = 0;
-    while (digits < 8 && number + digits + 1 < bytes + length &&
-           ((number[digits] >= '0' && number[digits] <= '9') ||
-            (number[digits] == '.' && number[digits + 1] >= '0' && number[digits + 1] <= '9')))
-        digits++;
-    snprintf(name, size, "glibc %.*s", digits, (const char *)number);
-}
-
-/* The first module whose file name begins with one of `prefixes` (NULL ends them); *ret_which says with which. */
-static const struct mx_module *find_module(const struct mx_modules *modules, const char *const *prefixes,
-                                           const char **ret_which)
-{
-    for (size_t i = 0; i < modules->modules.count; i++) {
-        const char *name = base_name(modules->modules.items[i].path);
-        for (const char *const *prefix = prefixes; *prefix; prefix++) {
-            if (strncmp(name, *prefix, strlen(*prefix)) != 0)
-                continue;
-            *ret_which = *prefix;
-            return &modules->modules.items[i];
-        }
-    }
-    return NULL;
+    size_t length = strlen(ret->name);
+    snprintf(ret->name + length, sizeof(ret->name) - length, "%s%s%s", before, text, behind);
 }
 
 /* Finds the arenas, if malloc is glibc's, and names what it is. */
 static void open_arenas(struct opener *opener, const struct mx_modules *modules)
 {
-    static const char *const libcs[] = {"libc.so.6", "libc-2.", NULL};
-    static const char *const musls[] = {"ld-musl", "libc.musl", NULL};
-    static const char *const others[] = {"libjemalloc", "libtcmalloc", "libmimalloc", NULL};
     struct mx_glibc *ret = opener->ret;
-    const char *which, *other = NULL;
-    const struct mx_module *libc = find_module(modules, libcs, &which);
-    if (!libc) {
-        bool musl = find_module(modules, musls, &which);
-        snprintf(ret->name, sizeof(ret->name), "%s (not walked)", musl ? "musl" : "unknown malloc, no libc.so.6");
+    struct mx_known_malloc known;
+    mx_known_malloc_find(modules, &known);
+    if (!known.libc) {
+        const char *name = known.other ? known.other : known.musl ? "musl" : "unknown malloc, no libc.so.6";
+        snprintf(ret->name, sizeof(ret->name), "%s (not walked)", name);
         /* A core may be cut so short that it names no module at all. */
         if (!modules->modules.count)
             add_without_main_arena(opener);
@@ -518,23 +482,20 @@ static void open_arenas(struct opener *opener, const struct mx_modules *modules)
             snprintf(ret->name, sizeof(ret->name), "glibc (by its heap only)");
         return;
     }
-    find_module(modules, others, &other);
-    mx_addr bins = find_main_bins(opener->memory, modules, (uint32_t)(libc - modules->modules.items));
+    mx_addr bins = find_main_bins(opener->memory, modules, (uint32_t)(known.libc - modules->modules.items));
     if (bins)
         add_arenas(opener, bins);
-    else if (!other)
+    else if (!known.other)
         add_without_main_arena(opener);
-    name_glibc(libc, ret->name, sizeof(ret->name));
-    if (other && (!ret->arenas.count || !ret->arenas.items[0].system_mem))
+    mx_known_glibc_name(known.libc, ret->name, sizeof(ret->name));
+    if (known.other && (!ret->arenas.count || !ret->arenas.items[0].system_mem))
         ret->found = false;
-    if (other && ret->found) {
-        size_t length = strlen(ret->name);
-        snprintf(ret->name + length, sizeof(ret->name) - length, " beside %s (not walked)", other + 3);
-    } else if (other) {
-        snprintf(ret->name, sizeof(ret->name), "%s (not walked)", other + 3);
-    } else if (!ret->found) {
-        snprintf(ret->name + strlen(ret->name), sizeof(ret->name) - strlen(ret->name), " (no arena found)");
-    }
+    if (known.other && !ret->found)
+        snprintf(ret->name, sizeof(ret->name), "%s (not walked)", known.other);
+    else if (known.other)
+        append(ret, " beside ", known.other, " (not walked)");
+    else if (!ret->found)
+        append(ret, " (", "no arena found", ")");
 }
 
 void mx_glibc_close(struct mx_glibc *glibc)

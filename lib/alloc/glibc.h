@@ -34,6 +34,7 @@ struct mx_glibc_arena {
     mx_addr address;
     mx_addr top; /* its top chunk */
     uint64_t system_mem;
+    uint64_t threads; /* attached to it: 0 when all have ended (attached_threads) */
 };
 
 struct mx_glibc {
@@ -60,8 +61,9 @@ void mx_glibc_close(struct mx_glibc *glibc);
 
 struct mx_chunk {
     mx_addr address; /* of the user memory */
-    uint64_t size;   /* usable bytes (malloc_usable_size) */
+    uint64_t size;   /* usable bytes (malloc_usable_size); the chunk has 8 more */
     bool used;
+    bool cached; /* free, but in tcache or a fastbin, where it is not merged with its neighbours */
 };
 
 /*
@@ -72,5 +74,14 @@ struct mx_chunk {
 bool mx_glibc_walk(const struct mx_glibc *glibc, const struct mx_chunk_span *span, struct mx_cursor *cursor,
                    struct mx_work *work,
                    bool (*visit)(void *context, const struct mx_chunk *chunk, const uint8_t *bytes), void *context);
+
+/* How many bytes of an arena malloc keeps free at its end; 0 when its top chunk makes no sense. */
+uint64_t mx_glibc_top_size(const struct mx_glibc *glibc, const struct mx_glibc_arena *arena);
+
+/* Where the mapping of an mmapped chunk begins: memalign says in front of its header how far that is. */
+mx_addr mx_glibc_mapping_start(const struct mx_glibc *glibc, const struct mx_chunk_span *span);
+
+/* Whether a chunk that is cached sits in a fastbin. */
+bool mx_glibc_is_fast(const struct mx_glibc *glibc, mx_addr user);
 
 #endif

@@ -142,3 +142,10 @@ bool mx_chunk_find_mmapped(struct mx_glibc *glibc, const struct mx_range *taken,
     }
     return true;
 }
+
+mx_addr mx_glibc_mapping_start(const struct mx_glibc *glibc, const struct mx_chunk_span *span)
+{
+    mx_addr chunk = span->start - MX_CHUNK_HEADER, lead = mx_memory_pointer(glibc->memory, chunk);
+    mx_addr least = chunk & ~(mx_addr)(PAGE - 1);
+    return lead <= chunk && (chunk - lead) % PAGE == 0 ? chunk - lead : least;
+}

@@ -7,7 +7,7 @@
 
 #include "cpython/frames.h"
 
-enum { PAGE = 4096, CHUNK_HEADER = 16, RED_ZONE = 128, FIGURES = 8 };
+enum { PAGE = 4096, RED_ZONE = 128, FIGURES = 8 };
 
 struct mx_ledger {
     struct mx_resident resident;
@@ -50,14 +50,6 @@ static void claim_arenas(struct claims *claims, const struct mx_allocators *allo
     }
 }
 
-/* Where the mapping of an mmapped chunk begins: memalign says in front of its header how far that is. */
-static mx_addr mapping_start(const struct mx_memory *memory, const struct mx_chunk_span *span)
-{
-    mx_addr chunk = span->start - CHUNK_HEADER, lead = mx_memory_pointer(memory, chunk);
-    mx_addr least = chunk & ~(mx_addr)(PAGE - 1);
-    return lead <= chunk && (chunk - lead) % PAGE == 0 ? chunk - lead : least;
-}
-
 static void claim_chunks(struct claims *claims, const struct mx_target *target)
 {
     const struct mx_glibc *glibc = &target->allocators.glibc;
@@ -70,7 +62,7 @@ static void claim_chunks(struct claims *claims, const struct mx_target *target)
     for (size_t i = 0; i < glibc->spans.count; i++) {
         const struct mx_chunk_span *span = &glibc->spans.items[i];
         if (span->arena == MX_ARENA_MMAPPED)
-            claim(claims, CLAIM_MAPPED, i, mapping_start(target->memory, span), span->end);
+            claim(claims, CLAIM_MAPPED, i, mx_glibc_mapping_start(glibc, span), span->end);
     }
 }
 

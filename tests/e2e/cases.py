@@ -1,6 +1,7 @@
 """The cases whose whole output is compared with expected/NAME.txt: each returns what a user would see."""
 import os
 import shutil
+import subprocess
 
 import harness
 
@@ -280,6 +281,30 @@ def leaks(stage):
 def memory_asked_wrongly(stage):
     return stage.gdb(["-c", stage.core()], "py-memory str", "py-memory -nosuch", "py-memory -limit few",
                      "py-memory -o /nonexistent/file")
+
+
+# ---- allocators ----
+
+@case
+def allocators_asked_wrongly(stage):
+    return stage.gdb(["-c", stage.core()], "py-arenas str", "py-arenas -classes few", "py-arenas -limit few",
+                     "py-arenas -o /nonexistent/file", "py-malloc main", "py-malloc -limit -1",
+                     "py-malloc -o /nonexistent/file")
+
+
+@case
+def without_pymalloc(stage):
+    work = stage.leak(env={"PYTHONMALLOC": "malloc"})
+    return stage.gdb(["-p", str(work.pid)], "py-arenas", "py-arenas -classes")
+
+
+@case
+def other_mallocs_are_named(stage):
+    library = stage.path("libfast.so")
+    source = os.path.join(os.path.dirname(__file__), "..", "workloads", "othermalloc.c")
+    subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-fno-builtin", "-o", library, source], check=True)
+    work = stage.leak(env={"LD_PRELOAD": library})
+    return stage.gdb(["-p", str(work.pid)], "py-malloc", "py-count __main__.Session")
 
 
 # ---- SQL ----

@@ -95,6 +95,39 @@ def ledger_adds_up(stage):
     return problems
 
 
+def arenas_wrong(stage, what, target):
+    """Figures of py-arenas and py-malloc that do not add up."""
+    arenas, malloc = (json_of(stage, command, target) for command in ("py-arenas -json", "py-malloc -json"))
+    total, problems = arenas["total"], []
+    parts = ("used_bytes", "free_bytes", "free_pool_bytes", "header_bytes", "tail_bytes", "alignment_bytes",
+             "missing_bytes")
+    if sum(total[part] for part in parts) != total["arena_bytes"]:
+        problems.append("%s: arenas have %d bytes, their parts %s" % (what, total["arena_bytes"],
+                                                                      [total[part] for part in parts]))
+    if sum(row["bytes"] for row in arenas["rows"]) != total["arena_bytes"]:
+        problems.append("%s: py-arenas' rows do not add up" % what)
+    kinds = ("used", "free", "tcache", "fast", "top", "other")
+    problems += ["%s: arena %d does not add up: %s" % (what, row["arena"], row) for row in malloc["rows"]
+                 if sum(row[kind] for kind in kinds) != row["system"]]
+    if malloc["total"]["system"] != sum(row["system"] for row in malloc["rows"]):
+        problems.append("%s: py-malloc's rows do not add up" % what)
+    return problems
+
+
+@check
+def arenas_add_up(stage):
+    problems = arenas_wrong(stage, "core", ["-c", stage.core()])
+    problems += arenas_wrong(stage, "live", ["-p", str(stage.leak().pid)])
+    for percent in (5, 25, 50, 75, 95):
+        try:
+            problems += arenas_wrong(stage, "cut to %d %%" % percent, ["-c", stage.cut(percent)])
+        except ValueError:
+            # So much may be lost that there is no Python to be found; then a sentence says so, and no JSON comes.
+            text = stage.gdb(["-c", stage.cut(percent)], "py-malloc")
+            problems += [] if "memext: " in text else ["cut to %d %%: %s" % (percent, text[-200:])]
+    return problems
+
+
 @check
 def retained_sizes_add_up(stage):
     """Rows by root are the whole heap; of an object, what hangs on it is no more than what it retains."""

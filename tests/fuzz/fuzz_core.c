@@ -403,6 +403,35 @@ static void keep_ledger(struct mx_target *target, const struct mx_heap *heap)
     mx_ledger_close(ledger);
 }
 
+/* Whatever is damaged, what an arena holds is what it has. */
+static void look_at_arenas(struct mx_target *target, const struct mx_heap *heap)
+{
+    struct mx_malloc *malloc_report;
+    struct mx_pymalloc *pymalloc;
+    struct mx_pymalloc_info info;
+    size_t count;
+    struct mx_error *error = mx_malloc_open(target, NULL, &malloc_report);
+    check_error(error);
+    if (error)
+        return;
+    const struct mx_malloc_arena *arenas = mx_malloc_arenas(malloc_report, &count);
+    for (size_t i = 0; i < count; i++)
+        if (arenas[i].used + arenas[i].free + arenas[i].tcache + arenas[i].fast + arenas[i].top + arenas[i].other !=
+            arenas[i].system)
+            abort();
+    mx_malloc_close(malloc_report);
+    error = mx_pymalloc_open(target, heap, NULL, &pymalloc);
+    check_error(error);
+    if (error)
+        return;
+    mx_pymalloc_info(pymalloc, &info);
+    if (info.used_bytes + info.free_bytes + info.free_pool_bytes + info.header_bytes + info.tail_bytes +
+            info.alignment_bytes + info.missing_bytes !=
+        info.arena_bytes)
+        abort();
+    mx_pymalloc_close(pymalloc);
+}
+
 static void follow_graph(struct mx_target *target, const struct mx_heap *heap)
 {
     struct mx_graph *graph;
@@ -432,6 +461,7 @@ static int examine(struct mx_error *error, struct mx_target *target, const char 
     list_types(target, heap, MX_COUNT_ALL);
     list_types(target, heap, MX_COUNT_TRACKED);
     keep_ledger(target, heap);
+    look_at_arenas(target, heap);
     follow_graph(target, heap);
     if (save_as)
         check_error(mx_target_save(target, heap, save_as, NULL, &info));

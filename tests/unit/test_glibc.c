@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alloc/glibc.h"
+#include "memory/symbols.h"
 
 enum { PREV_INUSE = 1, MMAPPED = 2, NON_MAIN = 4 };
 enum { MOST_CHUNKS = 64, BINS_BYTES = 127 * 16 };
@@ -236,6 +237,9 @@ static void expect_brk_heap(const struct forged *forged)
     expect(forged, FAST + 0x40, 0x28, false);
     expect(forged, FREE + 16, 0x4f8, false);
     expect(forged, LAST + 16, 0x58, true);
+    CU_ASSERT_TRUE(seen_at(forged, CACHED + 16)->cached && seen_at(forged, FAST + 16)->cached);
+    CU_ASSERT_FALSE(seen_at(forged, FREE + 16)->cached || seen_at(forged, LIVE + 16)->cached);
+    CU_ASSERT_TRUE(mx_glibc_is_fast(&forged->glibc, FAST + 16) && !mx_glibc_is_fast(&forged->glibc, CACHED + 16));
     CU_ASSERT_PTR_NULL(seen_at(forged, TOP + 16));
 }
 
@@ -260,6 +264,8 @@ static void test_versions_without_threads(void)
         CU_ASSERT_STRING_EQUAL(forged.glibc.name, "glibc");
         CU_ASSERT_EQUAL(forged.glibc.arenas.count, 1);
         CU_ASSERT_EQUAL(forged.glibc.arenas.items[0].top, TOP);
+        CU_ASSERT_EQUAL(mx_glibc_top_size(&forged.glibc, &forged.glibc.arenas.items[0]),
+                        brk_at + sizeof(forged.brk) - TOP);
         CU_ASSERT_EQUAL(forged.glibc.cached.count, 4);
         CU_ASSERT_EQUAL(forged.glibc.walk_errors, 0);
         CU_ASSERT_EQUAL(forged.seen_count, (size_t)(versions[i].wide ? 8 : 9) + 2);
@@ -393,6 +399,23 @@ static void test_main_arena_in_pieces(void)
     dispose(&forged);
 }
 
+/* A stop in the midst of malloc: top has moved on behind a chunk that is being cut off, and nobody wrote its size yet.
+ */
+static void test_top_without_a_size(void)
+{
+    static struct forged forged;
+    const uint64_t sizes[] = {0, 0x41, UINT64_MAX};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        forge(&forged, 112, true, true, false);
+        put(&forged, TOP + 8, sizes[i]);
+        walk(&forged);
+        CU_ASSERT_TRUE(forged.glibc.found);
+        expect_brk_heap(&forged);
+        expect_mapped(&forged);
+        dispose(&forged);
+    }
+}
+
 /* The ring leads nowhere, or in a circle without main_arena. */
 static void test_broken_ring_ends(void)
 {
@@ -463,6 +486,36 @@ static void test_other_allocators_are_named(void)
     mx_memory_close(forged.memory);
 }
 
+static void define(struct mx_symbols *symbols, const char *name)
+{
+    const Elf64_Sym symbol = {.st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), .st_shndx = 1, .st_value = 16};
+    mx_symbols_add(symbols, name, strlen(name), &symbol);
+}
+
+/* An allocator that is linked into another file is known by what that defines, if malloc is among it. */
+static void test_linked_allocators_are_named(void)
+{
+    static struct forged forged;
+    static const struct {
+        const char *symbol, *name;
+    } cases[] = {{"mallctl", "glibc beside jemalloc (not walked)"},
+                 {"je_malloc", "glibc beside jemalloc (not walked)"},
+                 {"tc_malloc", "glibc beside tcmalloc (not walked)"},
+                 {"mi_malloc", "glibc beside mimalloc (not walked)"},
+                 {"my_malloc", "glibc"}};
+    forge(&forged, 112, true, true, false);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct mx_symbols symbols = {0};
+        forged.modules[1].symbols = &symbols;
+        define(&symbols, cases[i].symbol);
+        check_name(&forged, "/lib/libc.so.6", "/usr/lib/libpython3.13.so.1.0", true, "glibc");
+        define(&symbols, "malloc");
+        check_name(&forged, "/lib/libc.so.6", "/opt/app/libfast.so", true, cases[i].name);
+        mx_symbols_deinit(&symbols);
+    }
+    mx_memory_close(forged.memory);
+}
+
 void suite_glibc(CU_pSuite suite);
 void suite_glibc(CU_pSuite suite)
 {
@@ -474,7 +527,9 @@ void suite_glibc(CU_pSuite suite)
     CU_ADD_TEST(suite, test_chains_that_leave_the_heap_end);
     CU_ADD_TEST(suite, test_what_is_no_tcache);
     CU_ADD_TEST(suite, test_main_arena_in_pieces);
+    CU_ADD_TEST(suite, test_top_without_a_size);
     CU_ADD_TEST(suite, test_broken_ring_ends);
     CU_ADD_TEST(suite, test_without_main_arena);
     CU_ADD_TEST(suite, test_other_allocators_are_named);
+    CU_ADD_TEST(suite, test_linked_allocators_are_named);
 }

@@ -14,6 +14,9 @@ What do I have before me?
 What is in memory?
   py-count [TYPE|GLOB]        objects by type: count and bytes
   py-memory                   every byte of the process: Python, malloc, stacks, modules
+Is memory kept that nothing uses?
+  py-arenas                   Python's own allocator: what keeps arenas that are nearly empty
+  py-malloc                   malloc: free memory by arena, and what would give it back
 What grew?
   py-growth                   what changed since the last py-growth
   py-growth -since MARK|FILE  since a mark, another core, a saved target or counts
