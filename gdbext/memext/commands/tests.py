@@ -103,8 +103,8 @@ class Moment:
 class Tests(Command):
     name = "py-tests"
     summary = "Run a pytest or unittest session, and show which tests leave memory behind, and what holds it."
-    details = ("Start with gdb -x memext.py --args python3 -m pytest ... (or -m unittest). Nothing is installed in the\n"
-               "process. A test is measured from its beginning to the next one's, setup and teardown included;\n"
+    details = ("Start with gdb -x memext.py --args python3 -m pytest ... (or -m unittest). Nothing is installed in\n"
+               "the process. A test is measured from its beginning to the next one's, setup and teardown included;\n"
                "what every test leaves, and what pytest itself keeps of it, is not counted as left.\n"
                "Grows: `every time' where later runs of the same test (its parameters, or -repeat) grow, too,\n"
                "`?' where it ran once. What grew once only filled caches, and is not listed.")
