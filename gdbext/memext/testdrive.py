@@ -3,8 +3,8 @@
 nothing of what is measured there.
 
 pytest tells the operating system which test is on: PYTEST_CURRENT_TEST="ID (setup)", by setenv() or, to Python 3.8,
-putenv(). unittest tells nobody, so that unittest.case.TestCase.run is watched as py-break does; its code is found
-as soon as the interpreter reads the last of unittest's files. The end of a session is watched in the same way, and
+putenv(). unittest tells nobody, so that unittest.case.TestCase.run is watched as py-break does; its code is
+found as soon as the interpreter reads the last of unittest's files. The end of a session is watched likewise, and
 where the machine has no hardware watchpoints the interpreter's own end stands in for it.
 """
 import os

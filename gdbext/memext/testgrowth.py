@@ -76,7 +76,7 @@ def median(values):
 
 
 def usual_of(tests):
-    """What most tests leave: the framework's record of them, unless the session is too short to tell, or leaks."""
+    """What most tests leave: the framework's record of them. 0 where the session is too short to tell."""
     if len(tests) < USUAL_FROM:
         return 0
     return min(max(0, median([test.bytes for test in tests])), USUAL_MOST)
@@ -237,7 +237,7 @@ def uses_xdist(words):
 
 
 def repeat_arguments(text, tests, times, is_file):
-    """The command line that runs `tests` so many times, from the session's own; None when it cannot be told."""
+    """The command line that runs `tests` so many times, of the session's; None when it cannot be told."""
     words = shlex.split(text)
     framework = tests[0].framework
     if framework == "unittest":

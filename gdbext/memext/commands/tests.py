@@ -103,8 +103,8 @@ class Moment:
 class Tests(Command):
     name = "py-tests"
     summary = "Run a pytest or unittest session, and show which tests leave memory behind, and what holds it."
-    details = ("Start with gdb -x memext.py --args python3 -m pytest ... (or -m unittest). Nothing is installed\n"
-               "in the process. A test is measured from its beginning to the next one's, setup and teardown included;\n"
+    details = ("Start with gdb -x memext.py --args python3 -m pytest ... (or -m unittest). Nothing is installed in\n"
+               "the process. A test is measured from its beginning to the next one's, setup and teardown included;\n"
                "what every test leaves, and what pytest itself keeps of it, is not counted as left.\n"
                "Grows: `every time' where later runs of the same test (its parameters, or -repeat) grow, too,\n"
                "`?' where it ran once. What grew once only filled caches, and is not listed.")
@@ -178,9 +178,8 @@ class Tests(Command):
         found = testgrowth.leaving(tests)
         kind, detail = session.drive.ending
         answer.rows = [test.json_row() for test in tests]
-        answer.beside = {name: [{name[:-1] if name == "files" else "class": group, "tests": sums[0],
-                                 "rss_delta": sums[1], "bytes_delta": sums[2], "objects_delta": sums[3],
-                                 "left": sums[4]}
+        answer.beside = {name: [{by: group, "tests": sums[0], "rss_delta": sums[1], "bytes_delta": sums[2],
+                                 "objects_delta": sums[3], "left": sums[4]}
                                 for group, sums in testgrowth.grouped(tests, by).items()]
                          for name, by in (("files", "file"), ("classes", "class"))}
         answer.total = {"tests": len(tests), "leaving": len(found), "left": sum(test.left for test in found),
