@@ -216,6 +216,7 @@ class Bench:
                 self.one_core(path, size, run)
                 self.one_graph(path, size, info, times)
                 self.one_retained(path, size, int(sums["blocks"]))
+                self.one_c_level(path, size)
                 self.one_save(path, size)
             os.unlink(path)
         self.flat("cost per block", costs)
@@ -253,6 +254,14 @@ class Bench:
         peak = best(["sh", "-c", "exec %s core %s <%s >/dev/null" % (tool, path, asked)])[1]
         self.add("%s, memory" % name, "%d MB" % (peak // MB), "64 B a block: %d MB" % (64 * blocks // MB),
                  peak / (64 * blocks), 1)
+
+    def one_c_level(self, path, size):
+        """From opening to the answer."""
+        cat = best(["sh", "-c", "exec cat %s >/dev/null" % path])[0]
+        for what, question in (("py-leaks", "leaks"), ("py-refcounts", "audit")):
+            info, times = graph(self.build, path, [question])
+            took = (int(info["open_us"]) + int(info["heap_us"]) + int(info["graph_us"]) + times[0]) / 1e6
+            self.add("%d MB core: opening to %s" % (size, what), "%.2f s" % took, "cat: %.2f s" % cat, took / cat, 16)
 
     def one_save(self, path, size):
         cat = best(["sh", "-c", "exec cat %s >/dev/null" % path])[0]
@@ -318,7 +327,6 @@ class Bench:
         self.add("%s: first py-backrefs, depth 3" % name, "%.2f s" % outside["backrefs"],
                  "objgraph.show_backrefs(): %.2f s" % inside["backrefs"], outside["backrefs"] / inside["backrefs"], 1)
         self.add("%s: memory added to the process" % name, "%d KB" % (grown // 1024), "")
-
 
     def session(self, megabytes):
         """py-tests beside the same session alone; the difference, a test."""
