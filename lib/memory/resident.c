@@ -46,7 +46,7 @@ static void add_run(struct reader *reader, mx_addr start, mx_addr end)
     if (start >= end)
         return;
     ret->bytes += end - start;
-    struct mx_page_run *last = ret->runs.count ? &ret->runs.items[ret->runs.count - 1] : NULL;
+    struct mx_page_run *last = ret->runs.items && ret->runs.count ? &ret->runs.items[ret->runs.count - 1] : NULL;
     if (last && last->end == start)
         last->end = end;
     else if (!mx_array_push(&ret->runs, (struct mx_page_run){start, end}))

@@ -119,10 +119,11 @@ static bool is_address(const struct grouping *grouping, mx_addr word)
 
 static void describe(const struct grouping *grouping, mx_addr start, uint64_t size, struct content *content)
 {
-    size_t length = size < 8 * WORDS * 4 ? size & ~UINT64_C(7) : 8 * WORDS * 4;
+    const size_t told = 8 * (size_t)WORDS, most = 4 * told; /* a text may go on */
+    size_t length = size < most ? size & ~UINT64_C(7) : most;
     const uint8_t *bytes = mx_memory_view(grouping->graph->target->memory, start, length);
     *content = (struct content){0};
-    for (size_t i = 0; bytes && i < 8 * WORDS && i + 8 <= length; i += 8) {
+    for (size_t i = 0; bytes && i < told && i + 8 <= length; i += 8) {
         size_t text = is_address(grouping, mx_load_u64(bytes + i)) ? 0 : text_length(bytes + i, length - i);
         if (text) {
             add_text(content, bytes + i, text);

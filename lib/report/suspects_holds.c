@@ -40,7 +40,9 @@ static bool add_share(struct shares *shares, uint32_t pick, uint32_t type, uint3
             !mx_map_set(&shares->by_key, key, index))
             return false;
     }
-    struct share *share = &shares->shares.items[index];
+    struct share *share = shares->shares.items ? &shares->shares.items[index] : NULL;
+    if (!share)
+        return false;
     share->example = bytes > share->most ? block : share->example;
     share->most = bytes > share->most ? bytes : share->most;
     share->count++;

@@ -92,6 +92,8 @@ static void describe(const struct mx_retained *retained, const struct types *typ
     const struct mx_graph *graph = retained->graph;
     const struct mx_type *type;
     size_t best = 0, count = graph->heap->types.count;
+    if (!types->bytes || !types->count || !types->example)
+        return;
     for (size_t i = 0; i <= count; i++)
         best = types->bytes[i] > types->bytes[best] ? i : best;
     row->holds_type = best == count ? "raw block" : graph->heap->types.items[best].name;

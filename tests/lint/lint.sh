@@ -18,9 +18,9 @@ run() {
 }
 
 tidy() {
-    # One file a process, as many processes as processors: clang-tidy itself uses one.
+    # One file a process, as many processes as processors: clang-tidy itself uses one. Workloads leak on purpose.
     # shellcheck disable=SC2086
-    printf '%s\n' $sources | xargs -P "$(nproc)" -n 4 sh -c '
+    printf '%s\n' $sources | grep -v '^tests/workloads/' | xargs -P "$(nproc)" -n 4 sh -c '
         flags=$1; shift
         clang-tidy --quiet "$@" -- $flags 2>/dev/null' sh "$flags"
 }

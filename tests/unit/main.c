@@ -14,6 +14,15 @@
 #include "suites.def"
 #undef SUITE
 
+static const struct {
+    const char *name;
+    void (*add)(CU_pSuite suite);
+} suites[] = {
+#define SUITE(name) {#name, suite_##name},
+#include "suites.def"
+#undef SUITE
+};
+
 static bool wanted(const char *name, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++)
@@ -40,11 +49,9 @@ int main(int argc, char **argv)
 {
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 2;
-#define SUITE(name)                                                                                                    \
-    if (wanted(#name, argc, argv))                                                                                     \
-        suite_##name(CU_add_suite(#name, NULL, NULL));
-#include "suites.def"
-#undef SUITE
+    for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
+        if (wanted(suites[i].name, argc, argv))
+            suites[i].add(CU_add_suite(suites[i].name, NULL, NULL));
     CU_set_test_complete_handler(print_result);
     CU_run_all_tests();
     unsigned failures = CU_get_number_of_failures();

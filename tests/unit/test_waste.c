@@ -95,8 +95,8 @@ static struct mx_waste_row row_at(const struct made *made, enum mx_waste_kind ki
 /* ---- Texts ---- */
 
 struct content {
-    uint32_t points[3];
     size_t count;
+    uint32_t points[3];
     bool is_bytes;
 };
 
