@@ -195,13 +195,23 @@ static bool is_plain_buffer(const struct marking *marking, uint32_t block)
     return false;
 }
 
+/*
+ * A small block that was an int before still has its digits where its new owner does not write: all of an address, in a
+ * program whose heap begins low.
+ */
 static void follow_block(struct marking *marking, uint32_t block)
 {
+    enum { INT_BLOCK = 32, INT_DIGITS = 24 };
     const struct mx_span *span = mx_spans_of(marking->spans, block);
     mx_addr start = mx_block_address(marking->spans, span, block);
     uint64_t size = mx_block_size(marking->spans, span, block);
-    if (!is_plain_buffer(marking, block))
-        follow_memory(marking, start, start + size, true);
+    bool was_int = span->kind == MX_SPAN_POOL && size == INT_BLOCK &&
+                   !(mx_memory_pointer(marking->graph->target->memory, start + INT_DIGITS) >> 32);
+    if (is_plain_buffer(marking, block))
+        return;
+    follow_memory(marking, start, start + (was_int ? INT_DIGITS : size), true);
+    if (was_int)
+        follow_memory(marking, start + INT_DIGITS, start + size, false);
 }
 
 static bool drain(struct marking *marking)
