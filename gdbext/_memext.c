@@ -241,17 +241,10 @@ static PyObject *target_threads(PyObject *self, PyObject *Py_UNUSED(ignored))
 
 static PyObject *target_heap(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"progress", NULL};
-    PyObject *progress = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|O", (char **)names, &progress))
-        return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_heap *heap;
     struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_heap_open(target, &call.progress, &heap)))
+    struct mx_target *target = mx_call_begin_alone(&call, self, args, keywords);
+    if (!target || !mx_call_end(&call, mx_heap_open(target, &call.progress, &heap)))
         return NULL;
     return mx_handle_new(mx_binding_state()->heap_type, heap, close_heap);
 }
@@ -325,13 +318,10 @@ static PyObject *target_object(PyObject *self, PyObject *args)
     unsigned long long address;
     if (!PyArg_ParseTuple(args, "K", &address))
         return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_object_info info;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_object_info(target, address, &info)))
+    struct mx_target *target = mx_call_begin_on(&call, self, Py_None);
+    if (!target || !mx_call_end(&call, mx_object_info(target, address, &info)))
         return NULL;
     return Py_BuildValue("{sK sK sN sL sN sN sK}", "addr", number(info.address), "type_addr", number(info.type_addr),
                          "type", mx_text(info.type), "refcount", (long long)info.refcount, "immortal",
@@ -347,15 +337,12 @@ static PyObject *target_show(PyObject *self, PyObject *args, PyObject *keywords)
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "K|IIIpp", (char **)names, &address, &options.depth,
                                      &options.items, &options.characters, &one_line, &attributes))
         return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     options.one_line = one_line;
     options.attributes = attributes;
     char *shown;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_object_show(target, address, &options, &shown)))
+    struct mx_target *target = mx_call_begin_on(&call, self, Py_None);
+    if (!target || !mx_call_end(&call, mx_object_show(target, address, &options, &shown)))
         return NULL;
     PyObject *result = mx_text(shown);
     free(shown);
@@ -367,13 +354,10 @@ static PyObject *target_resolve(PyObject *self, PyObject *args)
     const char *expression;
     if (!PyArg_ParseTuple(args, "s", &expression))
         return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     mx_addr address;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_target_resolve(target, expression, &address)))
+    struct mx_target *target = mx_call_begin_on(&call, self, Py_None);
+    if (!target || !mx_call_end(&call, mx_target_resolve(target, expression, &address)))
         return NULL;
     return PyLong_FromUnsignedLongLong(address);
 }
@@ -383,13 +367,10 @@ static PyObject *target_complete(PyObject *self, PyObject *args)
     const char *typed;
     if (!PyArg_ParseTuple(args, "s", &typed))
         return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_names *names;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_names_complete(target, typed, &names)))
+    struct mx_target *target = mx_call_begin_on(&call, self, Py_None);
+    if (!target || !mx_call_end(&call, mx_names_complete(target, typed, &names)))
         return NULL;
     size_t count;
     const char *const *paths = mx_names(names, &count);

@@ -228,3 +228,33 @@ bool mx_use_argument(PyObject *argument, PyObject *type, bool optional, void **r
     *ret = mx_use(argument);
     return *ret != NULL;
 }
+
+void *mx_call_begin_on(struct mx_call *call, PyObject *self, PyObject *callable)
+{
+    void *pointer = mx_use(self);
+    if (pointer)
+        mx_call_begin(call, callable);
+    return pointer;
+}
+
+void *mx_call_begin_alone(struct mx_call *call, PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"progress", NULL};
+    PyObject *progress = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|O", (char **)names, &progress))
+        return NULL;
+    return mx_call_begin_on(call, self, progress);
+}
+
+bool mx_heap_call_begin(struct mx_heap_call *ret, PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"heap", "progress", NULL};
+    PyObject *progress = Py_None;
+    void *heap;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O", (char **)names, &ret->heap_object, &progress) ||
+        !mx_use_argument(ret->heap_object, mx_binding_state()->heap_type, false, &heap))
+        return false;
+    ret->heap = heap;
+    ret->target = mx_call_begin_on(&ret->call, self, progress);
+    return ret->target;
+}

@@ -36,13 +36,10 @@ static PyObject *suspects_result(const struct mx_suspects *suspects)
 
 static PyObject *find_suspects(PyObject *self, const struct mx_suspects_query *query, PyObject *progress)
 {
-    struct mx_retained *retained = mx_use(self);
-    if (!retained)
-        return NULL;
     struct mx_suspects *suspects;
     struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_suspects_open(retained, query, &call.progress, &suspects)))
+    struct mx_retained *retained = mx_call_begin_on(&call, self, progress);
+    if (!retained || !mx_call_end(&call, mx_suspects_open(retained, query, &call.progress, &suspects)))
         return NULL;
     PyObject *result = suspects_result(suspects);
     mx_suspects_close(suspects);

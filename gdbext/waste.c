@@ -48,14 +48,11 @@ PyObject *mx_target_waste(PyObject *self, PyObject *args, PyObject *keywords)
         PyErr_SetString(PyExc_ValueError, "limit is not negative");
         return NULL;
     }
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     const struct mx_waste_query query = {.limit = (size_t)limit, .least = least};
     struct mx_waste *waste;
     struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_waste_open(target, heap, graph, &query, &call.progress, &waste)))
+    struct mx_target *target = mx_call_begin_on(&call, self, progress);
+    if (!target || !mx_call_end(&call, mx_waste_open(target, heap, graph, &query, &call.progress, &waste)))
         return NULL;
     PyObject *result = result_of(waste);
     mx_waste_close(waste);
