@@ -426,41 +426,63 @@ static PyMethodDef target_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+typedef struct mx_error *(*path_opener)(const char *path, const struct mx_target_options *options,
+                                        struct mx_target **ret);
+
+struct opening {
+    PyObject *path; /* bytes, owned; NULL for a process */
+    int pid;
+    struct mx_target_options options;
+    PyObject *progress;
+};
+
+/* Drops the path. */
+static PyObject *open_target(struct opening *opening, path_opener open)
+{
+    struct mx_target *target;
+    struct mx_call call;
+    mx_call_begin(&call, opening->progress);
+    opening->options.progress = &call.progress;
+    struct mx_error *error = opening->path ? open(PyBytes_AsString(opening->path), &opening->options, &target)
+                                           : mx_target_open_process(opening->pid, &opening->options, &target);
+    bool opened = mx_call_end(&call, error);
+    Py_XDECREF(opening->path);
+    return opened ? mx_handle_new(mx_binding_state()->target_type, target, close_target) : NULL;
+}
+
 static PyObject *module_open_core(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
 {
     static const char *const names[] = {"path",       "executable", "sysroot", "library_path",
                                         "debug_path", "progress",   NULL};
-    PyObject *path, *progress = Py_None;
-    struct mx_target_options options = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|zzzzO", (char **)names, PyUnicode_FSConverter, &path,
-                                     &options.executable, &options.sysroot, &options.library_path, &options.debug_path,
-                                     &progress))
+    struct opening opening = {.progress = Py_None};
+    struct mx_target_options *options = &opening.options;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|zzzzO", (char **)names, PyUnicode_FSConverter, &opening.path,
+                                     &options->executable, &options->sysroot, &options->library_path,
+                                     &options->debug_path, &opening.progress))
         return NULL;
-    struct mx_target *target;
-    struct mx_call call;
-    mx_call_begin(&call, progress);
-    options.progress = &call.progress;
-    bool opened = mx_call_end(&call, mx_target_open_core(PyBytes_AsString(path), &options, &target));
-    Py_DECREF(path);
-    return opened ? mx_handle_new(mx_binding_state()->target_type, target, close_target) : NULL;
+    return open_target(&opening, mx_target_open_core);
 }
 
 static PyObject *module_open_process(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
 {
     static const char *const names[] = {"pid", "executable", "sysroot", "library_path", "debug_path", "progress", NULL};
-    int pid;
-    PyObject *progress = Py_None;
-    struct mx_target_options options = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "i|zzzzO", (char **)names, &pid, &options.executable,
-                                     &options.sysroot, &options.library_path, &options.debug_path, &progress))
+    struct opening opening = {.progress = Py_None};
+    struct mx_target_options *options = &opening.options;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "i|zzzzO", (char **)names, &opening.pid, &options->executable,
+                                     &options->sysroot, &options->library_path, &options->debug_path,
+                                     &opening.progress))
         return NULL;
-    struct mx_target *target;
-    struct mx_call call;
-    mx_call_begin(&call, progress);
-    options.progress = &call.progress;
-    if (!mx_call_end(&call, mx_target_open_process(pid, &options, &target)))
+    return open_target(&opening, NULL);
+}
+
+static PyObject *module_open_saved(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"path", "progress", NULL};
+    struct opening opening = {.progress = Py_None};
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|O", (char **)names, PyUnicode_FSConverter, &opening.path,
+                                     &opening.progress))
         return NULL;
-    return mx_handle_new(mx_binding_state()->target_type, target, close_target);
+    return open_target(&opening, mx_target_open_saved);
 }
 
 static PyMethodDef module_methods[] = {
@@ -469,7 +491,7 @@ static PyMethodDef module_methods[] = {
      "progress(stage, done, total) is called ten times a second, after the first half second."},
     {"open_process", WITH_KEYWORDS(module_open_process), METH_VARARGS | METH_KEYWORDS,
      "open_process(pid, ...): as open_core; the process must be stopped, and stay so while its Target is used"},
-    {"open_saved", WITH_KEYWORDS(mx_module_open_saved), METH_VARARGS | METH_KEYWORDS,
+    {"open_saved", WITH_KEYWORDS(module_open_saved), METH_VARARGS | METH_KEYWORDS,
      "open_saved(path, progress=None): a Target of what save() wrote"},
     {"growth", module_growth, METH_VARARGS,
      "growth(before, now): [(type, type_addr, count, bytes, count_delta, bytes_delta)] of two Histograms"},
