@@ -3,14 +3,16 @@
   refcounts.py --build build/release --python /usr/bin/python3.11
 
   planted   by ctypes and by a faulty C extension: at least 95 % must be listed, as unexplained
-  others    no other list, dict or instance may be
+  others    no other list, dict or instance may be, and of the rest a handful
   well      programs without a leak: at most a handful of objects, none of them a list, dict or instance
+  guests    the same where sub-interpreters have a part of the objects
 """
 import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
+import harness  # noqa: E402
 import planting  # noqa: E402
 import script  # noqa: E402
 from references import Graph, pick  # noqa: E402
@@ -44,6 +46,8 @@ def judge_planted(audit, planted):
         if listed < LISTED * len(those):
             problems.append("%s: %d of %d are listed" % (name, listed, len(those)))
     others = {address: audit.types[address] for address in audit.types if address not in known}
+    if len(others) > FEW:
+        problems.append("%d others are listed: %s" % (len(others), sorted(set(others.values()))))
     problems += ["%#x: a %s that nobody leaked" % (address, name) for address, name in sorted(others.items())
                  if name in PLAIN]
     return problems
@@ -54,6 +58,8 @@ def judge_well(audit):
     problems = list(audit.errors)
     if figures["exact"] < EXACT * figures["objects"]:
         problems.append("%(exact)d of %(objects)d objects have the references that they count" % figures)
+    if figures["deficit"] > FEW:
+        problems.append("%(deficit)d objects have more references than they count" % figures)
     if len(audit.types) > max(FEW, SHARE * figures["objects"]):
         problems.append("%d objects are listed: %s" % (len(audit.types), sorted(set(audit.types.values()))))
     return problems + ["%#x: a %s that nobody leaked" % (address, name) for address, name in audit.types.items()
@@ -64,6 +70,8 @@ def run(results, build, interpreter):
     prefix = "truth/refcounts/%s/" % interpreter.name
     planting.look_at_both(results, prefix, interpreter.path, "refleaks.py", lambda *of: Audit(build, *of),
                          judge_planted, judge_well)
+    planting.look(results, prefix + "guests", lambda _: harness.workload(interpreter.path, "subinterpreters.py"),
+                  lambda *of: Audit(build, *of), lambda _, audit: judge_well(audit))
 
 
 if __name__ == "__main__":
