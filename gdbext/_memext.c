@@ -299,12 +299,8 @@ static PyObject *target_objects(PyObject *self, PyObject *args, PyObject *keywor
         !mx_use_argument(heap_object, mx_binding_state()->heap_type, false, &heap) ||
         !mx_use_argument(since_object, mx_binding_state()->heap_type, true, &since) ||
         !mx_use_argument(retained_object, mx_binding_state()->retained_type, true, &retained) ||
-        !parse_order(order, &query.order))
+        !parse_order(order, &query.order) || !mx_is_not_negative("limit", limit) || !mx_is_not_negative("skip", skip))
         return NULL;
-    if (limit < 0 || skip < 0) {
-        PyErr_SetString(PyExc_ValueError, "limit and skip are not negative");
-        return NULL;
-    }
     query.since = since;
     query.retained = retained;
     query.limit = (size_t)limit;
