@@ -23,7 +23,6 @@ struct auditing {
     const struct mx_audit_query *query;
     struct mx_audit *audit;
     struct mx_work work;
-    MX_ARRAY(uint32_t) uncounting; /* blocks of dicts whose references to str objects do not count */
     MX_ARRAY(struct mx_suspicion) suspicions;
     MX_ARRAY(struct mx_suspicion) deficits;
 };
@@ -31,55 +30,6 @@ struct auditing {
 static bool is_counted(uint8_t class)
 {
     return (class & MX_EDGE_CLASS) <= MX_EDGE_OWNED;
-}
-
-/* The table of interned strings: every key is its own value, and neither reference counts.
-   (CPython Objects/unicodeobject.c: PyUnicode_InternInPlace) */
-static bool is_interning(const struct mx_graph *graph, uint32_t block)
-{
-    enum { ENTRIES_AT_LEAST = 64 };
-    const struct mx_rows *rows = &graph->forward;
-    uint32_t first = rows->first[block], end = rows->first[block + 1], pairs = 0;
-    if (end - first < 2 * ENTRIES_AT_LEAST)
-        return false;
-    for (uint32_t i = first; i < end; i++) {
-        const struct mx_type *type;
-        if (!is_counted(rows->classes[i]))
-            continue;
-        mx_graph_object(graph, rows->targets[i], &type);
-        if (!type || type->kind != MX_KIND_STR)
-            continue;
-        if (i + 1 >= end || rows->targets[i + 1] != rows->targets[i])
-            return false;
-        pairs++;
-        i++;
-    }
-    return pairs >= ENTRIES_AT_LEAST;
-}
-
-static struct mx_error *find_interning(struct auditing *auditing)
-{
-    const struct mx_graph *graph = auditing->graph;
-    const struct mx_heap *heap = graph->heap;
-    for (size_t s = 0; s < heap->spans.spans.count; s++) {
-        const struct mx_span *span = &heap->spans.spans.items[s];
-        for (uint32_t block = span->first; block < span->first + span->count; block++) {
-            uint32_t index = mx_heap_type_of(heap, block);
-            bool is_dict = index < graph->target->types.types.count &&
-                           graph->target->types.types.items[index].kind == MX_KIND_DICT;
-            if (is_dict && is_interning(graph, block) && !mx_array_push(&auditing->uncounting, block))
-                return mx_error_no_memory();
-        }
-    }
-    return NULL;
-}
-
-static bool is_uncounting(const struct auditing *auditing, uint32_t block)
-{
-    for (size_t i = 0; i < auditing->uncounting.count; i++)
-        if (auditing->uncounting.items[i] == block)
-            return true;
-    return false;
 }
 
 /*
@@ -122,7 +72,7 @@ static uint64_t count_references(const struct auditing *auditing, uint32_t block
         if (rows->classes[i] & MX_EDGE_INEXACT)
             ++*words;
         else
-            found += !is_uncounting(auditing, rows->targets[i]);
+            found++;
     }
     size_t first, count = mx_graph_roots_of(graph, block, &first);
     for (size_t i = first; i < first + count; i++) {
@@ -243,7 +193,6 @@ static int compare_rows(const void *a, const void *b)
 
 static struct mx_error *run(struct auditing *auditing)
 {
-    MX_TRY(find_interning(auditing));
     mx_work_begin(&auditing->work, auditing->work.progress, "auditing reference counts",
                   auditing->graph->heap->spans.blocks);
     MX_TRY(look_at_all(auditing));
@@ -262,7 +211,6 @@ struct mx_error *mx_audit_open(struct mx_graph *graph, const struct mx_audit_que
         return mx_error_no_memory();
     mx_work_begin(&auditing.work, progress, "auditing reference counts", 0);
     struct mx_error *error = run(&auditing);
-    mx_array_free(&auditing.uncounting);
     mx_array_free(&auditing.suspicions);
     mx_array_free(&auditing.deficits);
     if (error) {
