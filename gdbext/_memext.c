@@ -299,12 +299,8 @@ static PyObject *target_objects(PyObject *self, PyObject *args, PyObject *keywor
         !mx_use_argument(heap_object, mx_binding_state()->heap_type, false, &heap) ||
         !mx_use_argument(since_object, mx_binding_state()->heap_type, true, &since) ||
         !mx_use_argument(retained_object, mx_binding_state()->retained_type, true, &retained) ||
-        !parse_order(order, &query.order))
+        !parse_order(order, &query.order) || !mx_is_not_negative("limit", limit) || !mx_is_not_negative("skip", skip))
         return NULL;
-    if (limit < 0 || skip < 0) {
-        PyErr_SetString(PyExc_ValueError, "limit and skip are not negative");
-        return NULL;
-    }
     query.since = since;
     query.retained = retained;
     query.limit = (size_t)limit;
@@ -436,15 +432,16 @@ struct opening {
     PyObject *progress;
 };
 
-/* Drops the path. */
-static PyObject *open_target(struct opening *opening, path_opener open)
+/* Drops the path. `open`: NULL for a process. */
+static PyObject *open_target(const struct opening *opening, path_opener open)
 {
+    struct mx_target_options options = opening->options;
     struct mx_target *target;
     struct mx_call call;
     mx_call_begin(&call, opening->progress);
-    opening->options.progress = &call.progress;
-    struct mx_error *error = opening->path ? open(PyBytes_AsString(opening->path), &opening->options, &target)
-                                           : mx_target_open_process(opening->pid, &opening->options, &target);
+    options.progress = &call.progress;
+    struct mx_error *error = open ? open(PyBytes_AsString(opening->path), &options, &target)
+                                  : mx_target_open_process(opening->pid, &options, &target);
     bool opened = mx_call_end(&call, error);
     Py_XDECREF(opening->path);
     return opened ? mx_handle_new(mx_binding_state()->target_type, target, close_target) : NULL;

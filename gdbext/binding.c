@@ -40,6 +40,13 @@ void mx_append(PyObject **list, PyObject *item)
     Py_XDECREF(item);
 }
 
+bool mx_is_not_negative(const char *name, Py_ssize_t value)
+{
+    if (value < 0)
+        PyErr_Format(PyExc_ValueError, "%s is not negative", name);
+    return value >= 0;
+}
+
 static const char *code_name(enum mx_error_code code)
 {
     switch (code) {

@@ -50,6 +50,9 @@ PyObject *mx_text_list(const char *const *strings, size_t count);
 /* Takes over `item`; on failure drops the list, so that loops can go on without a way out of their own. */
 void mx_append(PyObject **list, PyObject *item);
 
+/* Raises ValueError when it is, with the argument's name. */
+bool mx_is_not_negative(const char *name, Py_ssize_t value);
+
 /* Raises _memext.Error; always NULL. */
 PyObject *mx_raise(const char *code, const char *message);
 

@@ -90,12 +90,8 @@ static PyObject *retained_rows(PyObject *self, PyObject *args, PyObject *keyword
     PyObject *progress = Py_None;
     struct mx_retained_query query;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "|sKnO", (char **)names, &by, &within, &limit, &progress) ||
-        !parse_by(by, &query.by))
+        !parse_by(by, &query.by) || !mx_is_not_negative("limit", limit))
         return NULL;
-    if (limit < 0) {
-        PyErr_SetString(PyExc_ValueError, "limit is not negative");
-        return NULL;
-    }
     query.within = within;
     query.limit = (size_t)limit;
     struct mx_retained_table *table;
@@ -129,12 +125,9 @@ static PyObject *retained_outline(PyObject *self, PyObject *args, PyObject *keyw
     void *since;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "|KKnOO", (char **)names, &within, &least, &nodes, &since_object,
                                      &progress) ||
-        !mx_use_argument(since_object, mx_binding_state()->heap_type, true, &since))
+        !mx_use_argument(since_object, mx_binding_state()->heap_type, true, &since) ||
+        !mx_is_not_negative("nodes", nodes))
         return NULL;
-    if (nodes < 0) {
-        PyErr_SetString(PyExc_ValueError, "nodes is not negative");
-        return NULL;
-    }
     struct mx_outline_query query = {.within = within, .least = least, .nodes = (size_t)nodes, .since = since};
     struct mx_outline *outline;
     struct mx_call call;

@@ -56,12 +56,9 @@ PyObject *mx_retained_suspects(PyObject *self, PyObject *args, PyObject *keyword
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "|OOdnO", (char **)names, &since_object, &retained_object,
                                      &query.least_share, &limit, &progress) ||
         !mx_use_argument(since_object, mx_binding_state()->heap_type, true, &since) ||
-        !mx_use_argument(retained_object, mx_binding_state()->retained_type, true, &since_retained))
+        !mx_use_argument(retained_object, mx_binding_state()->retained_type, true, &since_retained) ||
+        !mx_is_not_negative("limit", limit))
         return NULL;
-    if (limit < 0) {
-        PyErr_SetString(PyExc_ValueError, "limit is not negative");
-        return NULL;
-    }
     query.since = since;
     query.since_retained = since_retained;
     query.limit = (size_t)limit;

@@ -42,12 +42,9 @@ PyObject *mx_target_waste(PyObject *self, PyObject *args, PyObject *keywords)
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|OnKO", (char **)names, &heap_object, &graph_object, &limit,
                                      &least, &progress) ||
         !mx_use_argument(heap_object, mx_binding_state()->heap_type, false, &heap) ||
-        !mx_use_argument(graph_object, mx_binding_state()->graph_type, true, &graph))
+        !mx_use_argument(graph_object, mx_binding_state()->graph_type, true, &graph) ||
+        !mx_is_not_negative("limit", limit))
         return NULL;
-    if (limit < 0) {
-        PyErr_SetString(PyExc_ValueError, "limit is not negative");
-        return NULL;
-    }
     const struct mx_waste_query query = {.limit = (size_t)limit, .least = least};
     struct mx_waste *waste;
     struct mx_call call;

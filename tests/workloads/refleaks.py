@@ -18,7 +18,7 @@ from truth import serve
 COUNT = 200
 REACHABLE = []
 STORED = {}
-THEMSELVES = {text: text for text in ("text of its own %d" % number for number in range(COUNT))}
+THEMSELVES = {}
 
 
 class Thing:
@@ -61,6 +61,7 @@ def main():
     planted = {"unreachable": plant_unreachable(), "reachable": plant_reachable()}
     if a.extension:
         planted.update(plant_by_extension(a.extension))
+    THEMSELVES.update((text, text) for text in map("text of its own %d".__mod__, range(COUNT)))
     with open(a.planted, "w") as f:
         json.dump(planted, f)
     serve(globals())
