@@ -95,11 +95,9 @@ class Unpacked(Wanted):
         """The link is in /tmp because the new path must not be longer than the old one."""
         folder = "/tmp/mx-" + hashlib.sha256(self.root.encode()).hexdigest()[:10]
         os.makedirs(folder, exist_ok=True)
-        loader = os.path.realpath(os.path.join(self.root, "lib64/ld-linux-x86-64.so.2"))
-        if not os.path.exists(loader):
-            loader = os.path.join(self.root, "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
+        loaders = [os.path.join(self.root, part, "ld-linux-x86-64.so.2") for part in LIBRARIES]
         link = os.path.join(folder, "ld.so")
-        link_into(loader, link)
+        link_into(next(filter(os.path.exists, loaders), LOADER), link)
         with open(program, "rb") as f:
             data = f.read()
         old, new = LOADER.encode() + b"\0", link.encode() + b"\0"
