@@ -101,6 +101,8 @@ class Unpacked(Wanted):
         with open(program, "rb") as f:
             data = f.read()
         old, new = LOADER.encode() + b"\0", link.encode() + b"\0"
+        if data.find(new, 0, 1 << 16) >= 0:
+            return
         at = data.find(old, 0, 1 << 16)
         if at < 0 or len(new) > len(old):
             raise apt.Unobtainable("%s does not name %s as its loader" % (program, LOADER))
