@@ -6,14 +6,15 @@ Three ways, in this order:
 - packages of other Debian suites, unpacked into build/matrix/SUITE. What runs there uses the suite's own C library:
   the path of the program's ELF interpreter is overwritten in place with a short link to the suite's, and
   LD_LIBRARY_PATH names its libraries. Nothing else differs from an installed one; no chroot, no special rights.
-- CPython built from Debian's source packages, for what has no binary package (free-threaded; PIE).
-- what the machine itself has (interpreters.py).
+- CPython built from Debian's source packages, for what has no binary package (free-threaded; PIE);
+- CPython built from the source trees that $MEMEXT_SOURCES names (':' between them), with and without the GIL.
 
 Each that cannot be had is a line with the reason.
 """
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import stat
 import sys
@@ -33,13 +34,16 @@ PACKAGES = (
 )
 # Suite, source package, what is special, the options.
 SOURCES = (
-    ("sid", "python3.14", "pie", ()),
+    ("trixie", "python3.13", "pie", ()),
     ("trixie", "python3.13", "t", ("--disable-gil",)),
+    ("trixie", "python3.13", "td", ("--disable-gil", "--with-pydebug")),
     ("sid", "python3.13", "t", ("--disable-gil",)),
     ("sid", "python3.14", "t", ("--disable-gil",)),
-    ("sid", "python3.15", "t", ("--disable-gil",)),
     ("sid", "python3.14", "td", ("--disable-gil", "--with-pydebug")),
+    ("sid", "python3.15", "t", ("--disable-gil",)),
 )
+# What is built from a source tree of $MEMEXT_SOURCES.
+TREES = (("", ()), ("t", ("--disable-gil",)))
 # Packages that an unpacked interpreter does not need; the C library's headers would be taken for the machine's.
 WITHOUT = ("libc6-dev", "libc-dev-bin", "linux-libc-dev", "libcrypt-dev", "debconf", "sysvinit-utils")
 LOADER, LIBRARIES = "/lib64/ld-linux-x86-64.so.2", ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")
@@ -120,16 +124,18 @@ class Unpacked(Wanted):
 
 
 class Built(Wanted):
-    def __init__(self, folder, suite, package, special, options):
-        super().__init__(folder, "%s-%s%s" % (suite.name, package, special if special[:1] in "td" else "-" + special))
-        self.suite, self.package, self.options = suite, package, options
+    """Built from a source tree: subclasses say where it is."""
+
+    def __init__(self, folder, name, options):
+        super().__init__(folder, name)
+        self.options = options
         self.prefix = os.path.join(folder, "built", self.name)
 
     def make(self):
         for tool in ("gcc", "make"):
             if not shutil.which(tool):
                 raise apt.Unobtainable("building it needs " + tool)
-        source = self.unpack(self.suite.source(self.package))
+        source = self.source()
         work = os.path.join(self.folder, "work", self.name)
         shutil.rmtree(work, ignore_errors=True)
         os.makedirs(work)
@@ -143,7 +149,15 @@ class Built(Wanted):
                     if name.startswith("python3.") and not name.endswith("-config")]
         self.wrap("exec '%s' \"$@\"\n" % os.path.join(self.prefix, "bin", programs[-1]))
 
-    def unpack(self, archive):
+
+class BuiltFromPackage(Built):
+    def __init__(self, folder, suite, package, special, options):
+        name = "%s-%s%s" % (suite.name, package, special if special[0] in "td" else "-" + special)
+        super().__init__(folder, name, options)
+        self.suite, self.package = suite, package
+
+    def source(self):
+        archive = self.suite.source(self.package)
         folder = os.path.join(self.folder, "source", os.path.basename(archive).partition(".orig")[0])
         if not os.path.isdir(folder):
             with tarfile.open(archive) as f:
@@ -151,6 +165,17 @@ class Built(Wanted):
             os.rename(folder + ".new", folder)
         inside = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
         return inside[0] if len(inside) == 1 else folder
+
+
+class BuiltFromTree(Built):
+    def __init__(self, folder, tree, special, options):
+        self.tree = os.path.abspath(tree)
+        with open(os.path.join(tree, "Include/patchlevel.h")) as f:
+            version = re.search(r'PY_VERSION +"([^"]*)"', f.read()).group(1)
+        super().__init__(folder, "tree-python%s%s" % (version, special), options)
+
+    def source(self):
+        return self.tree
 
 
 def link_into(target, link):
@@ -165,7 +190,9 @@ def wanted(folder):
     folder = os.path.abspath(folder)
     suites = {name: apt.Suite(folder, name) for name in {suite for suite, *_ in PACKAGES + SOURCES}}
     found = [Unpacked(folder, suites[suite], package) for suite, packages in PACKAGES for package in packages]
-    return found + [Built(folder, suites[suite], *rest) for suite, *rest in SOURCES]
+    found += [BuiltFromPackage(folder, suites[suite], *rest) for suite, *rest in SOURCES]
+    trees = [path for path in os.environ.get("MEMEXT_SOURCES", "").split(":") if path]
+    return found + [BuiltFromTree(folder, tree, *rest) for tree in trees for rest in TREES]
 
 
 def obtain(folder, only=()):
