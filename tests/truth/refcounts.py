@@ -67,7 +67,11 @@ def look(results, build, name, command, judge):
     with harness.Folder() as folder, harness.Workload(command(folder), folder) as work:
         work.stop()
         results.check(name + "/live", judge(folder, Audit(build, "live", work.pid)))
-        results.check(name + "/gcore", judge(folder, Audit(build, "core", work.gcore(os.path.join(folder, "gcore")))))
+        core = work.gcore(os.path.join(folder, "gcore"))
+        if work.gcore_lacks:
+            results.skip(name + "/gcore", "GDB left out " + work.gcore_lacks)
+        else:
+            results.check(name + "/gcore", judge(folder, Audit(build, "core", core)))
 
 
 def read_planted(folder):
