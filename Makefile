@@ -112,7 +112,7 @@ asan: ## the same tests, built with the address and undefined-behaviour sanitize
 MATRIX   ?= --write
 matrix: deps ## obtain every CPython that can be had, and compare with the answers of each; writes docs/exactness.md
 	@$(MAKE) --no-print-directory all $(TOOLS)
-	@$(PYTHON) tests/matrix/run.py --build $(BUILD) --folder build/matrix $(MATRIX)
+	@$(PYTHON) tests/matrix/matrix.py --build $(BUILD) --folder build/matrix $(MATRIX)
 
 # ---- keeping the code well ----
 lint: ## clang-tidy, cppcheck, clang-format, layers, Python 3.8 syntax

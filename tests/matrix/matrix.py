@@ -1,6 +1,6 @@
 """The truth tests on every interpreter that can be had.
 
-  run.py --build build/release --folder build/matrix [--interpreter NAME]... [--kind KIND]... [--write] [--obtain-only]
+  matrix.py --build build/release --folder build/matrix [--interpreter NAME]... [--kind KIND]... [--write] [--obtain-only]
 
 Obtains the interpreters (provision.py), adds those of the machine itself, and runs every kind of truth test on each:
 live processes and cores. Printed are failures, skips with their reasons, and one line at the end; --write puts the
@@ -22,7 +22,7 @@ import run as runner  # noqa: E402
 KINDS = ("run", "references", "values", "stacks", "retained", "causes", "waste", "leaks", "refcounts", "ledger",
          "arenas")
 PAGE = os.path.join(harness.ROOT, "docs", "exactness.md")
-BEGIN, END = "<!-- begin: tests/matrix/run.py --write -->", "<!-- end of matrix -->"
+BEGIN, END = "<!-- begin: tests/matrix/matrix.py --write -->", "<!-- end of matrix -->"
 
 
 def obtained(folder, only):
