@@ -135,14 +135,18 @@ static mx_addr name_of_local(const struct mx_walk *walk, const struct locals *lo
     return tuple_item(walk, locals->frees, index - locals->cell_count);
 }
 
-/* Since 3.14 a slot says in its lowest bit that it does not count its reference; both low bits set: a small int. */
+/*
+ * Since 3.14 a slot says in its lowest bit that it does not count its reference; both low bits set: a small int. With
+ * the GIL another slot or the interpreter itself holds the object then. Without, the slot alone may hold it: the
+ * collector goes by the slots of all frames before it frees an object whose count is deferred.
+ */
 static bool untag(const struct mx_walk *walk, mx_addr *word, uint8_t *class)
 {
     if (walk->layout->frame_shape != MX_FRAME_STACKREF)
         return true;
     if ((*word & 3) == 3)
         return false;
-    if (*word & 1)
+    if ((*word & 1) && !walk->layout->free_threaded)
         *class = MX_EDGE_BORROWED;
     *word &= ~UINT64_C(3);
     return true;
@@ -255,6 +259,15 @@ static void walk_origin(struct mx_walk *walk)
         mx_walk_field(walk, mx_walk_word(walk, layout->coroutine.origin), MX_EDGE_OWNED, "cr_origin");
 }
 
+/* All that is left in the frame of a generator that has ended. (CPython Objects/genobject.c: gen_traverse) */
+static void walk_code(struct mx_walk *walk, mx_addr frame)
+{
+    uint8_t class = walk->plan->traversed;
+    mx_addr code = pointer_at(walk, frame, walk->layout->interpreter_frame.f_executable);
+    if (untag(walk, &code, &class))
+        mx_walk_field(walk, code, class, "f_code");
+}
+
 void mx_refer_generator(struct mx_walk *walk)
 {
     const struct mx_layout *layout = walk->layout;
@@ -265,6 +278,9 @@ void mx_refer_generator(struct mx_walk *walk)
         !mx_memory_u8(walk->memory, walk->object + (uint64_t)layout->generator.gi_frame_state, &byte))
         return;
     memcpy(&state, &byte, 1);
+    mx_addr frame = walk->object + (uint64_t)layout->generator.gi_iframe;
     if (state < STATE_CLEARED)
-        walk_frame(walk, walk->object + (uint64_t)layout->generator.gi_iframe, walk->plan->traversed);
+        walk_frame(walk, frame, walk->plan->traversed);
+    else if (layout->frame_shape == MX_FRAME_STACKREF)
+        walk_code(walk, frame);
 }

@@ -159,7 +159,7 @@ static bool look_at(struct auditing *auditing, const struct mx_span *span, uint3
     const struct mx_type *type = &graph->target->types.types.items[index];
     if (!mx_header_read(&graph->target->types, type, object, &header))
         return true;
-    if (header.immortal || span->kind == MX_SPAN_STATIC) {
+    if (header.immortal || header.deferred || span->kind == MX_SPAN_STATIC) {
         auditing->audit->info.uncounted++;
         return true;
     }
