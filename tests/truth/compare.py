@@ -204,7 +204,10 @@ def referenced(pid, writable, wanted):
             for at in range(start, end, CHUNK):
                 words = array.array("Q")
                 memory.seek(at)
-                words.frombytes(memory.read(min(CHUNK, end - at)))
+                try:
+                    words.frombytes(memory.read(min(CHUNK, end - at)))
+                except OSError:
+                    continue          # pages that the kernel shows nobody, such as getrandom()'s since glibc 2.41
                 found |= wanted.intersection(words)
     return found
 
