@@ -42,10 +42,10 @@
                  : (threaded) && (hex) >= 0x030e0000 ? MX_STR_WIDE_STATE                                               \
                                                      : MX_STR_PACKED_STATE,                                            \
     .int_shape = (hex) < 0x030c0000 ? MX_INT_OB_SIZE : MX_INT_LV_TAG,                                                  \
-    .frame_shape = (hex) < 0x030b0000                  ? MX_FRAME_OBJECTS                                              \
-                   : (hex) < 0x030d0000                ? MX_FRAME_CFRAME                                               \
-                   : (threaded) || (hex) >= 0x030e0000 ? MX_FRAME_STACKREF                                             \
-                                                       : MX_FRAME_CURRENT,                                             \
+    .frame_shape = (hex) < 0x030b0000    ? MX_FRAME_OBJECTS                                                            \
+                   : (hex) < 0x030d0000  ? MX_FRAME_CFRAME                                                             \
+                   : (hex) >= 0x030e0000 ? MX_FRAME_STACKREF                                                           \
+                                         : MX_FRAME_CURRENT,                                                           \
     .presize_shape = (hex) < 0x030b0000   ? MX_PRESIZE_IS_GC                                                           \
                      : (hex) < 0x030d0000 ? MX_PRESIZE_BY_TYPE                                                         \
                                           : MX_PRESIZE_BY_OBJECT,                                                      \

@@ -11,10 +11,10 @@ enum {
     TEE_VALUES = 57,
     EXPAT_HANDLERS = 64,
     MOST_NAME = 512,
-    /* CPython Include/moduleobject.h: PyModuleDef.m_name, .m_size, .m_traverse */
-    MODULE_DEF_NAME = 40,
-    MODULE_DEF_SIZE = 56,
-    MODULE_DEF_TRAVERSE = 80,
+    /* CPython Include/moduleobject.h: PyModuleDef.m_name, .m_size, .m_traverse, behind the object's header */
+    MODULE_DEF_NAME = 24,
+    MODULE_DEF_SIZE = 40,
+    MODULE_DEF_TRAVERSE = 64,
 };
 
 /* What a module keeps in C: where, and what its tp_traverse is told. */
@@ -33,6 +33,7 @@ static struct state state_of(const struct mx_walk *walk)
     bool has_definition = !has_own_facts || mx_walk_u32(walk, layout->module.md_token_is_def) & 0xff;
     mx_addr def = mx_walk_word(walk, has_own_facts ? layout->module.md_token : layout->module.md_def);
     if (def && has_definition) {
+        def += (mx_addr)layout->object.size;
         ret.name = mx_memory_text(walk->memory, mx_memory_pointer(walk->memory, def + MODULE_DEF_NAME), MOST_NAME);
         ret.size = mx_memory_pointer(walk->memory, def + MODULE_DEF_SIZE);
         ret.traverse = mx_memory_pointer(walk->memory, def + MODULE_DEF_TRAVERSE);

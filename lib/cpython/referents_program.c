@@ -136,15 +136,17 @@ static mx_addr name_of_local(const struct mx_walk *walk, const struct locals *lo
 /*
  * Visits what a slot of a frame refers to: `edge` has the slot's word as its target, and the class that it has when it
  * counts. Since 3.14 a slot says in its lowest bit that it does not count its reference, though the collector is shown
- * it; both low bits set: a small int.
+ * it; both low bits set: a small int. With the GIL another slot or the interpreter itself holds the object then. Without,
+ * the slot alone may hold it: before the collector frees an object with a deferred count it looks at all frames' slots.
  */
 static void walk_slot(struct mx_walk *walk, struct mx_edge edge)
 {
     if (walk->layout->frame_shape == MX_FRAME_STACKREF) {
         if ((edge.target & 3) == 3)
             return;
-        edge.shown = edge.target & 1 && edge.class == MX_EDGE_TRAVERSED;
-        edge.class = edge.target & 1 ? (uint8_t)MX_EDGE_BORROWED : edge.class;
+        bool borrows = edge.target & 1 && !walk->layout->free_threaded;
+        edge.shown = borrows && edge.class == MX_EDGE_TRAVERSED;
+        edge.class = borrows ? (uint8_t)MX_EDGE_BORROWED : edge.class;
         edge.target &= ~UINT64_C(3);
     }
     mx_walk_edge(walk, &edge);

@@ -8,6 +8,7 @@
 #include "cpython/size.h"
 
 #include "cpython/dict.h"
+#include "cpython/header.h"
 #include "cpython/str.h"
 
 /* More items than any address space holds: an object that claims so is torn, and counts without them. */
@@ -358,6 +359,11 @@ static uint64_t size_array(const struct subject *subject)
 static bool is_shared(const struct subject *subject, mx_addr object)
 {
     const struct mx_layout *layout = subject->layout;
+    if (layout->header_shape == MX_HEADER_FREE_THREADED) {
+        bool immortal, deferred;
+        const uint8_t *bytes = mx_memory_view(subject->memory, object, (size_t)layout->object.size);
+        return bytes && mx_threaded_refcount(layout, bytes, &immortal, &deferred) > 1;
+    }
     uint64_t count = word_at(subject, object + (uint64_t)layout->object.ob_refcnt);
     if (layout->header_shape == MX_HEADER_REFCOUNT)
         return (int64_t)count > 1;

@@ -83,6 +83,41 @@ static bool try_type(void *context, const struct mx_chunk *chunk, const uint8_t 
     return true;
 }
 
+static bool is_free(const uint64_t *bits, uint32_t number)
+{
+    return bits[number / 64] >> number % 64 & 1;
+}
+
+/* Free-threaded interpreters have their types in mimalloc's pages. */
+static void search_page(struct type_search *search, const struct mx_mimalloc *mimalloc, const struct mx_mi_page *page)
+{
+    enum { LEAST = 512 };
+    uint64_t free_bits[MX_MI_WORDS];
+    uint32_t free;
+    const uint8_t *bytes =
+        page->block_size < LEAST ? NULL : mx_memory_view(mimalloc->memory, page->start, page->end - page->start);
+    if (!bytes || page->capacity == 1)
+        return;
+    mx_mimalloc_free(mimalloc, page, bytes, free_bits, &free);
+    for (uint32_t i = 0; i < page->capacity; i++) {
+        struct mx_chunk block = {.address = page->start + i * page->block_size, .size = page->block_size, .used = true};
+        if (!is_free(free_bits, i))
+            try_type(search, &block, bytes + i * page->block_size);
+    }
+}
+
+static void search_pages(struct type_search *search, const struct mx_mimalloc *mimalloc)
+{
+    struct mx_mi_page page;
+    uint64_t damaged = 0;
+    for (size_t i = 0; i < mimalloc->segments.count; i++) {
+        const struct mx_mi_segment *segment = &mimalloc->segments.items[i];
+        const uint8_t *slices = mx_mimalloc_slices(mimalloc, segment);
+        for (uint32_t at = 0; slices && mx_mimalloc_next(mimalloc, segment, slices, &at, &page, &damaged);)
+            search_page(search, mimalloc, &page);
+    }
+}
+
 static void search_types(struct census *census)
 {
     struct mx_target *target = census->target;
@@ -93,6 +128,7 @@ static void search_types(struct census *census)
         mx_glibc_walk(&census->allocators->glibc, &census->allocators->glibc.spans.items[i], &cursor, &census->work,
                       try_type, &search);
     mx_cursor_deinit(&cursor);
+    search_pages(&search, &census->allocators->mimalloc);
 }
 
 /* Plain objects have one size: the inner loop need not ask. */
@@ -362,6 +398,10 @@ static struct mx_error *add_workers(struct census *census)
         info->chunks += worker->sums.chunks;
         info->chunk_bytes += worker->sums.chunk_bytes;
         info->damaged_pools += worker->sums.damaged_pools;
+        info->pools += worker->sums.pools;
+        info->pool_used_blocks += worker->sums.pool_used_blocks;
+        info->pool_used_bytes += worker->sums.pool_used_bytes;
+        info->pool_free_blocks += worker->sums.pool_free_blocks;
         MX_TRY(add_far_types(census->heap, worker));
     }
     return NULL;

@@ -38,7 +38,7 @@ static int64_t read_count(const struct mx_graph *graph, uint32_t block)
     struct mx_header header;
     mx_addr object = mx_graph_object(graph, block, &type);
     bool ok = object && mx_header_read(&graph->target->types, type, object, &header) && !header.immortal;
-    return ok ? header.refcount : 0;
+    return ok && !header.deferred ? header.refcount : 0;
 }
 
 /* A raw block has one owner: the object whose field it is known to be in. */
@@ -145,12 +145,13 @@ static void disown(struct mx_graph *graph, uint32_t dict)
 
 void mx_disown_interned(struct mx_graph *graph)
 {
-    for (size_t i = 0; i < graph->roots.count; i++) {
+    size_t most = graph->target->runtime.interpreters.count, found = 0;
+    for (size_t i = 0; i < graph->roots.count && found < most; i++) {
         const struct mx_graph_root *root = &graph->roots.items[i];
         bool is_outside = root->root.kind == MX_ROOT_C_GLOBAL || root->root.kind == MX_ROOT_INTERPRETER;
         if (is_outside && holds_interned(graph, root->block)) {
             disown(graph, root->block);
-            return;
+            found++;
         }
     }
 }
