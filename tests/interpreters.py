@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-OLDEST, NEWEST = (3, 8), (3, 13)
+OLDEST, NEWEST = (3, 8), (3, 15)
 
 PROBE = ("import sys, sysconfig; print(sys.version.split()[0], "
          "int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))), "
@@ -24,26 +24,31 @@ class Interpreter:
         self.path = path
         self.version = None
         self.refused = None
+        self.free_threaded = self.debug = False
         try:
             out = subprocess.run([path, "-I", "-c", PROBE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                  timeout=60, check=True).stdout.decode().split()
         except (OSError, subprocess.SubprocessError) as error:
             self.refused = "does not run: %s" % error
             return
-        text, free_threaded, debug = out[0], out[1] == "1", out[2] == "1"
+        text, self.free_threaded, self.debug = out[0], out[1] == "1", out[2] == "1"
         self.version = tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in text.split(".")[:3])
         self.text = text
         if not OLDEST <= self.version[:2] <= NEWEST:
             self.refused = "%s is outside of %d.%d-%d.%d" % ((text,) + OLDEST + NEWEST)
-        elif free_threaded:
-            self.refused = "%s is free-threaded" % text
-        elif debug:
-            self.refused = "%s is a debug build" % text
+
+    @property
+    def flags(self):
+        """As in CPython's own file names."""
+        return ("t" if self.free_threaded else "") + ("d" if self.debug else "")
 
     @property
     def name(self):
-        where = "debian" if self.path.startswith("/usr/bin/") else "pyenv" if "/.pyenv/" in self.path else "given"
-        return "%s-%s" % (where, getattr(self, "text", os.path.basename(self.path)))
+        if "/matrix/bin/" in self.path:
+            where = os.path.basename(self.path).partition("-")[0]
+        else:
+            where = "debian" if self.path.startswith("/usr/bin/") else "pyenv" if "/.pyenv/" in self.path else "given"
+        return "%s-%s%s" % (where, getattr(self, "text", os.path.basename(self.path)), self.flags)
 
 
 def candidates():

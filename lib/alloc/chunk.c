@@ -8,8 +8,8 @@
 enum {
     WINDOW = 1 << 20,
     PLAUSIBLE_STEPS = 16,
-    TCACHE_BINS = 64,
-    TCACHE_ENTRIES = TCACHE_BINS * 8,
+    TCACHE_SMALL_BINS = 64, /* of one size each */
+    TCACHE_MOST_BINS = 76,
     MOST_CACHED = 1 << 16, /* of one tcache bin: counts have 16 bits */
 };
 
@@ -106,7 +106,7 @@ static bool is_cached(const struct mx_memory *memory, mx_addr user, uint64_t siz
 {
     uint8_t bytes[16];
     if (user % 16 || user < MX_CHUNK_HEADER || !mx_chunk_peek(memory, user - 8, sizeof(bytes), bytes) ||
-        (mx_load_u64(bytes) & ~(uint64_t)MX_CHUNK_FLAGS) != size)
+        (size != MX_CHUNK_ANY_SIZE && (mx_load_u64(bytes) & ~(uint64_t)MX_CHUNK_FLAGS) != size))
         return false;
     *ret_link = mx_load_u64(bytes + 8);
     return true;
@@ -142,29 +142,51 @@ bool mx_chunk_chain(struct mx_glibc *glibc, mx_addr user, uint64_t size, uint64_
     return true;
 }
 
-/* How many chunks a bin holds, by the struct's counts. */
-static uint64_t bin_count(const uint8_t *tcache, size_t bin, bool wide)
+/* struct tcache_perthread_struct: counts, then one pointer a bin. */
+struct tcache_shape {
+    size_t bins, count_bytes;
+    bool counts_room; /* 2.42+: a count is of the chunks that may still be added */
+};
+
+static struct tcache_shape tcache_shape(uint64_t chunk_size)
 {
-    return wide ? mx_load_u16(tcache + bin * 2) : tcache[bin];
+    if (chunk_size >= 0x300)
+        return (struct tcache_shape){TCACHE_MOST_BINS, 2, true};
+    return (struct tcache_shape){TCACHE_SMALL_BINS, chunk_size >= 0x290 ? 2 : 1, false};
+}
+
+/* The counts of all bins as they stand there. */
+static void read_counts(const struct tcache_shape *shape, const uint8_t *tcache, uint64_t *ret)
+{
+    uint64_t room = 0;
+    for (size_t bin = 0; bin < shape->bins; bin++) {
+        ret[bin] = shape->count_bytes == 2 ? mx_load_u16(tcache + bin * 2) : tcache[bin];
+        room = ret[bin] > room ? ret[bin] : room;
+    }
+    /* An empty bin has all the room, and those of large chunks are empty unless a tunable wants them. */
+    for (size_t bin = 0; shape->counts_room && bin < shape->bins; bin++)
+        ret[bin] = room - ret[bin];
 }
 
 bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)
 {
-    bool wide = size >= 0x290;
-    size_t counts = wide ? TCACHE_BINS * 2 : TCACHE_BINS;
-    uint8_t tcache[TCACHE_BINS * 2 + TCACHE_ENTRIES];
+    struct tcache_shape shape = tcache_shape(size);
+    uint8_t tcache[TCACHE_MOST_BINS * (2 + 8)];
+    uint64_t counts[TCACHE_MOST_BINS];
+    const uint8_t *entries = tcache + shape.bins * shape.count_bytes;
     unsigned misfits = 0;
-    if (!mx_chunk_peek(glibc->memory, user, counts + TCACHE_ENTRIES, tcache))
+    if (!mx_chunk_peek(glibc->memory, user, shape.bins * (shape.count_bytes + 8), tcache))
         return true;
-    for (size_t bin = 0; bin < TCACHE_BINS; bin++) {
-        mx_addr entry = mx_load_u64(tcache + counts + bin * 8);
-        misfits += entry % 16 || !entry != !bin_count(tcache, bin, wide);
+    read_counts(&shape, tcache, counts);
+    for (size_t bin = 0; bin < shape.bins; bin++) {
+        mx_addr entry = mx_load_u64(entries + bin * 8);
+        misfits += entry % 16 || !entry != !counts[bin];
     }
     /* One bin may be half changed when the target was stopped inside malloc. */
-    for (size_t bin = 0; bin < TCACHE_BINS && misfits <= 1; bin++) {
-        mx_addr entry = mx_load_u64(tcache + counts + bin * 8);
-        uint64_t most = bin_count(tcache, bin, wide) + 1;
-        if (entry && !mx_chunk_chain(glibc, entry, (bin + 2) * 16, 0, most < MOST_CACHED ? most : MOST_CACHED))
+    for (size_t bin = 0; bin < shape.bins && misfits <= 1; bin++) {
+        mx_addr entry = mx_load_u64(entries + bin * 8);
+        uint64_t most = counts[bin] + 1, of = bin < TCACHE_SMALL_BINS ? (bin + 2) * 16 : MX_CHUNK_ANY_SIZE;
+        if (entry && !mx_chunk_chain(glibc, entry, of, 0, most < MOST_CACHED ? most : MOST_CACHED))
             return false;
     }
     return true;

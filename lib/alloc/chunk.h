@@ -14,6 +14,7 @@ enum {
     MX_CHUNK_FLAGS = 7,
     MX_CHUNK_HEADER = 16, /* from the chunk to its user memory */
     MX_CHUNK_LEAST = 32,
+    MX_CHUNK_ANY_SIZE = 0, /* of a chain whose chunks differ in size: large ones in tcache, since 2.42 */
     MX_CHUNK_SHOWN = 512, /* bytes of user memory that a walk shows */
 };
 
@@ -43,7 +44,7 @@ bool mx_chunk_plausible(const struct mx_memory *memory, mx_addr chunk, mx_addr l
 bool mx_chunk_peek(const struct mx_memory *memory, mx_addr address, size_t length, uint8_t *out);
 
 /*
- * Adds to `cached` the chunks of a chain of free ones, all of `size` bytes: `user` is the first's user memory, a link
+ * Adds to `cached` the chunks of a chain of free ones, all of `size` bytes or MX_CHUNK_ANY_SIZE: `user` is the first's user memory, a link
  * is `link_bias` less than the next one's user memory (fastbins link chunks, tcache links user memory). Links may be
  * mangled (glibc 2.32+) or plain. False when there is no memory.
  */
@@ -64,8 +65,8 @@ bool mx_chunk_find_mmapped(struct mx_glibc *glibc, const struct mx_range *taken,
 /* Whether a chunk of this size can hold a tcache. */
 static inline bool mx_chunk_tcache_size(uint64_t size)
 {
-    /* 2.26-2.29: u8 counts; 2.30-2.41: u16. 16 more when malloc had no chunk that fitted exactly. */
-    return size == 0x290 || size == 0x2a0 || size == 0x250 || size == 0x260;
+    /* 2.26-2.29: u8 counts; 2.30-2.41: u16; 2.42+: 76 bins. 16 more when malloc had no chunk that fitted exactly. */
+    return size == 0x290 || size == 0x2a0 || size == 0x250 || size == 0x260 || size == 0x300 || size == 0x310;
 }
 
 #endif

@@ -4,7 +4,7 @@
  * mmapped chunks by their headers. It does not know what single chunks hold (chunk.c walks them).
  *
  *   malloc_state  [flags][fastbins 10][top][last_remainder][bins 127 * {fd, bk}][binmap][next]...[system_mem]
- *   offsets here are relative to `bins`: what is in front of fastbins grew in 2.27
+ *   offsets here are relative to `bins`: what is in front of fastbins grew in 2.27; 2.43 has no fastbins
  *   heap          64 MB aligned: [ar_ptr][prev][size]...[malloc_state, in an arena's first heap only][chunk][chunk]...
  */
 #include "alloc/glibc.h"
@@ -23,6 +23,7 @@ enum {
     TOP_BEFORE = 16,
     STATE_FROM_BINS_MODERN = 112, /* 2.27+ */
     STATE_FROM_BINS_OLD = 104,    /* 2.26 */
+    STATE_FROM_BINS_SLOW = 24,    /* 2.43+: no fastbins */
     NEXT_AFTER = 2048,
     THREADS_AFTER = 2064, /* attached_threads */
     SYSTEM_MEM_AFTER = 2072,
@@ -99,7 +100,9 @@ static mx_addr find_main_bins(const struct mx_memory *memory, const struct mx_mo
     if (!mx_module_symbol(&modules->modules.items[libc], "main_arena", &symbol))
         return 0;
     /* The bins may be damaged beyond recognition, but a name is a name. */
-    mx_addr bins = symbol.address + (symbol.size == 2192 ? STATE_FROM_BINS_OLD : STATE_FROM_BINS_MODERN);
+    mx_addr bins = symbol.address + (symbol.size == 2192   ? STATE_FROM_BINS_OLD
+                                     : symbol.size == 2112 ? STATE_FROM_BINS_SLOW
+                                                           : STATE_FROM_BINS_MODERN);
     const uint8_t *bytes = mx_memory_state(memory, bins, STATE_END_AFTER);
     return bytes && count_rings(memory, bytes, bins, BIN_COUNT) >= LEAST_GOOD_NAMED ? bins : 0;
 }
@@ -251,7 +254,8 @@ static void add_fastbins(struct opener *opener, mx_addr bins, uint64_t system_me
 {
     uint8_t heads[FASTBIN_COUNT * 8];
     size_t before = opener->ret->cached.count;
-    if (!mx_chunk_peek(opener->memory, bins - FASTBINS_BEFORE, sizeof(heads), heads))
+    if (opener->state_from_bins == STATE_FROM_BINS_SLOW ||
+        !mx_chunk_peek(opener->memory, bins - FASTBINS_BEFORE, sizeof(heads), heads))
         return;
     for (size_t bin = 0; bin < FASTBIN_COUNT; bin++) {
         mx_addr chunk = mx_load_u64(heads + bin * 8);
@@ -316,10 +320,18 @@ static bool is_known(const struct mx_glibc *glibc, mx_addr arena)
     return false;
 }
 
+static uint64_t find_state(const struct opener *opener, mx_addr bins)
+{
+    static const uint64_t others[] = {STATE_FROM_BINS_OLD, STATE_FROM_BINS_SLOW};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (ring_closes(opener, bins, others[i]))
+            return others[i];
+    return STATE_FROM_BINS_MODERN;
+}
+
 static void add_arenas(struct opener *opener, mx_addr bins)
 {
-    bool old = ring_closes(opener, bins, STATE_FROM_BINS_OLD);
-    opener->state_from_bins = old ? STATE_FROM_BINS_OLD : STATE_FROM_BINS_MODERN;
+    opener->state_from_bins = find_state(opener, bins);
     mx_addr main_arena = bins - opener->state_from_bins, next;
     add_arena(opener, main_arena, &next);
     opener->ret->found = opener->ret->arenas.count;

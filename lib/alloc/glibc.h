@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * glibc's malloc (2.26-2.41), from the outside and without symbols: arenas, heaps,
+ * glibc's malloc (2.26-2.43), from the outside and without symbols: arenas, heaps,
  * chunks in use. (glibc malloc/malloc.c, malloc/arena.c)
  *
  *   chunk   [prev_size][size | flags][user memory ...          ][next chunk's prev_size belongs to the user]

@@ -84,7 +84,9 @@ static bool add_plan(struct mx_buffers *buffers, const struct mx_type *type, con
         plan->scan_end - plan->scan_start > MOST_WORDS * 8 ? plan->scan_start + MOST_WORDS * 8 : plan->scan_end;
     for (uint32_t at = plan->scan_start; ok && plan->scan_start < plan->scan_end && at + 8 <= end; at += 8)
         ok = mx_array_push(&buffers->places, (int32_t)at);
-    for (int32_t at = -(int32_t)type->preheader; ok && plan->has_storage && at < -GC_HEAD; at += 8)
+    bool has_head = buffers->referents.types->runtime->layout.preheader_shape != MX_PREHEADER_NO_GC;
+    int32_t head = has_head ? GC_HEAD : 0;
+    for (int32_t at = -(int32_t)type->preheader; ok && plan->has_storage && at < -head; at += 8)
         ok = mx_array_push(&buffers->places, at);
     made.count = (uint32_t)buffers->places.count - made.first;
     made.walks = !is_simple(plan->decode);

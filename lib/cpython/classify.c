@@ -69,9 +69,22 @@ static bool is_mapped_pointer(const struct mx_classifier *classifier, uint64_t w
     return word >= SMALLEST_POINTER && !(word & 7) && mx_memory_region(classifier->memory, word);
 }
 
-/* A live object's reference count: 0 is a dead one on a free list, a pointer is some other structure. */
-static bool plausible_refcount(const struct mx_classifier *classifier, uint64_t word)
+/* Flags and locks of a free-threaded header have few values; an object on its way to be freed counts nothing. */
+static bool plausible_threaded_header(const struct mx_layout *layout, const uint8_t *object)
 {
+    enum { MUTEX_BEFORE_BITS = 1, MOST_MUTEX = 3, MOST_BITS = 127 };
+    const uint8_t *bits = object + layout->object.ob_gc_bits;
+    bool immortal, deferred;
+    int64_t count = mx_threaded_refcount(layout, object, &immortal, &deferred);
+    return bits[0] <= MOST_BITS && bits[-MUTEX_BEFORE_BITS] <= MOST_MUTEX && (immortal || (count > 0 && !(count >> 32)));
+}
+
+/* A live object's reference count: 0 is a dead one on a free list, a pointer is some other structure. */
+static bool plausible_refcount(const struct mx_classifier *classifier, const uint8_t *object)
+{
+    if (classifier->layout->header_shape == MX_HEADER_FREE_THREADED)
+        return plausible_threaded_header(classifier->layout, object);
+    uint64_t word = mx_load_u64(object + classifier->layout->object.ob_refcnt);
     switch (classifier->layout->header_shape) {
     case MX_HEADER_REFCOUNT:
         if (word == 0 || word >> 32)
@@ -83,7 +96,7 @@ static bool plausible_refcount(const struct mx_classifier *classifier, uint64_t 
         /* ob_overflow is only used by debug builds; on a free list the word is a link. */
         return (word & 0xffffffff) != 0 && ((word >> 32) & 0xffff) == 0 && !is_mapped_pointer(classifier, word);
     case MX_HEADER_FREE_THREADED:
-        return true;
+        break;
     }
     return false;
 }
@@ -130,14 +143,15 @@ static bool type_object_fits(const struct mx_classifier *classifier, const uint8
     if (available < flags_at + 8)
         return false;
     uint64_t flags = mx_load_u64(object + flags_at);
-    return (flags & MX_TPFLAGS_READY) && !(flags & MX_TPFLAGS_HEAPTYPE) == !has_head;
+    bool heads_tell = classifier->layout->preheader_shape != MX_PREHEADER_NO_GC;
+    return (flags & MX_TPFLAGS_READY) && (!heads_tell || !(flags & MX_TPFLAGS_HEAPTYPE) == !has_head);
 }
 
 static bool has_object_body(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object,
                             uint64_t room, size_t available, bool has_head)
 {
     const struct mx_type *type = &classifier->types->types.items[index];
-    if (room < classifier->least.items[index] || available < 16)
+    if (room < classifier->least.items[index] || available < (size_t)classifier->layout->object.size)
         return false;
     if (type->kind == MX_KIND_TYPE)
         return type_object_fits(classifier, object, available, has_head);
@@ -147,7 +161,7 @@ static bool has_object_body(const struct mx_classifier *classifier, uint32_t ind
 static bool is_object(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, uint64_t room,
                       size_t available, bool has_head)
 {
-    return plausible_refcount(classifier, mx_load_u64(object + classifier->layout->object.ob_refcnt)) &&
+    return plausible_refcount(classifier, object) &&
            has_object_body(classifier, index, object, room, available, has_head);
 }
 
@@ -170,13 +184,22 @@ static bool has_gc_head(const struct mx_classifier *classifier, uint32_t prehead
     return preheader > 0 && classifier->layout->preheader_shape != MX_PREHEADER_NO_GC;
 }
 
+static bool is_tracked(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, bool has_head)
+{
+    const struct mx_layout *layout = classifier->layout;
+    if (layout->preheader_shape != MX_PREHEADER_NO_GC)
+        return has_head && mx_load_u64(object - 16 + layout->gc_head.gc_next);
+    return (classifier->types->types.items[index].flags & MX_TPFLAGS_HAVE_GC) &&
+           mx_threaded_tracked(object[layout->object.ob_gc_bits]);
+}
+
 bool mx_classify_block(const struct mx_classifier *classifier, const uint8_t *bytes, uint64_t size, size_t available,
                        uint32_t padding, struct mx_found_object *ret)
 {
-    uint32_t type_at = (uint32_t)classifier->layout->object.ob_type;
+    uint32_t type_at = (uint32_t)classifier->layout->object.ob_type, head = (uint32_t)classifier->layout->object.size;
     for (uint32_t i = 0; i < MX_PREHEADERS; i++) {
         uint32_t offset = padding + 16 * i;
-        if (offset + 16 > size)
+        if (offset + head > size)
             return false;
         uint32_t index = mx_map_get(&classifier->by_preheader[i], mx_load_u64(bytes + offset + type_at));
         if (index == MX_MAP_NONE)
@@ -185,11 +208,30 @@ bool mx_classify_block(const struct mx_classifier *classifier, const uint8_t *by
         if (!is_object(classifier, index, bytes + offset, size - offset, available - offset, has_head) ||
             (has_head && !plausible_links(classifier, bytes + offset - 16)))
             continue;
-        bool tracked = has_head && mx_load_u64(bytes + offset - 16 + classifier->layout->gc_head.gc_next);
+        bool tracked = is_tracked(classifier, index, bytes + offset, has_head);
         *ret = (struct mx_found_object){.type = index, .offset = offset, .tracked = tracked};
         return true;
     }
     return false;
+}
+
+bool mx_classify_in_heap(const struct mx_classifier *classifier, uint8_t tag, const uint8_t *bytes, uint64_t size,
+                         size_t available, uint32_t padding, struct mx_found_object *ret)
+{
+    enum { HEAP_MEMORY, HEAP_OBJECTS, HEAP_GC, HEAP_GC_PREHEADER };
+    const struct mx_layout *layout = classifier->layout;
+    if (!layout->free_threaded)
+        return mx_classify_block(classifier, bytes, size, available, padding, ret);
+    uint32_t offset = padding + (tag == HEAP_GC_PREHEADER ? 16 : 0);
+    if (tag == HEAP_MEMORY || offset + (uint32_t)layout->object.size > size)
+        return false;
+    uint32_t index = mx_map_get(&classifier->by_preheader[tag == HEAP_GC_PREHEADER],
+                                mx_load_u64(bytes + offset + layout->object.ob_type));
+    if (index == MX_MAP_NONE || !is_object(classifier, index, bytes + offset, size - offset, available - offset, false))
+        return false;
+    bool tracked = is_tracked(classifier, index, bytes + offset, false);
+    *ret = (struct mx_found_object){.type = index, .offset = offset, .tracked = tracked};
+    return true;
 }
 
 /* A large count that happens to be a mapped address is believed of a static object if it is near where they begin. */

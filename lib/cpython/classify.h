@@ -40,6 +40,14 @@ bool mx_classify_block(const struct mx_classifier *classifier, const uint8_t *by
                        uint32_t padding, struct mx_found_object *ret);
 
 /*
+ * The same for a used block of a mimalloc heap with this tag. A free-threaded interpreter keeps memory, objects and
+ * those that the collector can track in heaps of their own, so that the tag says what the block is before its bytes do.
+ * (CPython Include/internal/pycore_mimalloc.h: mi_heap_tag_t)
+ */
+bool mx_classify_in_heap(const struct mx_classifier *classifier, uint8_t tag, const uint8_t *bytes, uint64_t size,
+                         size_t available, uint32_t padding, struct mx_found_object *ret);
+
+/*
  * The bytes that debug hooks put before a block's data: [size][api id][0xFD * 7], once, or twice for blocks that the
  * object domain's hook asks of the raw domain's (above 512 bytes). (CPython Objects/obmalloc.c: _PyMem_DebugRawAlloc)
  */

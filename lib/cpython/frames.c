@@ -98,6 +98,20 @@ static int64_t used_words(const struct mx_types *types, mx_addr address, mx_addr
     return pointer >= locals ? (int64_t)((pointer - locals) / 8) : -1;
 }
 
+/*
+ * Where the instructions are that the frame runs. Free-threaded builds (3.14+) give threads copies of their own, in an
+ * array of a length and addresses. (CPython Include/cpython/code.h: _PyCodeArray)
+ */
+static mx_addr first_unit(const struct mx_types *types, mx_addr frame, mx_addr code)
+{
+    const struct mx_layout *layout = &types->runtime->layout;
+    mx_addr copies = word_at(types, code, layout->code.co_tlbc), copy = 0;
+    uint32_t index = u32_at(types, frame, layout->interpreter_frame.tlbc_index);
+    if (copies && index < word_at(types, copies, 0))
+        copy = mx_memory_pointer(types->runtime->memory, copies + 8 + 8 * (mx_addr)index);
+    return copy ? copy : code + (mx_addr)layout->code.co_code_adaptive;
+}
+
 static bool read_structure(const struct mx_types *types, mx_addr address, struct mx_frame *ret)
 {
     const struct mx_layout *layout = &types->runtime->layout;
@@ -115,8 +129,8 @@ static bool read_structure(const struct mx_types *types, mx_addr address, struct
         .local_count = u32_at(types, code, layout->code.co_nlocalsplus),
         .stack_count = u32_at(types, code, layout->code.co_stacksize),
         .owns = owner == OWNED_BY_THREAD,
-        .offset = (int64_t)(word_at(types, address, layout->interpreter_frame.instr_ptr) - code -
-                            (mx_addr)layout->code.co_code_adaptive),
+        .offset = (int64_t)(word_at(types, address, layout->interpreter_frame.instr_ptr) -
+                            first_unit(types, address, code)),
     };
     int64_t used = used_words(types, address, ret->locals), names = ret->local_count;
     if (used >= names && used - names <= ret->stack_count) {

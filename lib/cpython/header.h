@@ -11,6 +11,7 @@
 struct mx_header {
     int64_t refcount;
     bool immortal;
+    bool deferred; /* free-threaded builds: the count says nothing */
     bool tracked;
 };
 
@@ -25,6 +26,18 @@ static inline bool mx_is_static_refcount(uint64_t word)
     const int64_t drift = 1 << 20;
     return (int64_t)word > MX_STATIC_REFCOUNT - drift && (int64_t)word < MX_STATIC_REFCOUNT + drift;
 }
+
+/*
+ * Free-threaded builds: the owner's count and the others' together. A deferred one leaves out references from frames
+ * and some that threads count apart, so that it says nothing. (CPython Include/internal/pycore_object.h)
+ */
+int64_t mx_threaded_refcount(const struct mx_layout *layout, const uint8_t *object, bool *immortal, bool *deferred);
+
+/* Free-threaded builds: whether gc.get_objects() lists an object with these ob_gc_bits. */
+bool mx_threaded_tracked(uint8_t gc_bits);
+
+/* The same, but moved out of its sight by gc.freeze(). */
+bool mx_threaded_frozen(uint8_t gc_bits);
 
 /* The count in a reference count word; *immortal tells that it does not count. 0 = dead. */
 int64_t mx_refcount(const struct mx_layout *layout, uint64_t word, bool *immortal);

@@ -21,6 +21,7 @@ static const struct {
     {"PyList_Type", "list", MX_KIND_LIST},
     {"PyTuple_Type", "tuple", MX_KIND_TUPLE},
     {"PyDict_Type", "dict", MX_KIND_DICT},
+    {"PyFrozenDict_Type", "frozendict", MX_KIND_DICT},
     {"PyODict_Type", "collections.OrderedDict", MX_KIND_ORDERED_DICT},
     {"PySet_Type", "set", MX_KIND_SET},
     {"PyFrozenSet_Type", "frozenset", MX_KIND_SET},

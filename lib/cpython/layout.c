@@ -33,7 +33,7 @@
                        : (hex) < 0x030c0000 ? MX_PREHEADER_VALUES_DICT                                                 \
                        : (hex) < 0x030d0000 ? MX_PREHEADER_WEAKREF_TAGGED                                              \
                                             : MX_PREHEADER_WEAKREF_DICT,                                               \
-    .unproven = (threaded) || (hex) >= 0x030e0000,                                                                     \
+    .unproven = (threaded) || (hex) >= 0x03100000,                                                                     \
     .dict_shape = (hex) < 0x030b0000 ? MX_DICT_SIZE_WORD : MX_DICT_LOG2,                                               \
     .values_shape = (hex) < 0x030b0000   ? MX_VALUES_PLAIN                                                             \
                     : (hex) < 0x030d0000 ? MX_VALUES_PREFIX                                                            \
@@ -42,10 +42,10 @@
                  : (threaded) && (hex) >= 0x030e0000 ? MX_STR_WIDE_STATE                                               \
                                                      : MX_STR_PACKED_STATE,                                            \
     .int_shape = (hex) < 0x030c0000 ? MX_INT_OB_SIZE : MX_INT_LV_TAG,                                                  \
-    .frame_shape = (hex) < 0x030b0000                  ? MX_FRAME_OBJECTS                                              \
-                   : (hex) < 0x030d0000                ? MX_FRAME_CFRAME                                               \
-                   : (threaded) || (hex) >= 0x030e0000 ? MX_FRAME_STACKREF                                             \
-                                                       : MX_FRAME_CURRENT,                                             \
+    .frame_shape = (hex) < 0x030b0000    ? MX_FRAME_OBJECTS                                                            \
+                   : (hex) < 0x030d0000  ? MX_FRAME_CFRAME                                                             \
+                   : (hex) >= 0x030e0000 ? MX_FRAME_STACKREF                                                           \
+                                         : MX_FRAME_CURRENT,                                                           \
     .presize_shape = (hex) < 0x030b0000   ? MX_PRESIZE_IS_GC                                                           \
                      : (hex) < 0x030d0000 ? MX_PRESIZE_BY_TYPE                                                         \
                                           : MX_PRESIZE_BY_OBJECT,                                                      \
@@ -59,6 +59,7 @@
                       : (hex) < 0x030e0000 ? MX_TRAVERSE_3_13_LATE                                                     \
                                            : MX_TRAVERSE_3_14,                                                         \
     .hides_inline_dict = ((hex) >= 0x030d0000 && (hex) < 0x030d0d00) || ((hex) >= 0x030e0000 && (hex) < 0x030e0400),   \
+    .generator_cleared = (hex) < 0x030f0000 ? 4 : 5,                                                                   \
     .pool_size = (hex) < 0x030a0000 ? 4096 : 16384, .arena_size = (hex) < 0x030a0000 ? 256 * 1024 : 1024 * 1024
 
 struct row {
@@ -115,6 +116,7 @@ void mx_layout_shapes(struct mx_layout *layout)
     layout->hides_inline_dict = shapes.hides_inline_dict;
     layout->pool_size = shapes.pool_size;
     layout->arena_size = shapes.arena_size;
+    layout->generator_cleared = shapes.generator_cleared;
     layout->unproven = shapes.unproven;
 }
 

@@ -135,7 +135,8 @@ static void add_members(struct planner *planner, const struct mx_type *type)
 static void add_unknown(struct planner *planner, const struct mx_type *type, const struct mx_type *base)
 {
     struct mx_plan *plan = &planner->plan;
-    uint32_t start = base && base->basicsize > 16 ? (uint32_t)base->basicsize : 16;
+    uint32_t head = (uint32_t)planner->layout->object.size;
+    uint32_t start = base && base->basicsize > head ? (uint32_t)base->basicsize : head;
     uint32_t end = (uint32_t)type->basicsize;
     /* The members of a structseq are its items. */
     if (planner->type->kind == MX_KIND_TUPLE)

@@ -29,25 +29,25 @@ uint64_t mx_walk_items(const struct mx_walk *walk)
 
 void mx_walk_field(struct mx_walk *walk, mx_addr target, uint8_t class, const char *text)
 {
-    struct mx_edge edge = {target, class, MX_NAME_FIELD, true, {.text = text}};
+    struct mx_edge edge = {target, class, MX_NAME_FIELD, true, {.text = text}, false};
     mx_walk_edge(walk, &edge);
 }
 
 void mx_walk_index(struct mx_walk *walk, mx_addr target, uint64_t index)
 {
-    struct mx_edge edge = {target, walk->plan->traversed, MX_NAME_INDEX, true, {.index = index}};
+    struct mx_edge edge = {target, walk->plan->traversed, MX_NAME_INDEX, true, {.index = index}, false};
     mx_walk_edge(walk, &edge);
 }
 
 void mx_walk_field_index(struct mx_walk *walk, mx_addr target, uint8_t class, const char *text, uint64_t index)
 {
-    struct mx_edge edge = {target, class, MX_NAME_FIELD_INDEX, true, {.text = text, .index = index}};
+    struct mx_edge edge = {target, class, MX_NAME_FIELD_INDEX, true, {.text = text, .index = index}, false};
     mx_walk_edge(walk, &edge);
 }
 
 void mx_walk_named(struct mx_walk *walk, mx_addr target, uint8_t class, enum mx_edge_naming naming, mx_addr name)
 {
-    struct mx_edge edge = {target, class, (uint8_t)naming, true, {.object = name}};
+    struct mx_edge edge = {target, class, (uint8_t)naming, true, {.object = name}, false};
     mx_walk_edge(walk, &edge);
 }
 
@@ -112,7 +112,7 @@ static void walk_fields(struct mx_walk *walk)
         if (field->class == MX_NO_EDGE)
             continue;
         struct mx_edge edge = {
-            mx_walk_word(walk, field->offset), field->class, field->naming, true, {.text = field->text}};
+            mx_walk_word(walk, field->offset), field->class, field->naming, true, {.text = field->text}, false};
         mx_walk_edge(walk, &edge);
     }
 }
@@ -131,7 +131,7 @@ static void walk_object(struct mx_walk *walk)
     if (plan->scan_start < plan->scan_end || plan->scans_items)
         mx_scan_body(walk);
     if (plan->type_class != MX_NO_EDGE) {
-        struct mx_edge edge = {walk->type->address, plan->type_class, MX_NAME_TYPE, true, {.text = NULL}};
+        struct mx_edge edge = {walk->type->address, plan->type_class, MX_NAME_TYPE, true, {.text = NULL}, false};
         mx_walk_edge(walk, &edge);
     }
 }

@@ -41,6 +41,7 @@ struct mx_edge {
         mx_addr object;
         uint64_t index;
     } detail;
+    bool shown; /* of a BORROWED one: tp_traverse shows it all the same (a frame's slots, since 3.14) */
 };
 
 /* Called for each edge with a target that is not 0; false stops. */

@@ -5,7 +5,10 @@
  */
 #include "cpython/walk.h"
 
-/* CPython Modules/_decimal/_decimal.c: PyDecObject; Modules/_io/bufferedio.c: buffered; the same since 3.8. */
+/*
+ * CPython Modules/_decimal/_decimal.c: PyDecObject; Modules/_io/bufferedio.c: buffered; the same since 3.8. Offsets in
+ * objects are for a header of 16 bytes: see own().
+ */
 enum {
     DECIMAL_DIGITS = 64,
     DECIMAL_SIZE = 104,
@@ -16,11 +19,19 @@ enum {
     UNPICKLER_TEXTS = 3,
 };
 
+/* A free-threaded header is wider, and all that follows it stands so much further on. */
+static int32_t own(const struct mx_walk *walk, int32_t offset)
+{
+    const int32_t narrow = 16;
+    return offset + walk->layout->object.size - narrow;
+}
+
 /* Few digits are in the object itself. Python's own class of that name has no digits there. */
 void mx_refer_decimal(struct mx_walk *walk)
 {
-    mx_addr digits = mx_walk_word(walk, DECIMAL_DIGITS);
-    if (walk->type->basicsize >= DECIMAL_SIZE && digits - walk->object >= DECIMAL_SIZE)
+    mx_addr digits = mx_walk_word(walk, own(walk, DECIMAL_DIGITS));
+    int32_t size = own(walk, DECIMAL_SIZE);
+    if (walk->type->basicsize >= size && digits - walk->object >= (uint64_t)size)
         mx_walk_field(walk, digits, MX_EDGE_BUFFER, "<digits>");
 }
 
@@ -42,6 +53,6 @@ void mx_refer_unpickler_buffers(struct mx_walk *walk)
 /* Small values are in the object itself, and those of others are theirs. */
 void mx_refer_ctypes_data(struct mx_walk *walk)
 {
-    if (mx_walk_u32(walk, CTYPES_OWNS_DATA))
-        mx_walk_field(walk, mx_walk_word(walk, CTYPES_DATA), MX_EDGE_BUFFER, "<data>");
+    if (mx_walk_u32(walk, own(walk, CTYPES_OWNS_DATA)))
+        mx_walk_field(walk, mx_walk_word(walk, own(walk, CTYPES_DATA)), MX_EDGE_BUFFER, "<data>");
 }

@@ -177,8 +177,10 @@ void mx_refer_ctypes_type_info(struct mx_walk *walk)
     const struct mx_layout *layout = walk->layout;
     const int32_t fields[] = {layout->ctypes_type_info.proto,      layout->ctypes_type_info.argtypes,
                               layout->ctypes_type_info.converters, layout->ctypes_type_info.restype,
-                              layout->ctypes_type_info.checker,    layout->ctypes_type_info.module};
-    static const char *const names[] = {"<proto>", "_argtypes_", "<converters>", "_restype_", "<checker>", "<module>"};
+                              layout->ctypes_type_info.checker,    layout->ctypes_type_info.pointer_type,
+                              layout->ctypes_type_info.module};
+    static const char *const names[] = {"<proto>",   "_argtypes_",       "<converters>", "_restype_",
+                                        "<checker>", "__pointer_type__", "<module>"};
     int32_t info = (layout->heap_type.size + 15) & ~15;
     mx_refer_type(walk);
     if (!mx_walk_u32(walk, info + layout->ctypes_type_info.initialized))
@@ -186,4 +188,14 @@ void mx_refer_ctypes_type_info(struct mx_walk *walk)
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
         if (fields[i] != MX_ABSENT)
             mx_walk_field(walk, mx_walk_word(walk, info + fields[i]), walk->plan->traversed, names[i]);
+}
+
+/* Before 3.14 what is called so was no object but an array. */
+void mx_refer_method_caller(struct mx_walk *walk)
+{
+    const struct mx_layout *layout = walk->layout;
+    if (layout->traverse_shape < MX_TRAVERSE_3_14)
+        return;
+    mx_walk_field(walk, mx_walk_word(walk, layout->method_caller.vectorcall_args), walk->plan->traversed, "<vector>");
+    mx_walk_field(walk, mx_walk_word(walk, layout->method_caller.vectorcall_kwnames), walk->plan->traversed, "<names>");
 }

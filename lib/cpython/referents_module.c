@@ -11,19 +11,42 @@ enum {
     TEE_VALUES = 57,
     EXPAT_HANDLERS = 64,
     MOST_NAME = 512,
-    /* CPython Include/moduleobject.h: PyModuleDef.m_name, .m_size, .m_traverse */
-    MODULE_DEF_NAME = 40,
-    MODULE_DEF_SIZE = 56,
-    MODULE_DEF_TRAVERSE = 80,
+    /* CPython Include/moduleobject.h: PyModuleDef.m_name, .m_size, .m_traverse, behind the object's header */
+    MODULE_DEF_NAME = 24,
+    MODULE_DEF_SIZE = 40,
+    MODULE_DEF_TRAVERSE = 64,
 };
 
-static const char *name_of_definition(const struct mx_walk *walk, mx_addr def)
+/* What a module keeps in C: where, and what its tp_traverse is told. */
+struct state {
+    mx_addr address;
+    uint64_t size;
+    mx_addr traverse;
+    const char *name; /* the definition's, or NULL */
+};
+
+static struct state state_of(const struct mx_walk *walk)
 {
-    return mx_memory_text(walk->memory, mx_memory_pointer(walk->memory, def + MODULE_DEF_NAME), MOST_NAME);
+    const struct mx_layout *layout = walk->layout;
+    struct state ret = {.address = mx_walk_word(walk, layout->module.md_state)};
+    bool has_own_facts = layout->module.md_state_size != MX_ABSENT; /* 3.15+: there may be no definition */
+    bool has_definition = !has_own_facts || mx_walk_u32(walk, layout->module.md_token_is_def) & 0xff;
+    mx_addr def = mx_walk_word(walk, has_own_facts ? layout->module.md_token : layout->module.md_def);
+    if (def && has_definition) {
+        def += (mx_addr)layout->object.size;
+        ret.name = mx_memory_text(walk->memory, mx_memory_pointer(walk->memory, def + MODULE_DEF_NAME), MOST_NAME);
+        ret.size = mx_memory_pointer(walk->memory, def + MODULE_DEF_SIZE);
+        ret.traverse = mx_memory_pointer(walk->memory, def + MODULE_DEF_TRAVERSE);
+    }
+    if (has_own_facts) {
+        ret.size = mx_walk_word(walk, layout->module.md_state_size);
+        ret.traverse = mx_walk_word(walk, layout->module.md_state_traverse);
+    }
+    return ret;
 }
 
 /* m_traverse is written by hand, and some leave out what cannot be part of a cycle. */
-static enum mx_shown shown_by_module(const struct mx_walk *walk, mx_addr def)
+static enum mx_shown shown_by_module(const struct state *state)
 {
     static const struct {
         const char *name;
@@ -33,11 +56,10 @@ static enum mx_shown shown_by_module(const struct mx_walk *walk, mx_addr def)
         {"decimal", MX_SHOWN_COLLECTED}, {"_elementtree", MX_SHOWN_COLLECTED}, {"_random", MX_SHOWN_TYPES},
         {"_signal", MX_SHOWN_COLLECTED}, {"_sqlite3", MX_SHOWN_COLLECTED},     {"_ssl", MX_SHOWN_COLLECTED},
     };
-    const char *name = name_of_definition(walk, def);
-    if (!mx_memory_pointer(walk->memory, def + MODULE_DEF_TRAVERSE))
+    if (!state->traverse)
         return MX_HIDDEN;
-    for (size_t i = 0; name && i < sizeof(sparing) / sizeof(sparing[0]); i++)
-        if (!strcmp(name, sparing[i].name))
+    for (size_t i = 0; state->name && i < sizeof(sparing) / sizeof(sparing[0]); i++)
+        if (!strcmp(state->name, sparing[i].name))
             return sparing[i].shown;
     return MX_SHOWN;
 }
@@ -67,23 +89,21 @@ static void walk_decimal_maps(struct mx_walk *walk, mx_addr state, uint64_t size
     }
 }
 
-/* What a module keeps in C, which only its own code can read. */
+/* What a module keeps in C only its own code can read. */
 void mx_refer_module(struct mx_walk *walk)
 {
-    const struct mx_layout *layout = walk->layout;
-    mx_addr state = mx_walk_word(walk, layout->module.md_state), def = mx_walk_word(walk, layout->module.md_def);
-    const char *name = def ? name_of_definition(walk, def) : NULL;
-    if (name && !strcmp(name, "faulthandler"))
+    struct state state = state_of(walk);
+    if (state.name && !strcmp(state.name, "faulthandler"))
         mx_refer_faulthandler(walk);
-    if (!state || !def)
+    if (!state.address || !state.size)
         return;
-    uint64_t size = mx_memory_pointer(walk->memory, def + MODULE_DEF_SIZE), rest = mx_block_rest(walk, state);
-    mx_walk_field(walk, state, MX_EDGE_BUFFER, "<state>");
-    size = size < rest ? size : rest;
-    size = size <= MX_MOST_SCANNED ? size : 0;
-    mx_scan_buffer(walk, state, size, shown_by_module(walk, def));
-    if (name && !strcmp(name, "decimal"))
-        walk_decimal_maps(walk, state, size);
+    uint64_t rest = mx_block_rest(walk, state.address);
+    mx_walk_field(walk, state.address, MX_EDGE_BUFFER, "<state>");
+    state.size = state.size < rest ? state.size : rest;
+    state.size = state.size <= MX_MOST_SCANNED ? state.size : 0;
+    mx_scan_buffer(walk, state.address, state.size, shown_by_module(&state));
+    if (state.name && !strcmp(state.name, "decimal"))
+        walk_decimal_maps(walk, state.address, state.size);
 }
 
 /* How many entries a dict has had room for: no list beside it is longer. */

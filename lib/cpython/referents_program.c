@@ -7,9 +7,7 @@
 
 enum {
     MOST_SLOTS = 1 << 20, /* of a frame */
-    /* CPython Include/internal/pycore_frame.h */
-    OWNED_BY_FRAME_OBJECT = 2,
-    STATE_CLEARED = 4,
+    OWNED_BY_FRAME_OBJECT = 2, /* CPython Include/internal/pycore_frame.h */
 };
 
 /* What a table of keys that a class shares with its instances holds: names of attributes. */
@@ -135,17 +133,28 @@ static mx_addr name_of_local(const struct mx_walk *walk, const struct locals *lo
     return tuple_item(walk, locals->frees, index - locals->cell_count);
 }
 
-/* Since 3.14 a slot says in its lowest bit that it does not count its reference; both low bits set: a small int. */
-static bool untag(const struct mx_walk *walk, mx_addr *word, uint8_t *class)
+/*
+ * Visits what a slot of a frame refers to: `edge` has the slot's word as its target, and the class that it has when it
+ * counts. Since 3.14 a slot says in its lowest bit that it does not count its reference, though the collector is shown
+ * it; both low bits set: a small int. With the GIL another slot or the interpreter itself holds the object then. Without,
+ * the slot alone may hold it: before the collector frees an object with a deferred count it looks at all frames' slots.
+ */
+static void walk_slot(struct mx_walk *walk, struct mx_edge edge)
 {
-    if (walk->layout->frame_shape != MX_FRAME_STACKREF)
-        return true;
-    if ((*word & 3) == 3)
-        return false;
-    if (*word & 1)
-        *class = MX_EDGE_BORROWED;
-    *word &= ~UINT64_C(3);
-    return true;
+    if (walk->layout->frame_shape == MX_FRAME_STACKREF) {
+        if ((edge.target & 3) == 3)
+            return;
+        bool borrows = edge.target & 1 && !walk->layout->free_threaded;
+        edge.shown = borrows && edge.class == MX_EDGE_TRAVERSED;
+        edge.class = borrows ? (uint8_t)MX_EDGE_BORROWED : edge.class;
+        edge.target &= ~UINT64_C(3);
+    }
+    mx_walk_edge(walk, &edge);
+}
+
+static void walk_slot_field(struct mx_walk *walk, mx_addr word, uint8_t class, const char *text)
+{
+    walk_slot(walk, (struct mx_edge){word, class, MX_NAME_FIELD, true, {.text = text}, false});
 }
 
 static void walk_slots(struct mx_walk *walk, const struct locals *locals, mx_addr first, uint64_t count, uint8_t class)
@@ -153,14 +162,14 @@ static void walk_slots(struct mx_walk *walk, const struct locals *locals, mx_add
     struct mx_words words = mx_words_of(walk, first, count);
     mx_addr word;
     while (mx_words_next(&words, &word)) {
-        uint8_t own = class;
-        if (!untag(walk, &word, &own))
-            continue;
-        mx_addr name = name_of_local(walk, locals, words.index);
-        if (name)
-            mx_walk_named(walk, word, own, MX_NAME_LOCAL, name);
-        else
-            mx_walk_field_index(walk, word, own, "<stack>", words.index - locals->count);
+        struct mx_edge edge = {word, class, MX_NAME_LOCAL, true, {.object = 0}, false};
+        edge.detail.object = name_of_local(walk, locals, words.index);
+        if (!edge.detail.object) {
+            edge.naming = MX_NAME_FIELD_INDEX;
+            edge.detail.text = "<stack>";
+            edge.detail.index = words.index - locals->count;
+        }
+        walk_slot(walk, edge);
     }
 }
 
@@ -207,20 +216,17 @@ static uint64_t slots_in_use(const struct mx_walk *walk, mx_addr frame, const st
 static void walk_frame(struct mx_walk *walk, mx_addr frame, uint8_t class)
 {
     const struct mx_layout *layout = walk->layout;
-    uint8_t code_class = class, function_class = class;
     mx_addr code = pointer_at(walk, frame, layout->interpreter_frame.f_executable);
     mx_addr function = pointer_at(walk, frame, layout->interpreter_frame.f_funcobj);
     mx_addr object = pointer_at(walk, frame, layout->interpreter_frame.frame_obj);
     bool executing;
-    if (!untag(walk, &code, &code_class) || !untag(walk, &function, &function_class))
-        return;
-    struct locals locals = locals_of(walk, code);
+    struct locals locals = locals_of(walk, layout->frame_shape == MX_FRAME_STACKREF ? code & ~UINT64_C(3) : code);
     uint64_t count = slots_in_use(walk, frame, &locals, &executing);
     if (object != walk->object)
         mx_walk_field(walk, object, class, "<frame>");
     mx_walk_field(walk, pointer_at(walk, frame, layout->interpreter_frame.f_locals), class, "f_locals");
-    mx_walk_field(walk, function, function_class, "<function>");
-    mx_walk_field(walk, code, code_class, "f_code");
+    walk_slot_field(walk, function, class, "<function>");
+    walk_slot_field(walk, code, class, "f_code");
     if (executing && class == MX_EDGE_TRAVERSED)
         class = MX_EDGE_OWNED;
     walk_slots(walk, &locals, frame + (uint64_t)layout->interpreter_frame.localsplus, count, class);
@@ -265,6 +271,11 @@ void mx_refer_generator(struct mx_walk *walk)
         !mx_memory_u8(walk->memory, walk->object + (uint64_t)layout->generator.gi_frame_state, &byte))
         return;
     memcpy(&state, &byte, 1);
-    if (state < STATE_CLEARED)
-        walk_frame(walk, walk->object + (uint64_t)layout->generator.gi_iframe, walk->plan->traversed);
+    mx_addr frame = walk->object + (uint64_t)layout->generator.gi_iframe;
+    if (state < layout->generator_cleared)
+        walk_frame(walk, frame, walk->plan->traversed);
+    else if (layout->frame_shape == MX_FRAME_STACKREF)
+        /* Of a frame that has ended its code is left. */
+        walk_slot_field(walk, pointer_at(walk, frame, layout->interpreter_frame.f_executable), walk->plan->traversed,
+                        "f_code");
 }

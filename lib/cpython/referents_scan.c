@@ -38,7 +38,7 @@ uint64_t mx_raw_size(const struct mx_walk *walk, mx_addr start)
 
 static void walk_found(struct mx_walk *walk, mx_addr target, uint8_t class, uint64_t offset)
 {
-    struct mx_edge edge = {target, class, MX_NAME_OFFSET, false, {.index = offset}};
+    struct mx_edge edge = {target, class, MX_NAME_OFFSET, false, {.index = offset}, false};
     mx_walk_edge(walk, &edge);
 }
 

@@ -8,6 +8,7 @@
 #include "cpython/size.h"
 
 #include "cpython/dict.h"
+#include "cpython/header.h"
 #include "cpython/str.h"
 
 /* More items than any address space holds: an object that claims so is torn, and counts without them. */
@@ -219,12 +220,46 @@ static uint64_t size_deque(const struct subject *subject)
     return base_size(subject->type) + DEQUE_BLOCK_SIZE * blocks;
 }
 
+static bool is_ctypes_type(const struct subject *subject)
+{
+    const struct mx_types *types = subject->types;
+    int64_t least = subject->layout->heap_type.size + subject->layout->ctypes_type_info.size;
+    const struct mx_type *type = subject->type;
+    if (subject->layout->ctypes_type_info.size == MX_ABSENT || type->basicsize < least)
+        return false;
+    for (int i = 0; i < LONGEST_CHAIN && type->base_index < types->types.count; i++) {
+        if (!type->is_python_class && !strcmp(type->name, "_ctypes.CType_Type"))
+            return true;
+        type = &types->types.items[type->base_index];
+    }
+    return false;
+}
+
+/* CPython 3.13+, Modules/_ctypes/_ctypes.c: _ctypes_CType_Type___sizeof___impl; what it counts besides the type. */
+static uint64_t size_ctypes_type(const struct subject *subject)
+{
+    enum { LONGEST_FORMAT = 1 << 16 };
+    const struct mx_layout *layout = subject->layout;
+    mx_addr info = subject->address + (uint64_t)((layout->heap_type.size + 15) & ~15);
+    mx_addr format = word_at(subject, info + (uint64_t)layout->ctypes_type_info.format);
+    const char *text =
+        format ? mx_memory_text(subject->types->runtime->memory, format, LONGEST_FORMAT) : NULL;
+    uint32_t dimensions = 0;
+    mx_memory_u32(subject->types->runtime->memory, info + (uint64_t)layout->ctypes_type_info.ndim, &dimensions);
+    uint64_t size = base_size(subject->type) + (text ? strlen(text) + 1 : 0) + 8 * bounded(dimensions);
+    if (word_at(subject, info + (uint64_t)layout->ctypes_type_info.elements))
+        size += 8 * bounded(word_at(subject, info + (uint64_t)layout->ctypes_type_info.length) + 1);
+    return size;
+}
+
 /* CPython Objects/typeobject.c: type___sizeof___impl */
 static uint64_t size_type(const struct subject *subject)
 {
     const struct mx_layout *layout = subject->layout;
     if (!(word_of(subject, layout->type.tp_flags) & MX_TPFLAGS_HEAPTYPE))
         return (uint64_t)layout->type.size;
+    if (is_ctypes_type(subject) && may_read(subject))
+        return size_ctypes_type(subject);
     struct mx_dict_keys keys;
     mx_addr cached = word_of(subject, layout->heap_type.ht_cached_keys);
     bool counts = cached && may_read(subject) && mx_dict_keys_read(subject->types->runtime, cached, &keys);
@@ -324,6 +359,11 @@ static uint64_t size_array(const struct subject *subject)
 static bool is_shared(const struct subject *subject, mx_addr object)
 {
     const struct mx_layout *layout = subject->layout;
+    if (layout->header_shape == MX_HEADER_FREE_THREADED) {
+        bool immortal, deferred;
+        const uint8_t *bytes = mx_memory_view(subject->memory, object, (size_t)layout->object.size);
+        return bytes && mx_threaded_refcount(layout, bytes, &immortal, &deferred) > 1;
+    }
     uint64_t count = word_at(subject, object + (uint64_t)layout->object.ob_refcnt);
     if (layout->header_shape == MX_HEADER_REFCOUNT)
         return (int64_t)count > 1;

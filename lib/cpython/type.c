@@ -302,13 +302,13 @@ uint32_t mx_types_add(struct mx_types *types, mx_addr address)
 
 void mx_types_try_block(struct mx_types *types, mx_addr block, const uint8_t *bytes, uint64_t size)
 {
-    enum { GC_HEAD = 16 };
     const struct mx_layout *layout = &types->runtime->layout;
-    if (size < GC_HEAD + (uint64_t)layout->heap_type.size)
+    uint32_t head = layout->preheader_shape == MX_PREHEADER_NO_GC ? 0 : 16;
+    if (size < head + (uint64_t)layout->heap_type.size)
         return;
-    const struct mx_type *metatype = mx_types_find(types, mx_load_u64(bytes + GC_HEAD + layout->object.ob_type));
+    const struct mx_type *metatype = mx_types_find(types, mx_load_u64(bytes + head + layout->object.ob_type));
     if (metatype && metatype->kind == MX_KIND_TYPE)
-        mx_types_add(types, block + GC_HEAD);
+        mx_types_add(types, block + head);
 }
 
 const struct mx_type *mx_type_of(const struct mx_types *types, mx_addr object)

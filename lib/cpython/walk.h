@@ -194,6 +194,7 @@ void mx_refer_hamt_collision(struct mx_walk *walk);
 void mx_refer_tee_data(struct mx_walk *walk);
 void mx_refer_simple_queue(struct mx_walk *walk);
 void mx_refer_element(struct mx_walk *walk);
+void mx_refer_method_caller(struct mx_walk *walk);
 void mx_refer_date_time(struct mx_walk *walk);
 void mx_refer_day_time(struct mx_walk *walk);
 void mx_refer_sqlite_cache(struct mx_walk *walk);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * pymalloc's geometry as plain numbers, and the order of things: arenas first,
- * then malloc around them.
+ * pymalloc's and mimalloc's geometry as plain numbers, and the order of things: their memory first, then malloc
+ * around it.
  */
 #include "heap/allocators.h"
+
+#include <stdlib.h>
 
 static struct mx_pymalloc_facts pymalloc_facts(const struct mx_layout *layout)
 {
@@ -34,6 +36,40 @@ static struct mx_pymalloc_facts pymalloc_facts(const struct mx_layout *layout)
     return facts;
 }
 
+static uint32_t present(int32_t offset)
+{
+    return offset == MX_ABSENT ? 0 : (uint32_t)offset;
+}
+
+static struct mx_mimalloc_facts mimalloc_facts(const struct mx_layout *layout)
+{
+    return (struct mx_mimalloc_facts){
+        .present = layout->mimalloc_segment.slices > 0 && layout->mimalloc_page.size > 0,
+        .cookie = present(layout->mimalloc_segment.cookie),
+        .segment_slices = present(layout->mimalloc_segment.segment_slices),
+        .segment_info_slices = present(layout->mimalloc_segment.segment_info_slices),
+        .slice_entries = present(layout->mimalloc_segment.slice_entries),
+        .thread_id = present(layout->mimalloc_segment.thread_id),
+        .slices = present(layout->mimalloc_segment.slices),
+        .page_size = present(layout->mimalloc_page.size),
+        .slice_count = present(layout->mimalloc_page.slice_count),
+        .slice_offset = present(layout->mimalloc_page.slice_offset),
+        .capacity = present(layout->mimalloc_page.capacity),
+        .reserved = present(layout->mimalloc_page.reserved),
+        .free = present(layout->mimalloc_page.free),
+        .local_free = present(layout->mimalloc_page.local_free),
+        .xthread_free = present(layout->mimalloc_page.xthread_free),
+        .xheap = present(layout->mimalloc_page.xheap),
+        .used = present(layout->mimalloc_page.used),
+        .block_size = present(layout->mimalloc_page.block_size),
+        .page_start = present(layout->mimalloc_page.page_start),
+        .heap_tag = present(layout->mimalloc_page.heap_tag),
+        .page_keys = present(layout->mimalloc_page.keys),
+        .delayed_free = present(layout->mimalloc_heap.thread_delayed_free),
+        .heap_keys = present(layout->mimalloc_heap.keys),
+    };
+}
+
 static struct mx_error *find_pymalloc(const struct mx_runtime *runtime, struct mx_allocators *ret)
 {
     ret->facts = pymalloc_facts(&runtime->layout);
@@ -41,31 +77,52 @@ static struct mx_error *find_pymalloc(const struct mx_runtime *runtime, struct m
                           runtime->obmalloc_states.count, &ret->arenas);
 }
 
-/* Arenas are no malloc memory: nothing in them is to be taken for a chunk. */
+/* A process without mimalloc is not searched for it. */
+static struct mx_error *find_mimalloc(const struct mx_runtime *runtime, struct mx_allocators *ret)
+{
+    struct mx_mimalloc_facts facts = mimalloc_facts(&runtime->layout);
+    facts.present = facts.present && runtime->allocator == MX_ALLOCATOR_MIMALLOC;
+    return mx_mimalloc_open(&facts, runtime->memory, &ret->mimalloc);
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+    mx_addr left = ((const struct mx_range *)a)->start, right = ((const struct mx_range *)b)->start;
+    return left < right ? -1 : left > right;
+}
+
+/* Arenas and segments are no malloc memory: nothing in them is to be taken for a chunk. */
 static struct mx_error *find_glibc(const struct mx_runtime *runtime, struct mx_allocators *ret)
 {
     MX_ARRAY(struct mx_range) excluded = {0};
-    for (size_t i = 0; i < ret->arenas.arenas.count; i++) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < ret->arenas.arenas.count; i++) {
         mx_addr start = ret->arenas.arenas.items[i].address;
-        if (!mx_array_push(&excluded, (struct mx_range){start, start + ret->facts.arena_size})) {
-            mx_array_free(&excluded);
-            return mx_error_no_memory();
-        }
+        ok = mx_array_push(&excluded, (struct mx_range){start, start + ret->facts.arena_size});
     }
+    for (size_t i = 0; ok && i < ret->mimalloc.segments.count; i++)
+        ok = mx_array_push(&excluded, (struct mx_range){ret->mimalloc.segments.items[i].address,
+                                                        ret->mimalloc.segments.items[i].end});
+    if (excluded.count)
+        qsort(excluded.items, excluded.count, sizeof(struct mx_range), compare_ranges);
     struct mx_error *error =
-        mx_glibc_open(runtime->memory, runtime->modules, excluded.items, excluded.count, &ret->glibc);
+        ok ? mx_glibc_open(runtime->memory, runtime->modules, excluded.items, excluded.count, &ret->glibc)
+           : mx_error_no_memory();
     mx_array_free(&excluded);
     return error;
 }
 
 struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, struct mx_allocators *ret)
 {
-    MX_TRY(find_pymalloc(runtime, ret));
+    if (!runtime->layout.free_threaded)
+        MX_TRY(find_pymalloc(runtime, ret));
+    MX_TRY(find_mimalloc(runtime, ret));
     return find_glibc(runtime, ret);
 }
 
 void mx_allocators_close(struct mx_allocators *allocators)
 {
     mx_glibc_close(&allocators->glibc);
+    mx_mimalloc_close(&allocators->mimalloc);
     mx_arenas_deinit(&allocators->arenas);
 }

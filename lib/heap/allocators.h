@@ -7,12 +7,14 @@
 #define MX_HEAP_ALLOCATORS_H
 
 #include "alloc/glibc.h"
+#include "alloc/mimalloc.h"
 #include "alloc/pymalloc.h"
 #include "cpython/runtime.h"
 
 struct mx_allocators {
     struct mx_pymalloc_facts facts;
     struct mx_arenas arenas;
+    struct mx_mimalloc mimalloc;
     struct mx_glibc glibc;
 };
 

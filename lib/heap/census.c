@@ -15,14 +15,14 @@
 #include "cpython/size.h"
 #include "heap/scan.h"
 
-enum job_kind { JOB_CHUNKS, JOB_STATIC, JOB_ARENA };
+enum job_kind { JOB_CHUNKS, JOB_STATIC, JOB_ARENA, JOB_SEGMENT };
 
 struct job {
     enum job_kind kind;
-    size_t index;             /* of the span, region or arena */
+    size_t index;             /* of the span, region, arena or segment */
     struct mx_listed listed;  /* chunks and static data: what was found */
-    size_t first_span, spans; /* arenas: in census.pool_spans */
-    size_t first_kind;        /* arenas: in census.pool_kinds */
+    size_t first_span, spans; /* arenas, segments: in census.pool_spans */
+    size_t first_kind;        /* arenas, segments: in census.pool_kinds */
 };
 
 struct census {
@@ -83,6 +83,41 @@ static bool try_type(void *context, const struct mx_chunk *chunk, const uint8_t 
     return true;
 }
 
+static bool is_free(const uint64_t *bits, uint32_t number)
+{
+    return bits[number / 64] >> number % 64 & 1;
+}
+
+/* Free-threaded interpreters have their types in mimalloc's pages. */
+static void search_page(struct type_search *search, const struct mx_mimalloc *mimalloc, const struct mx_mi_page *page)
+{
+    enum { LEAST = 512 };
+    uint64_t free_bits[MX_MI_WORDS];
+    uint32_t free;
+    const uint8_t *bytes =
+        page->block_size < LEAST ? NULL : mx_memory_view(mimalloc->memory, page->start, page->end - page->start);
+    if (!bytes || page->capacity == 1)
+        return;
+    mx_mimalloc_free(mimalloc, page, bytes, free_bits, &free);
+    for (uint32_t i = 0; i < page->capacity; i++) {
+        struct mx_chunk block = {.address = page->start + i * page->block_size, .size = page->block_size, .used = true};
+        if (!is_free(free_bits, i))
+            try_type(search, &block, bytes + i * page->block_size);
+    }
+}
+
+static void search_pages(struct type_search *search, const struct mx_mimalloc *mimalloc)
+{
+    struct mx_mi_page page;
+    uint64_t damaged = 0;
+    for (size_t i = 0; i < mimalloc->segments.count; i++) {
+        const struct mx_mi_segment *segment = &mimalloc->segments.items[i];
+        const uint8_t *slices = mx_mimalloc_slices(mimalloc, segment);
+        for (uint32_t at = 0; slices && mx_mimalloc_next(mimalloc, segment, slices, &at, &page, &damaged);)
+            search_page(search, mimalloc, &page);
+    }
+}
+
 static void search_types(struct census *census)
 {
     struct mx_target *target = census->target;
@@ -93,6 +128,7 @@ static void search_types(struct census *census)
         mx_glibc_walk(&census->allocators->glibc, &census->allocators->glibc.spans.items[i], &cursor, &census->work,
                       try_type, &search);
     mx_cursor_deinit(&cursor);
+    search_pages(&search, &census->allocators->mimalloc);
 }
 
 /* Plain objects have one size: the inner loop need not ask. */
@@ -123,24 +159,36 @@ static struct mx_error *plan_jobs(struct census *census)
             ok = add_job(census, JOB_STATIC, i);
     for (size_t i = 0; ok && i < census->allocators->arenas.arenas.count; i++)
         ok = add_job(census, JOB_ARENA, i);
+    for (size_t i = 0; ok && i < census->allocators->mimalloc.segments.count; i++)
+        ok = add_job(census, JOB_SEGMENT, i);
     return ok ? NULL : mx_error_no_memory();
 }
 
-/* Gives each arena its places for spans and kinds: as many as its pools can have. */
-static struct mx_error *allot_arenas(struct census *census)
+static struct mx_scan_room room_of(const struct mx_allocators *allocators, const struct job *job)
 {
-    size_t pools = 0, most_blocks = (census->allocators->facts.pool_size - census->allocators->facts.header_size) / 16;
+    if (job->kind == JOB_SEGMENT)
+        return mx_scan_segment_room(&allocators->mimalloc, &allocators->mimalloc.segments.items[job->index]);
+    if (job->kind != JOB_ARENA)
+        return (struct mx_scan_room){0, 0};
+    const struct mx_arena *arena = &allocators->arenas.arenas.items[job->index];
+    size_t pools = (arena->pools_end - arena->pools) / allocators->facts.pool_size;
+    return (struct mx_scan_room){pools, pools * ((allocators->facts.pool_size - allocators->facts.header_size) / 16)};
+}
+
+/* Gives each arena and segment its places for spans and kinds: as many as they can have. */
+static struct mx_error *allot_pools(struct census *census)
+{
+    struct mx_scan_room sum = {0, 0};
     for (size_t i = 0; i < census->jobs.count; i++) {
         struct job *job = &census->jobs.items[i];
-        if (job->kind != JOB_ARENA)
-            continue;
-        const struct mx_arena *arena = &census->allocators->arenas.arenas.items[job->index];
-        job->first_span = pools;
-        job->first_kind = pools * most_blocks;
-        pools += (arena->pools_end - arena->pools) / census->allocators->facts.pool_size;
+        struct mx_scan_room room = room_of(census->allocators, job);
+        job->first_span = sum.spans;
+        job->first_kind = sum.blocks;
+        sum.spans += room.spans;
+        sum.blocks += room.blocks;
     }
-    census->pool_spans = mx_calloc(pools, sizeof(*census->pool_spans));
-    census->pool_kinds_mapped = pools * most_blocks * sizeof(*census->pool_kinds) + 1;
+    census->pool_spans = mx_calloc(sum.spans, sizeof(*census->pool_spans));
+    census->pool_kinds_mapped = sum.blocks * sizeof(*census->pool_kinds) + 1;
     census->pool_kinds = reserve(census->pool_kinds_mapped);
     return census->pool_spans && census->pool_kinds ? NULL : mx_error_no_memory();
 }
@@ -170,6 +218,10 @@ static void run_job(struct census *census, struct mx_worker *worker, struct job 
     case JOB_ARENA:
         job->spans = mx_scan_arena(worker, &census->allocators->arenas.arenas.items[job->index],
                                    census->pool_spans + job->first_span, census->pool_kinds + job->first_kind);
+        break;
+    case JOB_SEGMENT:
+        job->spans = mx_scan_segment(worker, &census->allocators->mimalloc.segments.items[job->index],
+                                     census->pool_spans + job->first_span, census->pool_kinds + job->first_kind);
         break;
     }
 }
@@ -208,7 +260,7 @@ struct drafts {
     MX_ARRAY(struct draft) drafts;
 };
 
-static bool draft_arena(struct census *census, const struct job *job, struct drafts *drafts)
+static bool draft_pools(struct census *census, const struct job *job, struct drafts *drafts)
 {
     const uint16_t *kinds = census->pool_kinds + job->first_kind;
     for (size_t i = 0; i < job->spans; i++) {
@@ -242,8 +294,8 @@ static int compare_drafts(const void *a, const void *b)
 static bool append_span(struct mx_spans *spans, const struct draft *draft)
 {
     struct mx_span span = draft->span;
-    span.list = spans->starts.count;
     if (draft->starts) {
+        span.list = spans->starts.count;
         if (!mx_array_reserve(&spans->starts, spans->starts.count + span.count))
             return false;
         memcpy(spans->starts.items + spans->starts.count, draft->starts, span.count * sizeof(*draft->starts));
@@ -281,7 +333,8 @@ static struct mx_error *build_spans(struct census *census)
     bool ok = true;
     for (size_t i = 0; ok && i < census->jobs.count; i++) {
         const struct job *job = &census->jobs.items[i];
-        ok = job->kind == JOB_ARENA ? draft_arena(census, job, &drafts) : draft_listed(job, &drafts);
+        ok = job->kind == JOB_ARENA || job->kind == JOB_SEGMENT ? draft_pools(census, job, &drafts)
+                                                                 : draft_listed(job, &drafts);
     }
     struct mx_error *error = ok ? assemble(census, &drafts) : mx_error_no_memory();
     mx_array_free(&drafts.drafts);
@@ -345,6 +398,10 @@ static struct mx_error *add_workers(struct census *census)
         info->chunks += worker->sums.chunks;
         info->chunk_bytes += worker->sums.chunk_bytes;
         info->damaged_pools += worker->sums.damaged_pools;
+        info->pools += worker->sums.pools;
+        info->pool_used_blocks += worker->sums.pool_used_blocks;
+        info->pool_used_bytes += worker->sums.pool_used_bytes;
+        info->pool_free_blocks += worker->sums.pool_free_blocks;
         MX_TRY(add_far_types(census->heap, worker));
     }
     return NULL;
@@ -437,6 +494,9 @@ static uint64_t bytes_to_scan(const struct census *census)
             census->allocators->arenas.arenas.items[i].pools_end - census->allocators->arenas.arenas.items[i].pools;
     for (size_t i = 0; i < census->allocators->glibc.spans.count; i++)
         bytes += census->allocators->glibc.spans.items[i].end - census->allocators->glibc.spans.items[i].start;
+    for (size_t i = 0; i < census->allocators->mimalloc.segments.count; i++)
+        bytes += census->allocators->mimalloc.segments.items[i].end -
+                 census->allocators->mimalloc.segments.items[i].address;
     return bytes;
 }
 
@@ -451,6 +511,7 @@ static struct mx_error *prepare(struct census *census)
         .types = &target->types,
         .classifier = &census->classifier,
         .facts = &census->allocators->facts,
+        .mimalloc = &census->allocators->mimalloc,
         .memory = target->memory,
         .fixed_sizes = census->fixed_sizes,
         .work = &census->work,
@@ -458,7 +519,7 @@ static struct mx_error *prepare(struct census *census)
         .live = mx_memory_on_demand(target->memory),
     };
     MX_TRY(plan_jobs(census));
-    MX_TRY(allot_arenas(census));
+    MX_TRY(allot_pools(census));
     return make_workers(census);
 }
 

@@ -38,7 +38,7 @@ static int64_t read_count(const struct mx_graph *graph, uint32_t block)
     struct mx_header header;
     mx_addr object = mx_graph_object(graph, block, &type);
     bool ok = object && mx_header_read(&graph->target->types, type, object, &header) && !header.immortal;
-    return ok ? header.refcount : 0;
+    return ok && !header.deferred ? header.refcount : 0;
 }
 
 /* A raw block has one owner: the object whose field it is known to be in. */

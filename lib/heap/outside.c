@@ -57,6 +57,8 @@ static bool find_taken(struct taken *taken, const struct mx_target *target)
              allocators->arenas.arenas.items[i].address + allocators->facts.arena_size);
     for (size_t i = 0; i < allocators->glibc.spans.count; i++)
         take(taken, allocators->glibc.spans.items[i].start, allocators->glibc.spans.items[i].end);
+    for (size_t i = 0; i < allocators->mimalloc.segments.count; i++)
+        take(taken, allocators->mimalloc.segments.items[i].address, allocators->mimalloc.segments.items[i].end);
     take_tops(taken, target);
     take_stacks(taken, target);
     if (taken->ranges.count)

@@ -5,6 +5,7 @@
  */
 #include "heap/scan.h"
 
+#include "cpython/header.h"
 #include "cpython/size.h"
 
 enum { STATIC_STEP = 8 };
@@ -78,15 +79,19 @@ static uint16_t kind_of_type(struct mx_worker *worker, uint32_t type, mx_addr bl
  * *start, when wanted, becomes the address that the object is its type's preheader behind: before the block where a
  * type object that C code made with malloc has no GC head, though its type's instances do (numpy's).
  */
+static uint16_t raw_block(struct mx_worker *worker, uint64_t size)
+{
+    worker->sums.raw_blocks++;
+    worker->sums.raw_bytes += size;
+    return MX_BLOCK_RAW;
+}
+
 static uint16_t scan_block(struct mx_worker *worker, mx_addr block, const uint8_t *bytes, uint64_t size,
                            size_t available, uint32_t padding, mx_addr *start)
 {
     struct mx_found_object found;
-    if (!bytes || !mx_classify_block(worker->scan->classifier, bytes, size, available, padding, &found)) {
-        worker->sums.raw_blocks++;
-        worker->sums.raw_bytes += size;
-        return MX_BLOCK_RAW;
-    }
+    if (!bytes || !mx_classify_block(worker->scan->classifier, bytes, size, available, padding, &found))
+        return raw_block(worker, size);
     tally_object(worker, &found, block + found.offset, bytes + found.offset, available - found.offset);
     if (start)
         *start = block + found.offset - worker->scan->types->types.items[found.type].preheader;
@@ -150,6 +155,86 @@ size_t mx_scan_arena(struct mx_worker *worker, const struct mx_arena *arena, str
     return found;
 }
 
+enum { SHOWN = 512 }; /* bytes of a block that has a page of its own */
+
+static size_t shown_bytes(const struct mx_mi_page *page)
+{
+    if (page->capacity > 1)
+        return page->end - page->start;
+    return page->block_size < SHOWN ? (size_t)page->block_size : SHOWN;
+}
+
+static uint16_t scan_page_block(struct mx_worker *worker, const struct mx_mi_page *page, uint32_t number,
+                                const uint8_t *bytes, size_t available)
+{
+    const struct mx_scan *scan = worker->scan;
+    mx_addr block = page->start + number * page->block_size;
+    struct mx_found_object found;
+    if (!mx_classify_in_heap(scan->classifier, page->tag, bytes, page->block_size, available, scan->padding, &found))
+        return raw_block(worker, page->block_size);
+    tally_object(worker, &found, block + found.offset, bytes + found.offset, available - found.offset);
+    return kind_of_type(worker, found.type, block);
+}
+
+/* Kinds of a page's blocks; false when its bytes are not there. */
+static bool scan_page(struct mx_worker *worker, const struct mx_mi_page *page, uint16_t *kinds)
+{
+    uint64_t free_bits[MX_MI_WORDS];
+    uint32_t free = 0;
+    size_t available = shown_bytes(page);
+    const uint8_t *bytes = mx_cursor_view(&worker->cursor, page->start, available);
+    if (!bytes)
+        return false;
+    worker->sums.damaged_pools += !mx_mimalloc_free(worker->scan->mimalloc, page, bytes, free_bits, &free);
+    if (page->capacity > 1)
+        available = page->block_size;
+    for (uint32_t i = 0; i < page->capacity; i++)
+        kinds[i] = free_bits[i / 64] >> (i % 64) & 1
+                       ? MX_BLOCK_FREE
+                       : scan_page_block(worker, page, i, bytes + i * page->block_size, available);
+    worker->sums.pools++;
+    worker->sums.pool_used_blocks += page->capacity - free;
+    worker->sums.pool_used_bytes += (page->capacity - free) * page->block_size;
+    worker->sums.pool_free_blocks += free;
+    return true;
+}
+
+size_t mx_scan_segment(struct mx_worker *worker, const struct mx_mi_segment *segment, struct mx_span *spans,
+                       uint16_t *kinds)
+{
+    const struct mx_mimalloc *mimalloc = worker->scan->mimalloc;
+    const uint8_t *slices = mx_mimalloc_slices(mimalloc, segment);
+    struct mx_mi_page page;
+    size_t found = 0;
+    for (uint32_t at = 0; slices && mx_mimalloc_next(mimalloc, segment, slices, &at, &page, &worker->sums.damaged_pools);) {
+        if (!scan_page(worker, &page, kinds)) {
+            worker->sums.damaged_pools++;
+            continue;
+        }
+        kinds += page.capacity;
+        spans[found++] = (struct mx_span){.start = page.start,
+                                          .end = page.end,
+                                          .count = page.capacity,
+                                          .block_size = page.block_size,
+                                          .kind = MX_SPAN_POOL};
+    }
+    mx_work_step(worker->scan->work, segment->end - segment->address);
+    return found;
+}
+
+struct mx_scan_room mx_scan_segment_room(const struct mx_mimalloc *mimalloc, const struct mx_mi_segment *segment)
+{
+    const uint8_t *slices = mx_mimalloc_slices(mimalloc, segment);
+    struct mx_scan_room room = {0, 0};
+    struct mx_mi_page page;
+    uint64_t damaged = 0;
+    for (uint32_t at = 0; slices && mx_mimalloc_next(mimalloc, segment, slices, &at, &page, &damaged);) {
+        room.spans++;
+        room.blocks += page.capacity;
+    }
+    return room;
+}
+
 enum { CHUNK_HEADER = 16 };
 
 struct chunk_visit {
@@ -192,11 +277,26 @@ void mx_scan_chunks(struct mx_worker *worker, const struct mx_glibc *glibc, cons
     mx_glibc_walk(glibc, span, &worker->cursor, worker->scan->work, visit_chunk, &visit);
 }
 
+/* The interpreter's own state counts something beside the address of each static type (3.13+), as an object would. */
+static bool is_no_static_object(const struct mx_runtime *runtime, mx_addr address, const uint8_t *bytes)
+{
+    const struct mx_layout *layout = &runtime->layout;
+    bool immortal = false, deferred;
+    if (layout->header_shape == MX_HEADER_REFCOUNT || address - runtime->address >= (uint64_t)layout->runtime.size)
+        return false;
+    if (layout->header_shape == MX_HEADER_FREE_THREADED)
+        mx_threaded_refcount(layout, bytes, &immortal, &deferred);
+    else
+        mx_refcount(layout, mx_load_u64(bytes + layout->object.ob_refcnt), &immortal);
+    return !immortal;
+}
+
 static void scan_static_word(struct mx_worker *worker, mx_addr address, const uint8_t *bytes, size_t available,
                              struct mx_listed *listed)
 {
     struct mx_found_object found;
-    if (!mx_classify_static(worker->scan->classifier, bytes, available, &found))
+    if (!mx_classify_static(worker->scan->classifier, bytes, available, &found) ||
+        is_no_static_object(worker->scan->types->runtime, address, bytes))
         return;
     tally_object(worker, &found, address, bytes, available);
     worker->sums.static_objects++;

@@ -8,6 +8,7 @@
 #define MX_HEAP_SCAN_H
 
 #include "alloc/glibc.h"
+#include "alloc/mimalloc.h"
 #include "alloc/pymalloc.h"
 #include "cpython/classify.h"
 #include "heap/heap.h"
@@ -17,6 +18,7 @@ struct mx_scan {
     const struct mx_types *types;
     const struct mx_classifier *classifier;
     const struct mx_pymalloc_facts *facts;
+    const struct mx_mimalloc *mimalloc;
     const struct mx_memory *memory;
     const uint64_t *fixed_sizes; /* by type: sys.getsizeof of every instance, 0 when they differ */
     struct mx_work *work;
@@ -64,6 +66,16 @@ void mx_worker_deinit(struct mx_worker *worker);
  * for every block). Returns how many spans there are.
  */
 size_t mx_scan_arena(struct mx_worker *worker, const struct mx_arena *arena, struct mx_span *spans, uint16_t *kinds);
+
+/* How many spans and blocks a segment can have. */
+struct mx_scan_room {
+    size_t spans, blocks;
+};
+struct mx_scan_room mx_scan_segment_room(const struct mx_mimalloc *mimalloc, const struct mx_mi_segment *segment);
+
+/* Scans the pages of a mimalloc segment, as mx_scan_arena() does the pools of an arena. */
+size_t mx_scan_segment(struct mx_worker *worker, const struct mx_mi_segment *segment, struct mx_span *spans,
+                       uint16_t *kinds);
 
 /* Scans the chunks of one span of malloc's. */
 void mx_scan_chunks(struct mx_worker *worker, const struct mx_glibc *glibc, const struct mx_chunk_span *span,

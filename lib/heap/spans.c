@@ -12,7 +12,7 @@
 
 enum {
     TABLE_BITS = 18, /* pages of 1 GB */
-    RECIPROCAL_BITS = 26,
+    RECIPROCAL_BITS = 44, /* exact for offsets below 2^25 and blocks up to 2^19: pools and pages of many blocks */
 };
 
 #define TABLES ((size_t)1 << (MX_ADDRESS_BITS - MX_PAGE_BITS - TABLE_BITS))
@@ -39,7 +39,8 @@ static struct mx_error *number_blocks(struct mx_spans *spans)
         if (next >= MX_NO_BLOCK)
             return mx_error_new(MX_ERROR_UNSUPPORTED, "the heap has more than 4 billion blocks, memext's limit");
         if (span->kind == MX_SPAN_POOL)
-            span->reciprocal = ((1u << RECIPROCAL_BITS) + span->block_size - 1) / span->block_size;
+            span->reciprocal =
+                span->count > 1 ? ((UINT64_C(1) << RECIPROCAL_BITS) + span->block_size - 1) / span->block_size : 0;
     }
     spans->blocks = (uint32_t)next;
     return NULL;

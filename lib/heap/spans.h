@@ -4,7 +4,7 @@
  * one allocator cut into blocks; block ids count through the spans in address
  * order, so that everything above is an array indexed by id.
  *
- *   span     [ pool: equal blocks ] [ chunks: a list of starts ] [ static objects: a list ]
+ *   span     [ pool: equal blocks ] [ chunks: a list of starts ] [ static objects: a list ]     a mimalloc page is a pool
  *   id       0 1 2 3 ...            k k+1 ...                    m m+1 ...
  *
  * Free blocks have ids too: they keep the arithmetic simple.
@@ -23,10 +23,12 @@ struct mx_span {
     mx_addr start, end; /* of the first block, and after the last one */
     uint32_t first;     /* id of the first block */
     uint32_t count;
-    uint32_t block_size; /* MX_SPAN_POOL: of each block */
-    uint32_t reciprocal; /* MX_SPAN_POOL: 2^26 / block_size, rounded up */
-    size_t list;         /* others: index of the first block's start in `starts` */
-    uint8_t kind;        /* enum mx_span_kind */
+    uint64_t block_size; /* MX_SPAN_POOL: of each block */
+    union {
+        uint64_t reciprocal; /* MX_SPAN_POOL: 2^44 / block_size, rounded up; 0 where there is one block */
+        size_t list;         /* others: index of the first block's start in `starts` */
+    };
+    uint8_t kind; /* enum mx_span_kind */
 };
 
 struct mx_spans {

@@ -124,7 +124,7 @@ static const char *allocator_name(const struct mx_runtime *runtime)
 {
     bool hooks = runtime->block_padding != 0;
     if (runtime->allocator == MX_ALLOCATOR_MIMALLOC)
-        return "mimalloc";
+        return hooks ? "mimalloc + debug hooks" : "mimalloc";
     if (runtime->allocator == MX_ALLOCATOR_MALLOC)
         return hooks ? "malloc + debug hooks" : "malloc";
     return hooks ? "pymalloc + debug hooks" : "pymalloc";

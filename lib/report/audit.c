@@ -133,7 +133,7 @@ static bool look_at(struct part *part, const struct mx_span *span, uint32_t bloc
     const struct mx_type *type = &graph->target->types.types.items[index];
     if (!mx_header_read(&graph->target->types, type, object, &header))
         return true;
-    if (header.immortal || span->kind == MX_SPAN_STATIC) {
+    if (header.immortal || header.deferred || span->kind == MX_SPAN_STATIC) {
         part->info.uncounted++;
         return true;
     }

@@ -142,7 +142,7 @@ static void give_header(const struct mx_sql_tables *tables, const struct mx_type
         return;
     if (column == GC)
         sqlite3_result_int(context, header.tracked);
-    else if (!header.immortal)
+    else if (!header.immortal && !header.deferred)
         sqlite3_result_int64(context, header.refcount);
 }
 

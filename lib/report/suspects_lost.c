@@ -24,7 +24,7 @@ static bool is_held(const struct mx_graph *graph, uint32_t block)
     const struct mx_type *type;
     struct mx_header header;
     mx_addr object = mx_graph_object(graph, block, &type);
-    if (!object || !mx_header_read(&graph->target->types, type, object, &header) || header.immortal)
+    if (!object || !mx_header_read(&graph->target->types, type, object, &header) || header.immortal || header.deferred)
         return false;
     int64_t found = 0;
     for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++)

@@ -47,7 +47,7 @@ static mx_addr find_block(void *context, mx_addr address, uint64_t *size, bool *
 static bool take_edge(void *context, const struct mx_edge *edge)
 {
     struct answer *answer = context;
-    if (edge->class != MX_EDGE_TRAVERSED)
+    if (edge->class != MX_EDGE_TRAVERSED && !edge->shown)
         return true;
     if (!mx_array_push(&answer->words, edge->target))
         answer->no_memory = true;

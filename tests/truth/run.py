@@ -34,10 +34,40 @@ class Case:
         return [python] + self.options + harness.workload(python, *self.arguments)[1:]
 
 
-def cases(small):
+def threaded_cases(units, rows):
+    """Of free-threaded interpreters, which have one allocator for all."""
+    return [
+        Case("mixed", ["mixed.py", "--units", units, "--threads", "2"], allocator="mimalloc",
+             expect={"python_threads": "3"}, classes=compare.no_classes),
+        Case("app", ["app.py", "--rows", rows], allocator="mimalloc", classes=compare.no_classes),
+        Case("zoo", ["zoo.py"], allocator="mimalloc", classes=compare.no_classes),
+        Case("debug", ["mixed.py", "--units", "300", "--threads", "0"], {"PYTHONMALLOC": "debug"},
+             allocator="mimalloc + debug hooks", classes=compare.no_classes),
+        Case("dev", ["mixed.py", "--units", "300", "--threads", "0"], options=["-X", "dev"],
+             allocator="mimalloc + debug hooks", classes=compare.no_classes),
+        Case("threads", ["mixed.py", "--units", "300", "--threads", "20"], allocator="mimalloc",
+             expect={"python_threads": "21"}, classes=compare.no_classes),
+        Case("subinterpreters", ["subinterpreters.py"], allocator="mimalloc", expect={"interpreters": "4"},
+             counts=compare.gc_counts_at_least, classes=compare.no_classes),
+    ]
+
+
+def mimalloc_cases():
+    """Of those with the GIL that bring mimalloc (3.13+)."""
+    small = ["mixed.py", "--units", "300", "--threads", "2"]
+    return [
+        Case("mimalloc", small, {"PYTHONMALLOC": "mimalloc"}, allocator="mimalloc", classes=compare.no_classes),
+        Case("mimalloc_debug", small, {"PYTHONMALLOC": "mimalloc_debug"}, allocator="mimalloc + debug hooks",
+             classes=compare.no_classes),
+    ]
+
+
+def cases(small, interpreter):
     """`small` is for sanitizer builds, which are several times slower."""
     units, rows = ("300", "500") if small else ("2000", "4000")
-    return [
+    if interpreter.free_threaded:
+        return threaded_cases(units, rows)
+    return (mimalloc_cases() if interpreter.version >= (3, 13) else []) + [
         Case("mixed", ["mixed.py", "--units", units, "--threads", "2"], expect={"python_threads": "3"}),
         Case("app", ["app.py", "--rows", rows]),
         Case("zoo", ["zoo.py"]),
@@ -138,6 +168,8 @@ class Stop:
 
     def facts(self, census):
         want = dict(self.case.expect, python_version=self.interpreter.text)
+        if self.interpreter.debug and want["allocator"] == "pymalloc":
+            want["allocator"] = "pymalloc + debug hooks"
         return ["%s is %s, memext says %s" % (key, want[key], census.info.get(key))
                 for key in sorted(want) if census.info.get(key) != want[key]]
 
@@ -161,7 +193,7 @@ def main():
         return results.exit_status()
     build = os.path.abspath(a.build)
     interpreter = interpreters.Interpreter(a.python)
-    for case in cases(os.path.basename(build) == "asan"):
+    for case in cases(os.path.basename(build) == "asan", interpreter):
         if a.case in (None, case.name):
             Stop(results, build, interpreter, case).run()
     return results.exit_status()

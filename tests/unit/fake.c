@@ -53,10 +53,22 @@ static void put_pointers(struct fake *fake, mx_addr address, const mx_addr *item
     fake_put_bytes(fake, address, items, count * sizeof(mx_addr));
 }
 
+void fake_set_refcount(struct fake *fake, mx_addr object, uint64_t word)
+{
+    const struct mx_layout *layout = layout_of(fake);
+    if (layout->header_shape != MX_HEADER_FREE_THREADED) {
+        fake_put(fake, object, layout->object.ob_refcnt, word);
+        return;
+    }
+    uint32_t local = word >> 32 ? 0 : (uint32_t)word;
+    fake_put(fake, object, layout->object.ob_tid, word);
+    fake_put_bytes(fake, object + (uint64_t)layout->object.ob_ref_local, &local, sizeof(local));
+}
+
 /* CPython Include/internal/pycore_object.h: _PyType_PreHeaderSize, in the versions that have one. */
 static uint16_t preheader_of(const struct mx_layout *layout, uint64_t flags)
 {
-    uint64_t before = flags & MX_TPFLAGS_HAVE_GC ? 16 : 0;
+    uint64_t before = flags & MX_TPFLAGS_HAVE_GC && layout->preheader_shape != MX_PREHEADER_NO_GC ? 16 : 0;
     bool managed_dict = layout->preheader_shape != MX_PREHEADER_GC_ONLY && (flags & MX_TPFLAGS_MANAGED_DICT);
     return (uint16_t)(managed_dict ? before + 16 : before);
 }
@@ -67,7 +79,7 @@ mx_addr fake_type(struct fake *fake, const struct fake_type *spec)
     mx_addr address = fake_alloc(fake, (size_t)layout->heap_type.size);
     mx_addr name = fake_alloc(fake, strlen(spec->name) + 1);
     fake_put_bytes(fake, name, spec->name, strlen(spec->name));
-    fake_put(fake, address, layout->object.ob_refcnt, 1);
+    fake_set_refcount(fake, address, 1);
     fake_put(fake, address, layout->object.ob_type, spec->metatype ? spec->metatype : fake->builtins[MX_KIND_TYPE]);
     fake_put(fake, address, layout->type.tp_name, name);
     fake_put(fake, address, layout->type.tp_basicsize, (uint64_t)spec->basicsize);
@@ -105,8 +117,8 @@ static void make_builtins(struct fake *fake)
          .basicsize = row->heap_type.size,
          .itemsize = 40,
          .flags = MX_TPFLAGS_TYPE_SUBCLASS | HAS_GC},
-        {.name = "object", .kind = MX_KIND_OTHER, .basicsize = 16},
-        {.name = "NoneType", .kind = MX_KIND_NONE, .basicsize = 16},
+        {.name = "object", .kind = MX_KIND_OTHER, .basicsize = row->object.size},
+        {.name = "NoneType", .kind = MX_KIND_NONE, .basicsize = row->object.size},
         {.name = "int",
          .kind = MX_KIND_INT,
          .basicsize = row->integer.ob_digit,
@@ -198,8 +210,9 @@ bool fake_next_row(struct fake *fake)
 mx_addr fake_object(struct fake *fake, mx_addr type, size_t size)
 {
     const struct mx_type *known = mx_types_find(&fake->types, type);
-    mx_addr object = fake_alloc(fake, known->preheader + size) + known->preheader;
-    fake_put(fake, object, layout_of(fake)->object.ob_refcnt, 1);
+    size_t least = (size_t)layout_of(fake)->object.size;
+    mx_addr object = fake_alloc(fake, known->preheader + (size > least ? size : least)) + known->preheader;
+    fake_set_refcount(fake, object, 1);
     fake_put(fake, object, layout_of(fake)->object.ob_type, type);
     return object;
 }

@@ -64,6 +64,9 @@ mx_addr fake_class(struct fake *fake, const char *name, const char *const *names
 /* A subclass of a built-in type made by a class statement, without attributes of its own. */
 mx_addr fake_subclass(struct fake *fake, const char *name, enum mx_kind kind);
 
+/* A count, or of a free list what stands in its place. */
+void fake_set_refcount(struct fake *fake, mx_addr object, uint64_t word);
+
 /* An object of `size` bytes with refcount 1, behind what its type wants before it. */
 mx_addr fake_object(struct fake *fake, mx_addr type, size_t size);
 

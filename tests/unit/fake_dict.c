@@ -133,14 +133,14 @@ static struct fake_type class_spec(const struct mx_layout *layout, const char *n
 {
     struct fake_type spec = {.name = name,
                              .kind = MX_KIND_OTHER,
-                             .basicsize = 32,
-                             .dictoffset = 16,
+                             .basicsize = layout->object.size + 16,
+                             .dictoffset = layout->object.size,
                              .flags = MX_TPFLAGS_HEAPTYPE | MX_TPFLAGS_HAVE_GC,
                              .is_python_class = true};
     if (layout->preheader_shape == MX_PREHEADER_GC_ONLY)
         return spec;
     spec.flags |= MX_TPFLAGS_MANAGED_DICT;
-    spec.basicsize = layout->preheader_shape == MX_PREHEADER_VALUES_DICT ? 24 : 16;
+    spec.basicsize = layout->object.size + (layout->preheader_shape == MX_PREHEADER_VALUES_DICT ? 8 : 0);
     spec.dictoffset = layout->preheader_shape == MX_PREHEADER_VALUES_DICT ? -48 : -1;
     if (layout->values_shape == MX_VALUES_HEADER)
         spec.flags |= MX_TPFLAGS_INLINE_VALUES;
@@ -212,5 +212,5 @@ void fake_set_dict(struct fake *fake, mx_addr instance, mx_addr dict)
     default:
         fake_at(fake, instance + (uint64_t)type->basicsize)[layout->dict_values.valid] = 0;
     }
-    fake_put(fake, instance - 24, 0, dict);
+    fake_put(fake, instance - (layout->preheader_shape == MX_PREHEADER_NO_GC ? 8 : 24), 0, dict);
 }

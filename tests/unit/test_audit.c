@@ -18,11 +18,6 @@ struct made {
     mx_addr blocks[BLOCKS];
 };
 
-static void set_refcount(struct fake *fake, mx_addr object, uint64_t count)
-{
-    fake_put(fake, object, fake->runtime.layout.object.ob_refcnt, count);
-}
-
 /* The holder is a tuple that has the four others. */
 static void make_blocks(struct made *made, struct fake *fake)
 {
@@ -32,8 +27,8 @@ static void make_blocks(struct made *made, struct fake *fake)
     blocks[HOLDER] = fake_tuple(fake, blocks + RIGHT, 4);
     blocks[RAW] = fake_alloc(fake, RAW_SIZE);
     fake_put(fake, blocks[RAW], 24, blocks[EXPLAINED]);
-    set_refcount(fake, blocks[LEAKED], 3);
-    set_refcount(fake, blocks[EXPLAINED], 2);
+    fake_set_refcount(fake, blocks[LEAKED], 3);
+    fake_set_refcount(fake, blocks[EXPLAINED], 2);
     fake_put(fake, blocks[RAW], 32, blocks[HOLDER]);
 }
 
@@ -49,7 +44,7 @@ static void open_made(struct made *made, struct fake *fake)
     make_blocks(made, fake);
     /* The tuple has SHORT twice, which counts once. */
     fake_put(fake, made->blocks[HOLDER], fake->runtime.layout.tuple.ob_item, made->blocks[SHORT]);
-    set_refcount(fake, made->blocks[RIGHT], 1);
+    fake_set_refcount(fake, made->blocks[RIGHT], 1);
     made->target = (struct mx_target){.memory = fake->memory, .runtime = fake->runtime, .types = fake->types};
     made->target.types.runtime = &made->target.runtime;
     made->target.path = (char *)"core";

@@ -38,11 +38,6 @@ static bool is_object(struct fake *fake, struct block block)
     return classify(fake, block, 0, &found);
 }
 
-static void put_refcount(struct fake *fake, mx_addr object, uint64_t word)
-{
-    fake_put(fake, object, fake->runtime.layout.object.ob_refcnt, word);
-}
-
 static void test_objects_are_found_behind_their_preheaders(void)
 {
     static const char *const names[] = {"x"};
@@ -67,9 +62,10 @@ static void test_smallest_objects_are_found(void)
     struct fake fake;
     FAKE_EACH_ROW(&fake)
     {
-        mx_addr type = fake_type(&fake, &(struct fake_type){.name = "object", .basicsize = 16, .kind = MX_KIND_OTHER});
-        mx_addr object = fake_object(&fake, type, 16);
-        CU_ASSERT_TRUE(is_object(&fake, (struct block){object, 16}));
+        uint32_t head = (uint32_t)fake.runtime.layout.object.size;
+        mx_addr type = fake_type(&fake, &(struct fake_type){.name = "object", .basicsize = head, .kind = MX_KIND_OTHER});
+        mx_addr object = fake_object(&fake, type, head);
+        CU_ASSERT_TRUE(is_object(&fake, (struct block){object, head}));
     }
 }
 
@@ -81,10 +77,10 @@ static void test_dead_objects_are_none(void)
         mx_addr text = fake_str(&fake, "dead");
         struct block block = block_of(&fake, text, 56);
         CU_ASSERT_TRUE(is_object(&fake, block));
-        put_refcount(&fake, text, 0);
+        fake_set_refcount(&fake, text, 0);
         CU_ASSERT_FALSE(is_object(&fake, block));
         /* a free list of 3.14 links its members through the reference count; elsewhere that is an item array */
-        put_refcount(&fake, text, block.address + 64);
+        fake_set_refcount(&fake, text, block.address + 64);
         CU_ASSERT_FALSE(is_object(&fake, block));
     }
 }
@@ -110,11 +106,13 @@ static void test_text_before_a_stale_type_is_no_gc_head(void)
     struct fake fake;
     FAKE_EACH_ROW(&fake)
     {
+        if (fake.runtime.layout.preheader_shape == MX_PREHEADER_NO_GC)
+            continue;
         mx_addr list = fake_list(&fake, &fake.none, 1);
         struct block block = block_of(&fake, list, 48);
         CU_ASSERT_TRUE(is_object(&fake, block));
         fake_put_bytes(&fake, list - 16, "Classes having..", 16);
-        put_refcount(&fake, list, 0x2e73746e);
+        fake_set_refcount(&fake, list, 0x2e73746e);
         CU_ASSERT_FALSE(is_object(&fake, block));
         fake_put(&fake, list, -16, 0);
         fake_put(&fake, list, -8, 0x55d2fdd12700);
@@ -129,6 +127,8 @@ static void test_tracked_objects_have_links(void)
     {
         struct mx_found_object found;
         struct mx_header header;
+        if (fake.runtime.layout.preheader_shape == MX_PREHEADER_NO_GC)
+            continue;
         mx_addr list = fake_list(&fake, &fake.none, 1);
         fake_put(&fake, list, -16, 0);
         fake_put(&fake, list, -8, 0);
@@ -143,6 +143,115 @@ static void test_tracked_objects_have_links(void)
         CU_ASSERT_TRUE(mx_header_read(&fake.types, mx_type_of(&fake.types, list), list, &header));
         CU_ASSERT_TRUE(header.tracked);
         CU_ASSERT_EQUAL(header.refcount, 1);
+    }
+}
+
+enum { TRACKED = 1, UNREACHABLE = 4, FROZEN = 8, DEFERRED = 64 };
+
+static void put_bits(struct fake *fake, mx_addr object, uint8_t bits)
+{
+    fake_put_bytes(fake, object + (uint64_t)fake->runtime.layout.object.ob_gc_bits, &bits, 1);
+}
+
+static bool is_tracked(struct fake *fake, mx_addr list)
+{
+    struct mx_found_object found = {0};
+    struct mx_header header = {0};
+    CU_ASSERT_TRUE(classify(fake, block_of(fake, list, (uint32_t)fake->runtime.layout.list.size), 0, &found));
+    CU_ASSERT_TRUE(mx_header_read(&fake->types, mx_type_of(&fake->types, list), list, &header));
+    CU_ASSERT_EQUAL(found.tracked, header.tracked);
+    return found.tracked;
+}
+
+static void test_threaded_objects_say_themselves_whether_they_are_tracked(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        if (!fake.runtime.layout.free_threaded)
+            continue;
+        mx_addr list = fake_list(&fake, &fake.none, 1);
+        CU_ASSERT_FALSE(is_tracked(&fake, list));
+        put_bits(&fake, list, TRACKED);
+        CU_ASSERT_TRUE(is_tracked(&fake, list));
+        put_bits(&fake, list, TRACKED | DEFERRED);
+        CU_ASSERT_TRUE(is_tracked(&fake, list));
+        put_bits(&fake, list, TRACKED | FROZEN);
+        CU_ASSERT_FALSE(is_tracked(&fake, list));
+        put_bits(&fake, list, TRACKED | UNREACHABLE);
+        CU_ASSERT_FALSE(is_tracked(&fake, list));
+    }
+}
+
+static void put_counts(struct fake *fake, mx_addr object, uint32_t local, int64_t shared)
+{
+    const struct mx_layout *layout = &fake->runtime.layout;
+    fake_put_bytes(fake, object + (uint64_t)layout->object.ob_ref_local, &local, sizeof(local));
+    fake_put_bytes(fake, object + (uint64_t)layout->object.ob_ref_shared, &shared, sizeof(shared));
+}
+
+/* The owner's count and the others', which is kept in units of four behind two flags, are one count. */
+static void test_threaded_counts_are_added_up(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        if (!fake.runtime.layout.free_threaded)
+            continue;
+        const struct {
+            uint32_t local;
+            int64_t shared;
+            int64_t count; /* 0 = dead */
+            bool immortal;
+        } cases[] = {
+            {1, 0, 1, false},
+            {5, -3 * 4 + 2, 2, false},
+            {0, 7 * 4 + 3, 7, false},
+            {0, 3, 0, false},
+            {1, -4, 0, false},
+            {UINT32_MAX, 0, UINT32_MAX, true},
+            {2, (INT64_MAX / 8) * 4, 2, false},
+        };
+        mx_addr text = fake_str(&fake, "x");
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+            struct mx_header header;
+            put_counts(&fake, text, cases[i].local, cases[i].shared);
+            bool alive = mx_header_read(&fake.types, mx_type_of(&fake.types, text), text, &header);
+            CU_ASSERT_EQUAL(alive, cases[i].count != 0);
+            CU_ASSERT_EQUAL(header.refcount, cases[i].count);
+            CU_ASSERT_EQUAL(header.immortal, cases[i].immortal);
+            CU_ASSERT_EQUAL(is_object(&fake, block_of(&fake, text, 72)), alive);
+        }
+    }
+}
+
+static bool in_heap(struct fake *fake, uint8_t tag, struct block block)
+{
+    struct mx_classifier classifier = {0};
+    struct mx_found_object found;
+    CU_ASSERT_PTR_NULL_FATAL(mx_classifier_open(&fake->types, &classifier));
+    bool is = mx_classify_in_heap(&classifier, tag, fake_at(fake, block.address), block.size, block.size, 0, &found);
+    mx_classifier_close(&classifier);
+    return is;
+}
+
+/* Tags: 0 memory, 1 objects, 2 what the collector tracks, 3 that with a preheader. With the GIL they say nothing. */
+static void test_tags_of_heaps_tell_what_blocks_are(void)
+{
+    static const char *const names[] = {"x"};
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        bool threaded = fake.runtime.layout.free_threaded;
+        mx_addr text = fake_str(&fake, "x"), class = fake_class(&fake, "C", names, 1);
+        mx_addr instance = fake_instance(&fake, class, &text, 1);
+        struct block plain = block_of(&fake, text, 72), behind = block_of(&fake, instance, 64);
+        CU_ASSERT_EQUAL(in_heap(&fake, 0, plain), !threaded);
+        CU_ASSERT_TRUE(in_heap(&fake, 1, plain));
+        CU_ASSERT_EQUAL(in_heap(&fake, 3, plain), !threaded);
+        CU_ASSERT_TRUE(in_heap(&fake, 3, behind));
+        CU_ASSERT_EQUAL(in_heap(&fake, 2, behind), !threaded);
+        CU_ASSERT_FALSE(in_heap(&fake, 1, (struct block){text, 16}));
     }
 }
 
@@ -199,7 +308,7 @@ static void test_static_counts_are_of_static_objects(void)
         CU_ASSERT_PTR_NULL_FATAL(mx_memory_add(fake.memory, region));
         CU_ASSERT_PTR_NULL_FATAL(mx_memory_seal(fake.memory));
         mx_addr text = fake_str(&fake, "x");
-        put_refcount(&fake, text, count);
+        fake_set_refcount(&fake, text, count);
         CU_ASSERT_FALSE(is_object(&fake, block_of(&fake, text, 56)));
         struct mx_classifier classifier = {0};
         struct mx_found_object found;
@@ -261,6 +370,9 @@ void suite_classify(CU_pSuite suite)
     CU_ADD_TEST(suite, test_what_does_not_fit_is_none);
     CU_ADD_TEST(suite, test_text_before_a_stale_type_is_no_gc_head);
     CU_ADD_TEST(suite, test_tracked_objects_have_links);
+    CU_ADD_TEST(suite, test_threaded_objects_say_themselves_whether_they_are_tracked);
+    CU_ADD_TEST(suite, test_threaded_counts_are_added_up);
+    CU_ADD_TEST(suite, test_tags_of_heaps_tell_what_blocks_are);
     CU_ADD_TEST(suite, test_debug_hooks_are_stepped_over);
     CU_ADD_TEST(suite, test_static_objects_need_no_head);
     CU_ADD_TEST(suite, test_static_counts_are_of_static_objects);

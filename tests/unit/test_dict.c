@@ -213,7 +213,8 @@ static void test_inline_values_shared_and_stale(void)
         CU_ASSERT_EQUAL(attributes_of(&fake, object).count, 0);
         object = fake_instance(&fake, type, values, 2);
         mx_addr keys = mx_memory_pointer(fake.memory, type + (uint64_t)layout->heap_type.ht_cached_keys);
-        fake_put(&fake, object - 24, 0, fake_split_dict(&fake, keys, object + 16, 2));
+        mx_addr place = object - (layout->preheader_shape == MX_PREHEADER_NO_GC ? 8 : 24);
+        fake_put(&fake, place, 0, fake_split_dict(&fake, keys, object + (uint64_t)layout->object.size, 2));
         struct seen seen = attributes_of(&fake, object);
         CU_ASSERT_EQUAL_FATAL(seen.count, 2);
         CU_ASSERT_EQUAL(seen.values[1], values[1]);

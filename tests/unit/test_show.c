@@ -328,23 +328,25 @@ static void test_slots_of_a_class_and_its_base(void)
     FAKE_EACH_ROW(&fake)
     {
         const uint64_t flags = MX_TPFLAGS_HEAPTYPE | MX_TPFLAGS_HAVE_GC;
+        int32_t first = fake.runtime.layout.object.size, second = first + 8;
+        uint64_t a = (uint64_t)first, b = (uint64_t)second;
         struct fake_type spec = {.name = "app.Base",
-                                 .basicsize = 24,
+                                 .basicsize = second,
                                  .flags = flags,
                                  .base = fake.builtins[MX_KIND_OTHER],
                                  .is_python_class = true};
         mx_addr base = fake_type(&fake, &spec), members = fake_alloc(&fake, 80), more = fake_alloc(&fake, 160);
         spec = (struct fake_type){
-            .name = "app.Sub", .basicsize = 40, .flags = flags, .base = base, .is_python_class = true};
+            .name = "app.Sub", .basicsize = second + 16, .flags = flags, .base = base, .is_python_class = true};
         mx_addr sub = fake_type(&fake, &spec), object = fake_object(&fake, sub, 4096);
-        put_member(&fake, members, "a", 16, 16);
-        put_member(&fake, more, "b", 16, 24);
-        put_member(&fake, more + 40, "number", 1, 24);
+        put_member(&fake, members, "a", 16, a);
+        put_member(&fake, more, "b", 16, b);
+        put_member(&fake, more + 40, "number", 1, b);
         put_member(&fake, more + 80, "outside", 16, 4000);
         fake_put(&fake, base, fake.runtime.layout.type.tp_members, members);
         fake_put(&fake, sub, fake.runtime.layout.type.tp_members, more);
-        fake_put(&fake, object, 16, fake_int(&fake, 1));
-        fake_put(&fake, object, 24, object);
+        fake_put(&fake, object, first, fake_int(&fake, 1));
+        fake_put(&fake, object, second, object);
         fake_put(&fake, object, 4000, fake.none);
         char wanted[200];
         snprintf(wanted, sizeof(wanted), "<app.Sub at 0x%llx> {a=1, b=<... at 0x%llx>}", (unsigned long long)object,

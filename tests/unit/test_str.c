@@ -71,11 +71,11 @@ static void test_str_whose_data_stand_elsewhere(void)
     {
         const struct mx_layout *layout = &fake.runtime.layout;
         mx_addr data = fake_alloc(&fake, 8), other = fake_object(&fake, fake.builtins[MX_KIND_STR], 96);
-        uint8_t state = 1 << 2 | 1 << 6;
+        uint16_t state = layout->str_shape == MX_STR_WIDE_STATE ? (1 | 1 << 4) << 8 : 1 << 2 | 1 << 6;
         fake_put_bytes(&fake, data, "xyz", 3);
         fake_put(&fake, other, layout->ascii.length, 3);
         fake_put(&fake, other, layout->unicode.data, data);
-        fake_put_bytes(&fake, other + (uint64_t)layout->ascii.state, &state, 1);
+        fake_put_bytes(&fake, other + (uint64_t)layout->ascii.state, &state, sizeof(state));
         CU_ASSERT_TRUE(mx_str_equals(&fake.runtime, other, "xyz"));
         fake_put(&fake, other, layout->unicode.data, 0);
         CU_ASSERT_FALSE(mx_str_equals(&fake.runtime, other, "xyz"));

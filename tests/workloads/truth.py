@@ -9,7 +9,7 @@ in, and can be stopped, dumped and looked at.
 
 Written to PATH:
 
-  PATH.json     python, pid, gc_counts, types, targets, measuring (see below)
+  PATH.json     python, pid, header (bytes before an object's own fields), gc_counts, types, targets, measuring
   PATH.objects  one record an object of the closure: three 64-bit words
                 address, address of its type, sys.getsizeof()
   PATH.edges    for each object that gc.get_objects() lists, as 64-bit words: its address, how many objects
@@ -178,6 +178,7 @@ def measure(path, objects, targets, outermost, full):
             closure.records.tofile(f)
     skip = {id(objects), id(targets), id(known)} | {id(target) for target in targets}
     data = {"python": sys.version.split()[0], "pid": os.getppid(), "gc_objects": len(objects),
+            "header": object.__basicsize__,
             "gc_counts": {hex(t): n for t, n in gc_counts.items()},
             "types": {hex(t): type_name(known[t]) for t in known},
             "targets": describe_targets(targets, skip), "measuring": sorted(map(hex, skip))}
