@@ -3,8 +3,8 @@
   run.py --build build/release [NAME]...            runs all, or those named
   run.py --build build/release --record [NAME]...   writes expected/NAME.txt anew: read the diff before committing it
 
-Cases with a whole expected output are in cases.py; checks.py, terminal.py and pages.py
-hold those that look at an output otherwise (JSON, files, a terminal, a browser).
+Cases with a whole expected output are in cases.py; the others
+hold those that look at an output otherwise (JSON, files, a terminal, a browser, a program).
 """
 import argparse
 import os
@@ -21,6 +21,7 @@ import harness  # noqa: E402
 import oom_checks  # noqa: E402,F401 (adds to checks.CHECKS and terminal.CHECKS)
 import sql_checks  # noqa: E402,F401 (adds to checks.CHECKS)
 import pages  # noqa: E402
+import protocols  # noqa: E402
 import stage  # noqa: E402
 import terminal  # noqa: E402
 import testing  # noqa: E402
@@ -64,7 +65,7 @@ def run_all(results, scene, names, record):
     jobs = [(name, lambda n=name, f=function: run_case(results, n, f, scene, record))
             for name, function in cases.CASES.items()]
     if not record:
-        for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS, breaks.CHECKS, testing.CHECKS):
+        for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS, breaks.CHECKS, testing.CHECKS, protocols.CHECKS):
             jobs += [(name, lambda n=name, f=function: results.check("e2e/" + n, f(scene)))
                      for name, function in group.items()]
     for name, job in jobs:
