@@ -72,9 +72,19 @@ class Progress:
         self.shown = 0
 
 
+class Silence:
+    """Progress that nobody sees. Programs end a command by GDB's own flag, without a SIGINT: any call of GDB's looks."""
+
+    def __call__(self, _stage, _done, _total):
+        gdb.write("")
+
+    def clear(self):
+        """Nothing was shown."""
+
+
 def new_progress(from_tty):
-    """A Progress where somebody may be looking, else None."""
-    return Progress() if from_tty and os.isatty(2) and parameters.flag("progress") else None
+    """What shows the progress of long work, where somebody may be looking."""
+    return Progress() if from_tty and os.isatty(2) and parameters.flag("progress") else Silence()
 
 
 def sentence(text):

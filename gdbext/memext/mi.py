@@ -48,7 +48,7 @@ class Notifier:
 
 def new_progress():
     """GDB 14 is the first that can send records of our own."""
-    return Notifier() if hasattr(gdb, "notify_mi") and parameters.flag("progress") else None
+    return Notifier() if hasattr(gdb, "notify_mi") and parameters.flag("progress") else command.Silence()
 
 
 def result(one, answer, arguments):

@@ -316,6 +316,17 @@ class DAP(Servant):
         return "".join(event["body"].get("output", "") for event in self.events if event.get("event") == "output")
 
 
+def dap_cancels(dap):
+    """The editor's cancel ends a command, and the next one is answered."""
+    number = dap.request("evaluate", expression="py-sql " + ENDLESS, context="repl")
+    time.sleep(2)
+    dap.request("cancel", requestId=number)
+    answer = dap.response(number)
+    problems = ["cancelled: %r" % answer] if answer["success"] else []
+    answer = dap.repl("py-count __main__.Session")
+    return problems if answer["success"] and "2,000" in answer["body"]["result"] else problems + ["then: %r" % answer]
+
+
 @check
 def dap_evaluates_commands(stage):
     """In an editor's debug console: text, JSON and errors as in GDB, nothing beside the protocol."""
@@ -339,5 +350,6 @@ def dap_evaluates_commands(stage):
         answer = dap.repl("py-count -nosuch")
         if answer["success"] or "memext: there is no option -nosuch here" not in json.dumps(answer):
             problems.append("an error: %r" % answer)
+        problems += dap_cancels(dap)
         dap.ask("disconnect", terminateDebuggee=False)
         return problems + ["written beside the answers: %r" % dap.output() for _ in [0] if "\n" in dap.output().strip()]
