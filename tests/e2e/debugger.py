@@ -22,7 +22,7 @@ CHATTER = re.compile(r"""^(?:
   | warning:\ (?:target\ file\ /proc | \.dynamic | core\ file | Unable\ to\ find\ lib | Error\ disabling
       | Loadable\ section | Memory\ read | exec\ file\ is\ newer | .*has\ a\ (?:segment|LOAD) | Couldn't\ find\ general
       | Can't\ open\ file | File\ transfers | .*:\ No\ such\ file | Selected\ architecture | Target\ and\ debugger
-      | .*Shared\ library\ architecture | .*build-id)
+      | .*Shared\ library\ architecture | Section\ `\.reg | .*build-id)
 )""", re.X)
 
 

@@ -61,9 +61,9 @@ def run_case(results, name, function, scene, record):
     results.check("e2e/" + name, problems)
 
 
-def run_all(results, scene, names, record):
-    jobs = [(name, lambda n=name, f=function: run_case(results, n, f, scene, record))
-            for name, function in cases.CASES.items()]
+def run_all(results, scene, names, record, any_python):
+    jobs = [] if any_python else [(name, lambda n=name, f=function: run_case(results, n, f, scene, record))
+                                  for name, function in cases.CASES.items()]
     if not record:
         for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS, breaks.CHECKS, testing.CHECKS, protocols.CHECKS):
             jobs += [(name, lambda n=name, f=function: results.check("e2e/" + n, f(scene)))
@@ -83,6 +83,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
     parser.add_argument("--record", action="store_true")
+    parser.add_argument("--any-python", action="store_true", help="leave out whole outputs: they are of Debian 12's")
     parser.add_argument("names", nargs="*")
     a = parser.parse_args()
     results = harness.Results()
@@ -92,7 +93,7 @@ def main():
     with harness.Folder() as folder:
         scene = stage.Stage(os.path.abspath(a.build), folder)
         try:
-            run_all(results, scene, a.names, a.record)
+            run_all(results, scene, a.names, a.record, a.any_python)
         finally:
             scene.close()
     return results.exit_status()
