@@ -21,7 +21,7 @@ ifeq ($(FLAVOUR),asan)
 FLAVOUR_CFLAGS := -O1 -Wno-maybe-uninitialized -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 endif
 MX_CFLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -Ilib $(WARN) $(CFLAGS) $(FLAVOUR_CFLAGS)
-MX_LIBS  := -lelf -ldwarf -lsqlite3 -lzstd -pthread
+MX_LIBS  := -lelf -ldwarf -lsqlite3 -lzstd -ldl -pthread
 
 LIB_SOURCES  := $(wildcard lib/*/*.c)
 LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(BUILD)/%.o)
@@ -38,7 +38,9 @@ TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/dominators $(BUILD)/edg
 RUN      ?=
 CHECK    := $(PYTHON) tests/run.py --build $(BUILD)
 
-.PHONY: all deps demo check matrix unit e2e truth fuzz asan lint format bench layouts layouts-table install uninstall clean help
+GDBS     ?=
+
+.PHONY: all deps demo check matrix unit e2e truth fuzz asan lint format bench layouts layouts-table install uninstall clean help gdbs
 .DEFAULT_GOAL := all
 all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so $(BUILD)/gdbext/_memext.abi3.so ## build the library and the GDB extension
 
@@ -104,6 +106,10 @@ truth: all $(TOOLS) ## compare with the interpreters' own answers
 
 fuzz: $(TOOLS) ## feed 2,000 damaged cores to the library
 	@$(CHECK) --only fuzz $(RUN)
+
+gdbs: ## test in GDB 10, 16 and 18, from Debian 11, 13 and sid in chroots under build/gdbs (GDBS="trixie NAME...")
+	@sh tests/install-deps.sh build gdbs
+	@$(PYTHON) tests/gdbs/run.py $(GDBS)
 
 asan: ## the same tests, built with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory FLAVOUR=asan check

@@ -70,7 +70,7 @@ static bool parse_row(PyObject *tuple, struct mx_histogram_row *row)
 static PyObject *histogram_from_tuple(PyObject *type, PyObject *tuples)
 {
     size_t count = (size_t)PyTuple_Size(tuples);
-    struct mx_histogram_row *rows = PyMem_Calloc(count + 1, sizeof(*rows));
+    struct mx_histogram_row *rows = calloc(count + 1, sizeof(*rows));
     if (!rows)
         return PyErr_NoMemory();
     bool parsed = true;
@@ -82,7 +82,7 @@ static PyObject *histogram_from_tuple(PyObject *type, PyObject *tuples)
         mx_call_begin(&call, Py_None);
         parsed = mx_call_end(&call, mx_histogram_of_rows(rows, count, &histogram));
     }
-    PyMem_Free(rows);
+    free(rows);
     return parsed ? mx_handle_new(type, histogram, close_histogram) : NULL;
 }
 

@@ -2,7 +2,7 @@
 """memext inside GDB: commands, parameters and functions over one session.
 
     commands/*.py  one command a file: what is asked, how it is printed
-    command.py     what all commands share: options, errors, progress
+    command.py     what all commands share: options, errors, progress; mi.py: the same for programs (GDB/MI)
     session.py     the heap of this stop; marks.py: the stops before it
     guard.py       stops where memory runs out; exhaustion: what the kernel and C libraries do then
     options, objref, typenames, table, answer   text in and out; no GDB, so tested without
@@ -19,10 +19,11 @@ def register():
     """Makes GDB know the commands; a second call does nothing."""
     if _registered:
         return
-    from . import commands, functions, growthstop, parameters, pybreaks, session
+    from . import commands, functions, growthstop, mi, parameters, pybreaks, session
     parameters.register(session.SESSION.drop)
     session.register()
     functions.register()
     pybreaks.register()
     growthstop.register()
     _registered.extend(commands.register())
+    mi.register(_registered)

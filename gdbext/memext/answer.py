@@ -29,11 +29,14 @@ class Answer:
         self.total = {}
         self.lines = []
 
+    def head(self):
+        """What stands before the rows."""
+        return {"schema": "memext/%s/1" % self.command, "target": self.target, "complete": self.complete,
+                "warnings": self.warnings}
+
     def json(self):
         """One JSON object, one line a row."""
-        head = {"schema": "memext/%s/1" % self.command, "target": self.target, "complete": self.complete,
-                "warnings": self.warnings}
-        fields = ["%s: %s" % (json.dumps(key), json.dumps(value)) for key, value in head.items()]
+        fields = ["%s: %s" % (json.dumps(key), json.dumps(value)) for key, value in self.head().items()]
         fields.append('"rows": ' + json_list(self.rows))
         fields += ["%s: %s" % (json.dumps(key), json_list(value) if isinstance(value, list) else json.dumps(value))
                    for key, value in self.beside.items()]

@@ -36,10 +36,16 @@ def plain(text):
     return text.translate(PLAIN).encode("ascii", "backslashreplace").decode()
 
 
-def emit(text):
-    """Writes to GDB's output, as far as the host's character set can hold it; GDB itself would write UTF-8 anyhow."""
+def for_host(text):
+    """`text` as far as the host's character set can hold it; GDB itself would write UTF-8 anyhow."""
     if "utf" not in gdb.execute("show host-charset", to_string=True).lower():
-        text = plain(text)
+        return plain(text)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def emit(text):
+    """Writes to GDB's output."""
+    text = for_host(text)
     try:
         gdb.write(text)
     except UnicodeEncodeError:
@@ -66,9 +72,19 @@ class Progress:
         self.shown = 0
 
 
+class Silence:
+    """Progress that nobody sees. Programs end a command by GDB's own flag, without a SIGINT: any call of GDB's looks."""
+
+    def __call__(self, _stage, _done, _total):
+        gdb.write("")
+
+    def clear(self):
+        """Nothing was shown."""
+
+
 def new_progress(from_tty):
-    """A Progress where somebody may be looking, else None."""
-    return Progress() if from_tty and os.isatty(2) and parameters.flag("progress") else None
+    """What shows the progress of long work, where somebody may be looking."""
+    return Progress() if from_tty and os.isatty(2) and parameters.flag("progress") else Silence()
 
 
 def sentence(text):
@@ -113,12 +129,17 @@ class Command(gdb.Command):
 
     def invoke(self, text, from_tty):
         self.dont_repeat()
-        self.progress = new_progress(from_tty)
+        self.attempt(new_progress(from_tty),
+                     lambda: options.parse(self.options, text, self.raw, gdb.string_to_argv), self.deliver)
+
+    def attempt(self, progress, parse, deliver):
+        """What deliver(Answer, Arguments) returns of the run with what parse() returns; a GdbError that tells the user."""
+        self.progress = progress
         try:
-            arguments = options.parse(self.options, text, self.raw, gdb.string_to_argv)
+            arguments = parse()
             answer = self.run(arguments)
             self.clear_progress()
-            self.deliver(answer, arguments)
+            return deliver(answer, arguments)
         except (gdb.GdbError, KeyboardInterrupt):
             raise
         except Exception as error:
@@ -157,13 +178,20 @@ class Command(gdb.Command):
         return Answer(self.name, info, complete and not info["missing_bytes"], warnings)
 
     def deliver(self, answer, arguments):
-        as_json = arguments.json or (arguments.o or "").endswith(".json")
         if arguments.o:
-            emit(self.write(answer, os.path.expanduser(arguments.o), as_json) + "\n")
-        elif as_json:
+            emit(self.write_file(answer, arguments) + "\n")
+        elif arguments.json:
             emit(answer.json())
         else:
             emit("".join(line + "\n" for line in answer.lines + self.notes(answer)))
+
+    def writes_file(self, arguments):
+        """Whether the rows go to a file, and not to who asked."""
+        return bool(arguments.o)
+
+    def write_file(self, answer, arguments):
+        """Writes what -o asks for; the sentence that says so."""
+        return self.write(answer, os.path.expanduser(arguments.o), arguments.json or arguments.o.endswith(".json"))
 
     def write(self, answer, path, as_json):
         """Writes the file; the sentence that says so."""

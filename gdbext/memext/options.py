@@ -123,9 +123,13 @@ def unquote(word, to_argv):
 
 def parse(options, text, raw=False, to_argv=shlex.split):
     """Arguments of `text`; the operands are unquoted by `to_argv`, or as typed where `raw`."""
+    return parse_words(options, split(text), raw, lambda word: unquote(word, to_argv))
+
+
+def parse_words(options, words, raw=False, plain=str):
+    """Arguments of a line that is in words already; `plain` takes a word's quotes off."""
     arguments = Arguments(options)
-    words = split(text)
-    operands = []
+    words, operands = list(words), []
     while words:
         word = words.pop(0)
         if word == "--":
@@ -140,8 +144,8 @@ def parse(options, text, raw=False, to_argv=shlex.split):
         elif not words:
             raise UsageError("-%s needs a value: %s" % (option.name, option.usage))
         else:
-            setattr(arguments, option.attribute, option.convert(unquote(words.pop(0), to_argv)))
-    arguments.operands = " ".join(operands) if raw else [unquote(word, to_argv) for word in operands]
+            setattr(arguments, option.attribute, option.convert(plain(words.pop(0))))
+    arguments.operands = " ".join(operands) if raw else [plain(word) for word in operands]
     return arguments
 
 

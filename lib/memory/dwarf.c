@@ -55,11 +55,34 @@ static bool succeeded(const struct mx_dwarf *dwarf, int result, Dwarf_Error erro
     return result == DW_DLV_OK;
 }
 
+/* libdwarf says its version from 0.1 (Debian 13) on; before, these functions took more, which nobody needs. */
+#ifdef DW_LIBDWARF_VERSION
+static int init_path(const char *path, Dwarf_Debug *ret, Dwarf_Error *error)
+{
+    return dwarf_init_path(path, NULL, 0, DW_GROUPNUMBER_ANY, NULL, NULL, ret, error);
+}
+
+static void finish(Dwarf_Debug debug)
+{
+    dwarf_finish(debug);
+}
+#else
+static int init_path(const char *path, Dwarf_Debug *ret, Dwarf_Error *error)
+{
+    return dwarf_init_path(path, NULL, 0, DW_DLC_READ, DW_GROUPNUMBER_ANY, NULL, NULL, ret, NULL, 0, NULL, error);
+}
+
+static void finish(Dwarf_Debug debug)
+{
+    Dwarf_Error error = NULL;
+    dwarf_finish(debug, &error);
+}
+#endif
+
 static bool open_file(const char *path, struct mx_dwarf *dwarf)
 {
     Dwarf_Error error = NULL;
-    int result = dwarf_init_path(path, NULL, 0, DW_DLC_READ, DW_GROUPNUMBER_ANY, NULL, NULL, &dwarf->debug, NULL, 0,
-                                 NULL, &error);
+    int result = init_path(path, &dwarf->debug, &error);
     if (result != DW_DLV_OK) {
         if (result == DW_DLV_ERROR)
             dwarf_dealloc_error(NULL, error);
@@ -67,11 +90,12 @@ static bool open_file(const char *path, struct mx_dwarf *dwarf)
         return false;
     }
     Dwarf_Unsigned info = 0, ignored;
-    dwarf_get_section_max_offsets(dwarf->debug, &info, &ignored, &ignored, &ignored, &ignored, &ignored, &ignored,
-                                  &ignored, &ignored, &ignored, &ignored);
+    dwarf_get_section_max_offsets_d(dwarf->debug, &info, &ignored, &ignored, &ignored, &ignored, &ignored, &ignored,
+                                    &ignored, &ignored, &ignored, &ignored, &ignored, &ignored, &ignored, &ignored,
+                                    &ignored, &ignored, &ignored, &ignored, &ignored);
     if (info)
         return true;
-    dwarf_finish(dwarf->debug, &error);
+    finish(dwarf->debug);
     dwarf->debug = NULL;
     return false;
 }
@@ -169,8 +193,7 @@ void mx_dwarf_close(struct mx_dwarf *dwarf)
 {
     if (!dwarf)
         return;
-    Dwarf_Error error = NULL;
-    dwarf_finish(dwarf->debug, &error);
+    finish(dwarf->debug);
     for (size_t i = 0; i < dwarf->count; i++)
         free(dwarf->wanted[i].name);
     free(dwarf->wanted);

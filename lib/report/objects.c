@@ -61,7 +61,7 @@ static bool piece_has(const uint16_t *kinds, uint16_t first, uint16_t among)
 {
     uint16_t any = 0;
     for (int i = 0; i < BLOCKS_A_PIECE; i++)
-        any |= (uint16_t)(kinds[i] - first) <= among;
+        any = (uint16_t)(any | ((uint16_t)(kinds[i] - first) <= among));
     return any;
 }
 

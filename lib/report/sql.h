@@ -17,6 +17,13 @@
 
 #include "base/error.h"
 
+/* Debian 11's SQLite tells neither which piece of a statement is wrong, nor when an order is for grouping only. */
+#if SQLITE_VERSION_NUMBER < 3038000
+#define sqlite3_error_offset(database) ((void)(database), -1)
+#define sqlite3_vtab_distinct(info) ((void)(info), 0)
+#define sqlite3_changes64(database) sqlite3_changes(database)
+#endif
+
 /* What the tables are read from, and the indices over it that statements asked for so far. */
 struct mx_sql_tables;
 

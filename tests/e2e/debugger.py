@@ -16,13 +16,13 @@ CHATTER = re.compile(r"""^(?:
   | Attaching\ to | Detaching\ from
   | \#[0-9]+\ +(?:0x[0-9a-f]+\ in\ |[\w.<>]+\ \() | [0-9]+\t | __?[a-zA-Z_0-9]+\ \(.*\)\ (?:at|from)\b
   | 0x[0-9a-f]+\ in\b
-  | Reading\ symbols | Download\ failed | \(No\ debugging\ symbols | BFD:\ warning | Saved\ corefile
+  | Reading\ symbols | Download\ failed | \(No\ debugging\ symbols | BFD:\  | Saved\ corefile
   | (?:Temporary\ )?[Bb]reakpoint\ [0-9]+ | Catchpoint\ [0-9]+ | Thread\ [0-9]+\ | Function\ "getppid"
   | Make\ breakpoint\ pending | Kill\ the\ program
   | warning:\ (?:target\ file\ /proc | \.dynamic | core\ file | Unable\ to\ find\ lib | Error\ disabling
       | Loadable\ section | Memory\ read | exec\ file\ is\ newer | .*has\ a\ (?:segment|LOAD) | Couldn't\ find\ general
       | Can't\ open\ file | File\ transfers | .*:\ No\ such\ file | Selected\ architecture | Target\ and\ debugger
-      | .*build-id)
+      | .*Shared\ library\ architecture | Section\ `\.reg | .*build-id)
 )""", re.X)
 
 

@@ -368,7 +368,8 @@ static void build_core_of_libc(const struct mx_elf *libc, mx_addr base, bool oth
     size_t id_size;
     const uint8_t *id = mx_elf_build_id(libc, &id_size);
     put(&built, bytes, 4096);
-    built.bytes[data + (size_t)(id - bytes)] ^= other_build;
+    uint8_t *first = &built.bytes[data + (size_t)(id - bytes)];
+    *first = (uint8_t)(*first ^ other_build);
     put(&built, notes.bytes, notes.size);
 }
 

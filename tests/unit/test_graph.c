@@ -182,7 +182,7 @@ static void mark(const struct mx_graph *graph, uint8_t *marks, bool with_inexact
                 bool follow = (rows->classes[i] & MX_EDGE_CLASS) <= MX_EDGE_OWNED &&
                               (with_inexact || !(rows->classes[i] & MX_EDGE_INEXACT));
                 changed |= follow && !marks[rows->targets[i]];
-                marks[rows->targets[i]] |= follow;
+                marks[rows->targets[i]] = marks[rows->targets[i]] || follow;
             }
     }
 }
@@ -212,7 +212,8 @@ static void test_reach_agrees_with_its_slow_twin(void)
     add_made_roots(&graph);
     CU_ASSERT_PTR_NULL_FATAL(mx_graph_parents(&graph, NULL));
     for (size_t i = 0; i < graph.roots.count; i++)
-        marks[graph.roots.items[i].block] |= graph.roots.items[i].root.kind != MX_ROOT_CACHE;
+        if (graph.roots.items[i].root.kind != MX_ROOT_CACHE)
+            marks[graph.roots.items[i].block] = 1;
     mark(&graph, marks, true);
     uint32_t wrong = 0, reached = 0;
     for (uint32_t block = 0; block < BLOCKS; block++) {

@@ -185,7 +185,7 @@ static void make_chunks(struct process *process, uint16_t *kinds, int broken)
 {
     struct mx_glibc *glibc = &process->target.allocators.glibc;
     for (int i = 0; i < CHUNKS; i++)
-        put(process->heap_bytes + i * CHUNK + 8, (i == broken ? 8 : CHUNK) | (i == 3 ? 0 : 1));
+        put(process->heap_bytes + i * CHUNK + 8, (uint64_t)(i == broken ? 8 : CHUNK) | (i == 3 ? 0 : 1));
     put(process->heap_bytes + 3 * CHUNK, CHUNK);
     put(process->heap_bytes + TOP + 8, (HEAP_SIZE - TOP) | 1);
     *glibc = (struct mx_glibc){.memory = process->target.memory, .found = true};

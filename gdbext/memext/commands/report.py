@@ -52,6 +52,9 @@ class Report(Command):
                 answer.page = self.make_page(found, before)
         return answer
 
+    def writes_file(self, arguments):
+        return bool(arguments.operands or arguments.o)
+
     def check_operands(self, arguments):
         """FILE is -o FILE."""
         named = arguments.operands + ([arguments.o] if arguments.o else [])
