@@ -27,6 +27,7 @@ enum {
     MOST_NESTING = 8,     /* anonymous members within anonymous members */
     MOST_MEMBERS = 4096,
     MOST_UNITS = 1 << 20,
+    MOST_RATIO = 1100, /* deflate packs 1032 bytes into one at most */
 };
 
 /* Where an entry stands in .debug_info. (Units of .debug_types need -fdebug-types-section, which nobody builds with.)
@@ -55,8 +56,59 @@ static bool succeeded(const struct mx_dwarf *dwarf, int result, Dwarf_Error erro
     return result == DW_DLV_OK;
 }
 
+/* What a compressed section says that it unpacks to, and zlib's format allows; libdwarf allocates what it is told. */
+static bool unpacks_sensibly(const uint8_t *bytes, const Elf64_Shdr *section)
+{
+    Elf64_Chdr header;
+    if (!(section->sh_flags & SHF_COMPRESSED))
+        return true;
+    if (section->sh_size < sizeof(header))
+        return false;
+    memcpy(&header, bytes + section->sh_offset, sizeof(header));
+    return header.ch_size / MOST_RATIO <= section->sh_size;
+}
+
+/* libdwarf believes a file's section headers before it has seen that there are so many. */
+static bool has_its_sections(const uint8_t *bytes, size_t size)
+{
+    Elf64_Ehdr header;
+    Elf64_Shdr section;
+    memcpy(&header, bytes, sizeof(header));
+    if (!header.e_shoff || header.e_shoff > size || size - header.e_shoff < sizeof(section))
+        return false;
+    memcpy(&section, bytes + header.e_shoff, sizeof(section));
+    uint64_t count = header.e_shnum ? header.e_shnum : section.sh_size;
+    if (header.e_shentsize != sizeof(section) || count > (size - header.e_shoff) / sizeof(section))
+        return false;
+    for (uint64_t i = 0; i < count; i++) {
+        memcpy(&section, bytes + header.e_shoff + i * sizeof(section), sizeof(section));
+        if (section.sh_type != SHT_NOBITS && i &&
+            (section.sh_offset > size || section.sh_size > size - section.sh_offset ||
+             !unpacks_sensibly(bytes, &section)))
+            return false;
+    }
+    return true;
+}
+
+static bool is_sound(const char *path)
+{
+    struct mx_elf *elf;
+    struct mx_error *error = mx_elf_open(path, &elf);
+    if (error) {
+        mx_error_free(error);
+        return false;
+    }
+    size_t size;
+    const uint8_t *bytes = mx_elf_bytes(elf, &size);
+    bool sound = has_its_sections(bytes, size);
+    mx_elf_close(elf);
+    return sound;
+}
+
 static bool open_file(const char *path, struct mx_dwarf *dwarf)
 {
+    if (!is_sound(path))
+        return false;
     Dwarf_Error error = NULL;
     int result = dwarf_init_path(path, NULL, 0, DW_DLC_READ, DW_GROUPNUMBER_ANY, NULL, NULL, &dwarf->debug, NULL, 0,
                                  NULL, &error);
