@@ -68,23 +68,30 @@ static bool unpacks_sensibly(const uint8_t *bytes, const Elf64_Shdr *section)
     return header.ch_size / MOST_RATIO <= section->sh_size;
 }
 
-/* libdwarf believes a file's section headers before it has seen that there are so many. */
+static bool is_held(const uint8_t *bytes, size_t size, const Elf64_Shdr *section)
+{
+    if (section->sh_type == SHT_NOBITS)
+        return true;
+    return section->sh_offset <= size && section->sh_size <= size - section->sh_offset &&
+           unpacks_sensibly(bytes, section);
+}
+
+/* libdwarf allocates what sections claim before it has seen that the file holds so much. */
 static bool has_its_sections(const uint8_t *bytes, size_t size)
 {
     Elf64_Ehdr header;
     Elf64_Shdr section;
     memcpy(&header, bytes, sizeof(header));
-    if (!header.e_shoff || header.e_shoff > size || size - header.e_shoff < sizeof(section))
+    if (header.e_shentsize != sizeof(section) || header.e_shoff > size || size - header.e_shoff < sizeof(section))
         return false;
+    /* More than 65,279 sections: their number is the size of the first. */
     memcpy(&section, bytes + header.e_shoff, sizeof(section));
-    uint64_t count = header.e_shnum ? header.e_shnum : section.sh_size;
-    if (header.e_shentsize != sizeof(section) || count > (size - header.e_shoff) / sizeof(section))
+    uint64_t first = header.e_shnum ? 0 : 1, count = first ? section.sh_size : header.e_shnum;
+    if (count > (size - header.e_shoff) / sizeof(section))
         return false;
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = first; i < count; i++) {
         memcpy(&section, bytes + header.e_shoff + i * sizeof(section), sizeof(section));
-        if (section.sh_type != SHT_NOBITS && i &&
-            (section.sh_offset > size || section.sh_size > size - section.sh_offset ||
-             !unpacks_sensibly(bytes, &section)))
+        if (!is_held(bytes, size, &section))
             return false;
     }
     return true;

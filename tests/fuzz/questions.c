@@ -328,6 +328,22 @@ static void audit_references(struct mx_graph *graph)
     }
 }
 
+/* What fails has a reason. */
+static void verify(struct mx_graph *graph)
+{
+    struct mx_verification *verification;
+    struct mx_error *error = mx_verification_open(graph, NULL, &verification);
+    check_error(error);
+    if (error)
+        return;
+    size_t count;
+    const struct mx_check *checks = mx_verification_checks(verification, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!checks[i].failed != !*checks[i].why)
+            abort();
+    mx_verification_close(verification);
+}
+
 static void look_for_leaks(struct mx_graph *graph)
 {
     const struct mx_leaks_query query = {.since = NULL};
@@ -405,6 +421,8 @@ static void ask_of_graph(struct mx_sources *of, const struct questions *question
         audit_references(of->graph);
     if (questions->which & ASK_LEAKS)
         look_for_leaks(of->graph);
+    if (questions->which & ASK_VERIFICATION)
+        verify(of->graph);
     if (!(questions->which & (ASK_RETAINED | ASK_SUSPECTS | ASK_SQL | ASK_EXPORTS)))
         return;
     struct mx_error *error = mx_retained_open(of->graph, NULL, &of->retained);

@@ -20,9 +20,11 @@ enum question {
     ASK_SUSPECTS = 1 << 9,
     ASK_SQL = 1 << 10,
     ASK_EXPORTS = 1 << 11,
-    ASK_ALL = (1 << 12) - 1,
+    ASK_VERIFICATION = 1 << 12,
+    ASK_ALL = (1 << 13) - 1,
     /* These need the graph. */
-    ASK_GRAPH = ASK_REFERENCES | ASK_WASTE | ASK_AUDIT | ASK_LEAKS | ASK_RETAINED | ASK_SUSPECTS | ASK_SQL | ASK_EXPORTS
+    ASK_GRAPH = ASK_REFERENCES | ASK_WASTE | ASK_AUDIT | ASK_LEAKS | ASK_RETAINED | ASK_SUSPECTS | ASK_SQL |
+                ASK_EXPORTS | ASK_VERIFICATION
 };
 
 struct questions {

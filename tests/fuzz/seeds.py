@@ -36,6 +36,10 @@ COMPILED = {
 }
 
 
+PROMISES = {"dwarf5": "sections", "compressed": "bytes"}
+SHT_GROUP, SHF_COMPRESSED = 17, 1 << 11
+
+
 def note(kind, data):
     padded = data + b"\0" * (-len(data) % 4)
     return struct.pack("<III", 5, len(data), kind) + b"CORE\0\0\0\0" + padded
@@ -100,6 +104,7 @@ def cores():
 
 
 def libraries():
+    """Of each form; two of them also with promises that a reader must not believe."""
     for name, switches in sorted(COMPILED.items()):
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "structs.c"), "w") as f:
@@ -107,12 +112,30 @@ def libraries():
             subprocess.run(["gcc", "-shared", "-nostdlib", "-fPIC", "-Wl,--build-id"] + switches
                            + ["-o", "structs.so", "structs.c"], check=True, cwd=folder)
             with open(os.path.join(folder, "structs.so"), "rb") as f:
-                yield name, f.read()
+                data = f.read()
+            yield name, data
+            if name in PROMISES:
+                yield name + "-promises", promising(data, PROMISES[name])
+
+
+def promising(data, kind):
+    """The file, with a section that claims more than it holds, or one that unpacks to far more than it can."""
+    data = bytearray(data)
+    sections, = struct.unpack_from("<Q", data, 40)
+    if kind == "sections":
+        struct.pack_into("<I", data, sections + 4, SHT_GROUP)
+        struct.pack_into("<Q", data, sections + 32, 1 << 38)
+        return bytes(data)
+    for at in range(sections, len(data) - 63, 64):
+        flags, _, offset = struct.unpack_from("<QQQ", data, at + 8)
+        if flags & SHF_COMPRESSED:
+            struct.pack_into("<Q", data, offset + 8, 1 << 36)
+    return bytes(data)
 
 
 def edits():
     """One question at a time, with one edit of each kind."""
-    for question in range(12):
+    for question in range(13):
         yield "question-%d" % question, struct.pack("<H", 1 << question) + b"".join(
             struct.pack("<IB3s", 977 * question + 131 * how, how, b"\1\2\3") for how in range(6))
 
