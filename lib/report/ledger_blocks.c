@@ -164,19 +164,6 @@ struct chunks {
     mx_addr at;
 };
 
-static size_t first_address(const mx_addr *addresses, size_t count, mx_addr address)
-{
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (addresses[middle] < address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static bool is_next(const mx_addr *addresses, size_t count, size_t *next, mx_addr address)
 {
     while (*next < count && addresses[*next] < address)
@@ -250,8 +237,8 @@ static void write_span(const struct mx_block_rows *rows, const struct mx_chunk_s
     struct mx_cursor cursor;
     struct chunks chunks = {.rows = rows, .at = span->start - CHUNK_HEADER};
     find_blocks(&chunks, chunks.at);
-    chunks.cached = first_address(glibc->cached.items, glibc->cached.count, span->start);
-    chunks.in_fast = first_address(glibc->fast.items, glibc->fast.count, span->start);
+    chunks.cached = mx_glibc_first_at(glibc->cached.items, glibc->cached.count, span->start);
+    chunks.in_fast = mx_glibc_first_at(glibc->fast.items, glibc->fast.count, span->start);
     mx_cursor_init(&cursor, rows->book->target->memory);
     mx_glibc_walk(glibc, span, &cursor, work, write_chunk, &chunks);
     mx_cursor_deinit(&cursor);
