@@ -48,7 +48,8 @@ def verify_finds_nothing_wrong(stage):
     for name, answer in answers.items():
         total = answer["total"]
         problems += keys_wrong(name, answer, TOP_KEYS)
-        problems += keys_wrong(name, total, {"checked": int, "failed": int, "exact": float, "verdict": str, "line": str})
+        problems += keys_wrong(name, total, {"checked": int, "failed": int, "exact": float, "verdict": str,
+                                             "line": str})
         problems += ["%s: %s" % (name, row) for row in failed(answer["rows"])]
         if total["verdict"] != "consistent" or total["checked"] < 50000 or "/" in total["line"]:
             problems.append("%s: %s" % (name, total))
