@@ -16,6 +16,13 @@ BUILD    := build/$(FLAVOUR)
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes -Wvla -Werror
 CFLAGS   ?= -O2 -g
 FLAVOUR_CFLAGS :=
+ifeq ($(FLAVOUR),fuzz)
+CC       := clang
+# Its -Wconversion wants other things than gcc's, which the code is kept clean with; and to it an array that is empty,
+# NULL + 0, is an overflow (no longer in C2y).
+FLAVOUR_CFLAGS := -O1 -Wno-conversion -Wno-sign-conversion -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+                  -fno-sanitize=pointer-overflow -fno-sanitize-recover=undefined
+endif
 ifeq ($(FLAVOUR),asan)
 # Instrumented code makes gcc see uninitialised reads that are not there.
 FLAVOUR_CFLAGS := -O1 -Wno-maybe-uninitialized -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -29,7 +36,7 @@ UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(BUILD)/%.o)
 # Each is one program on top of the library: the census (truth, bench) and the fuzzer's victim.
 TOOL_SOURCES := tests/tools/census.c tests/tools/chunks.c tests/tools/dominators.c tests/tools/edges.c \
-                tests/tools/graph.c tests/tools/save.c tests/fuzz/fuzz_core.c tests/fuzz/saved_damage.c
+                tests/tools/graph.c tests/tools/save.c $(wildcard tests/fuzz/*.c)
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
 TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/dominators $(BUILD)/edges $(BUILD)/graph $(BUILD)/save \
                 $(BUILD)/fuzz_core
@@ -77,8 +84,17 @@ $(BUILD)/graph: $(BUILD)/tests/tools/graph.o $(BUILD)/libmemext.a
 $(BUILD)/save: $(BUILD)/tests/tools/save.o $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
-$(BUILD)/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(BUILD)/tests/fuzz/saved_damage.o $(BUILD)/libmemext.a
+FUZZ_PARTS := $(addprefix $(BUILD)/tests/fuzz/,damage.o questions.o saved_damage.o)
+
+$(BUILD)/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(FUZZ_PARTS) $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
+
+# libFuzzer brings main(): make FLAVOUR=fuzz build/fuzz/libfuzzer_core
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/libfuzzer_*.c))
+LIBFUZZER_PARTS := $(addprefix $(BUILD)/tests/fuzz/,edit.o memory_file.o questions.o)
+
+$(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/tests/fuzz/%.o $(LIBFUZZER_PARTS) $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(MX_LIBS)
 
 # ---- the two commands ----
 # `deps` comes first, and in a make of its own: what it installs is what the rest of the build needs to even start.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Audited reference counts for Python: rows as tuples and the figures as a dict.
+ * Audited reference counts, and checked invariants, for Python: rows as tuples and
+ * the figures as a dict.
  */
 #include "audit.h"
 
@@ -44,5 +45,40 @@ PyObject *mx_graph_audit(PyObject *self, PyObject *args, PyObject *keywords)
         return NULL;
     PyObject *found = result(audit);
     mx_audit_close(audit);
+    return found;
+}
+
+static PyObject *checks(const struct mx_verification *verification)
+{
+    struct mx_verification_info info;
+    size_t count;
+    const struct mx_check *check = mx_verification_checks(verification, &count);
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list && i < count; i++)
+        mx_append(&list,
+                  Py_BuildValue("(sssKKKs)", check[i].name, check[i].what, check[i].unit, number(check[i].checked),
+                                number(check[i].failed), number(check[i].example), check[i].why));
+    mx_verification_info(verification, &info);
+    return list ? Py_BuildValue("(N{sK sK sd})", list, "checked", number(info.checked), "failed", number(info.failed),
+                                "exact", info.exact)
+                : NULL;
+}
+
+PyObject *mx_graph_verify(PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"progress", NULL};
+    PyObject *progress = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|O", (char **)names, &progress))
+        return NULL;
+    struct mx_graph *graph = mx_use(self);
+    if (!graph)
+        return NULL;
+    struct mx_verification *verification;
+    struct mx_call call;
+    mx_call_begin(&call, progress);
+    if (!mx_call_end(&call, mx_verification_open(graph, &call.progress, &verification)))
+        return NULL;
+    PyObject *found = checks(verification);
+    mx_verification_close(verification);
     return found;
 }

@@ -166,6 +166,9 @@ PyMethodDef mx_graph_methods[] = {
     {"audit", WITH_KEYWORDS(mx_graph_audit), METH_VARARGS | METH_KEYWORDS,
      "audit(type=None, deficits=False, since=None, progress=None):\n"
      "([(addr, type, refcount, found, explained)], a dict of mx_audit_info's members)"},
+    {"verify", WITH_KEYWORDS(mx_graph_verify), METH_VARARGS | METH_KEYWORDS,
+     "verify(progress=None):\n"
+     "([(name, what, unit, checked, failed, example, why)], a dict of mx_verification_info's members)"},
     {"leaks", WITH_KEYWORDS(mx_graph_leaks), METH_VARARGS | METH_KEYWORDS,
      "leaks(since=None, progress=None):\n"
      "([(class, size, count, bytes, held count, held bytes, content, module, example, place)], mx_leaks_info's dict)"},

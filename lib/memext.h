@@ -628,6 +628,37 @@ MX_API const struct mx_audit_row *mx_audit_rows(const struct mx_audit *audit, si
 MX_API void mx_audit_info(const struct mx_audit *audit, struct mx_audit_info *ret);
 MX_API void mx_audit_close(struct mx_audit *audit);
 
+/* ---- Verifying: does the target keep CPython's own invariants? ------------------ */
+
+/*
+ * What must hold in every process that is healthy and read rightly: lists close in both directions, counts agree with
+ * what they count, references lead to objects. What fails is damage in the target, or memext misreading it: either way
+ * its answers are not to be trusted there. "refcounts" also fails where an extension loses references.
+ */
+struct mx_verification;
+
+struct mx_check {
+    const char *name; /* "gc-lists", "gc-objects", "pools", "chunks", "types", "objects", "sizes", "references",
+                         "directions", "refcounts" */
+    const char *what; /* what must hold, in a sentence */
+    const char *unit; /* what is checked: "objects", "pools" */
+    uint64_t checked, failed;
+    mx_addr example; /* of what failed; 0 when nothing did, or it has no address */
+    const char *why; /* what is wrong with the example; "" when there is none */
+};
+
+struct mx_verification_info {
+    uint64_t checked, failed; /* sums */
+    double exact;             /* share of audited objects whose reference count was found exactly, 0 to 1 */
+};
+
+MX_API struct mx_error *mx_verification_open(struct mx_graph *graph, const struct mx_progress *progress,
+                                             struct mx_verification **ret);
+/* Always all of them, in this order; what the target does not have (pools without pymalloc) is checked 0 times. */
+MX_API const struct mx_check *mx_verification_checks(const struct mx_verification *verification, size_t *count);
+MX_API void mx_verification_info(const struct mx_verification *verification, struct mx_verification_info *ret);
+MX_API void mx_verification_close(struct mx_verification *verification);
+
 /* ---- Lost memory: what C code forgot to free ----------------------------------- */
 
 /*

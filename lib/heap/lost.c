@@ -362,6 +362,13 @@ static bool follow_page(void *context, mx_addr start, mx_addr end)
     return !marking->no_memory && mx_work_step(marking->work, 0);
 }
 
+/* NULL also where none of it is there: a damaged core can claim half the address space for a stack. */
+static const struct mx_region *stack_of(const struct mx_memory *memory, const struct mx_thread *thread)
+{
+    const struct mx_region *region = thread->stack_pointer ? mx_memory_region(memory, thread->stack_pointer) : NULL;
+    return region && !(region->flags & MX_REGION_MISSING) ? region : NULL;
+}
+
 /* A thread's stack is used from the stack pointer up, to its thread-local variables and the thread's own block: these
    are no stack. */
 static void follow_stacks(struct marking *marking, bool variables)
@@ -369,8 +376,7 @@ static void follow_stacks(struct marking *marking, bool variables)
     const struct mx_target *target = marking->graph->target;
     for (size_t i = 0; i < target->threads.threads.count; i++) {
         const struct mx_thread *thread = &target->threads.threads.items[i];
-        const struct mx_region *region =
-            thread->stack_pointer ? mx_memory_region(target->memory, thread->stack_pointer) : NULL;
+        const struct mx_region *region = stack_of(target->memory, thread);
         if (!region)
             continue;
         bool has_own = thread->fs_base > thread->stack_pointer && thread->fs_base < region->end;

@@ -27,6 +27,7 @@ enum {
     MOST_NESTING = 8,     /* anonymous members within anonymous members */
     MOST_MEMBERS = 4096,
     MOST_UNITS = 1 << 20,
+    MOST_RATIO = 1100, /* deflate packs 1032 bytes into one at most */
 };
 
 /* Where an entry stands in .debug_info. (Units of .debug_types need -fdebug-types-section, which nobody builds with.)
@@ -79,8 +80,66 @@ static void finish(Dwarf_Debug debug)
 }
 #endif
 
+/* What a compressed section says that it unpacks to, and zlib's format allows; libdwarf allocates what it is told. */
+static bool unpacks_sensibly(const uint8_t *bytes, const Elf64_Shdr *section)
+{
+    Elf64_Chdr header;
+    if (!(section->sh_flags & SHF_COMPRESSED))
+        return true;
+    if (section->sh_size < sizeof(header))
+        return false;
+    memcpy(&header, bytes + section->sh_offset, sizeof(header));
+    return header.ch_size / MOST_RATIO <= section->sh_size;
+}
+
+static bool is_held(const uint8_t *bytes, size_t size, const Elf64_Shdr *section)
+{
+    if (section->sh_type == SHT_NOBITS)
+        return true;
+    return section->sh_offset <= size && section->sh_size <= size - section->sh_offset &&
+           unpacks_sensibly(bytes, section);
+}
+
+/* libdwarf allocates what sections claim before it has seen that the file holds so much. */
+static bool has_its_sections(const uint8_t *bytes, size_t size)
+{
+    Elf64_Ehdr header;
+    Elf64_Shdr section;
+    memcpy(&header, bytes, sizeof(header));
+    if (header.e_shentsize != sizeof(section) || header.e_shoff > size || size - header.e_shoff < sizeof(section))
+        return false;
+    /* More than 65,279 sections: their number is the size of the first. */
+    memcpy(&section, bytes + header.e_shoff, sizeof(section));
+    uint64_t first = header.e_shnum ? 0 : 1, count = first ? section.sh_size : header.e_shnum;
+    if (count > (size - header.e_shoff) / sizeof(section))
+        return false;
+    for (uint64_t i = first; i < count; i++) {
+        memcpy(&section, bytes + header.e_shoff + i * sizeof(section), sizeof(section));
+        if (!is_held(bytes, size, &section))
+            return false;
+    }
+    return true;
+}
+
+static bool is_sound(const char *path)
+{
+    struct mx_elf *elf;
+    struct mx_error *error = mx_elf_open(path, &elf);
+    if (error) {
+        mx_error_free(error);
+        return false;
+    }
+    size_t size;
+    const uint8_t *bytes = mx_elf_bytes(elf, &size);
+    bool sound = has_its_sections(bytes, size);
+    mx_elf_close(elf);
+    return sound;
+}
+
 static bool open_file(const char *path, struct mx_dwarf *dwarf)
 {
+    if (!is_sound(path))
+        return false;
     Dwarf_Error error = NULL;
     int result = init_path(path, &dwarf->debug, &error);
     if (result != DW_DLV_OK) {

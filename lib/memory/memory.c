@@ -10,9 +10,10 @@
 #include "memory/source.h"
 
 enum {
-    SLOT_BITS = 21,      /* 2 MB of address space a slot */
-    WALK_MOST = 8,       /* regions looked at one by one before bisecting */
-    MOST_SLOTTED = 65535 /* a slot holds 1 + index in 16 bits */
+    SLOT_BITS = 21,         /* 2 MB of address space a slot */
+    WALK_MOST = 8,          /* regions looked at one by one before bisecting */
+    MOST_SLOTTED = 65535,   /* a slot holds 1 + index in 16 bits */
+    MOST_TOUCHED = 1 << 24, /* 32 TB of address space: a sanitizer reserves half as much for itself */
 };
 
 static const size_t slots_size = sizeof(uint16_t) << (MX_ADDRESS_BITS - SLOT_BITS);
@@ -107,10 +108,26 @@ static struct mx_error *merge_neighbours(struct mx_memory *memory)
     return NULL;
 }
 
+/* The last slot that a region which begins in the table touches. */
+static size_t last_slot(const struct mx_region *region)
+{
+    mx_addr last = region->end - 1;
+    return (last >> MX_ADDRESS_BITS ? (UINT64_C(1) << MX_ADDRESS_BITS) - 1 : last) >> SLOT_BITS;
+}
+
+/* A damaged core may claim all of the address space: then its table would take more memory than the core. */
+static bool is_slotted(const struct mx_memory *memory)
+{
+    uint64_t touched = 0;
+    for (size_t i = 0; i < memory->regions.count && !(memory->regions.items[i].start >> MX_ADDRESS_BITS); i++)
+        touched += last_slot(&memory->regions.items[i]) - (memory->regions.items[i].start >> SLOT_BITS) + 1;
+    return memory->regions.count <= MOST_SLOTTED && touched <= MOST_TOUCHED;
+}
+
 /* Only the slots that regions touch are written: the rest of the table stays unbacked zero pages. */
 static void fill_slots(struct mx_memory *memory)
 {
-    if (memory->regions.count > MOST_SLOTTED)
+    if (!is_slotted(memory))
         return;
     void *table = mmap(NULL, slots_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (table == MAP_FAILED)
@@ -121,8 +138,7 @@ static void fill_slots(struct mx_memory *memory)
         const struct mx_region *region = &memory->regions.items[i];
         if (region->start >> MX_ADDRESS_BITS)
             break;
-        mx_addr last = (region->end - 1) >> MX_ADDRESS_BITS ? (UINT64_C(1) << MX_ADDRESS_BITS) - 1 : region->end - 1;
-        for (size_t slot = region->start >> SLOT_BITS; slot <= last >> SLOT_BITS; slot++)
+        for (size_t slot = region->start >> SLOT_BITS; slot <= last_slot(region); slot++)
             if (!memory->slots[slot])
                 memory->slots[slot] = (uint16_t)(i + 1);
     }

@@ -18,6 +18,7 @@ import cases  # noqa: E402
 import checks  # noqa: E402
 import expect  # noqa: E402
 import harness  # noqa: E402
+import hostile_checks  # noqa: E402,F401 (adds to checks.CHECKS)
 import oom_checks  # noqa: E402,F401 (adds to checks.CHECKS and terminal.CHECKS)
 import sql_checks  # noqa: E402,F401 (adds to checks.CHECKS)
 import pages  # noqa: E402

@@ -132,10 +132,31 @@ static void test_groups(void)
     }
 }
 
+/* A damaged core can claim half of the address space for a stack: this must end. */
+static void test_a_stack_that_is_not_there(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        const struct mx_region claimed = {
+            .start = 0x10000, .end = (mx_addr)1 << 46, .flags = MX_REGION_MISSING, .module = MX_NO_MODULE};
+        CU_ASSERT_PTR_NULL_FATAL(mx_memory_add(fake.memory, claimed));
+        CU_ASSERT_PTR_NULL_FATAL(mx_memory_seal(fake.memory));
+        open_made(&made, &fake);
+        struct mx_thread thread = {.tid = 1, .stack_pointer = 0x20000, .fs_base = 0x10000000};
+        CU_ASSERT_TRUE_FATAL(mx_array_push(&made.target.threads.threads, thread));
+        check_marks(&made);
+        mx_array_free(&made.target.threads.threads);
+        close_made(&made);
+    }
+}
+
 void suite_lost(CU_pSuite suite);
 
 void suite_lost(CU_pSuite suite)
 {
     CU_add_test(suite, "marks", test_marks);
     CU_add_test(suite, "groups", test_groups);
+    CU_add_test(suite, "a stack that is not there", test_a_stack_that_is_not_there);
 }

@@ -246,6 +246,21 @@ static void test_too_many_regions_for_slots_are_bisected(void)
     mx_memory_close(memory);
 }
 
+/* A damaged header may claim nearly all of the address space: a table of it would take 128 MB. */
+static void test_a_region_without_end_has_no_slots(void)
+{
+    struct mx_memory *memory = new_memory();
+    add(memory, 0x1000, 0x1000, bytes, MX_REGION_READ);
+    add(memory, 0x3000, (size_t)1 << 46, NULL, MX_REGION_MISSING);
+    add(memory, (mx_addr)1 << 46 | 0x8000, 0x1000, bytes, MX_REGION_READ);
+    CU_ASSERT_PTR_NULL_FATAL(mx_memory_seal(memory));
+    CU_ASSERT_PTR_NULL(memory->slots);
+    CU_ASSERT_PTR_EQUAL(mx_memory_view(memory, 0x1008, 8), bytes + 8);
+    CU_ASSERT_PTR_EQUAL(mx_memory_view(memory, (mx_addr)1 << 46 | 0x8010, 8), bytes + 16);
+    CU_ASSERT_PTR_NULL(mx_memory_view(memory, 0x100000, 8));
+    mx_memory_close(memory);
+}
+
 static void test_a_cursor_over_arrays_does_not_copy(void)
 {
     struct mx_memory *memory = new_memory();
@@ -323,6 +338,7 @@ void suite_memory(CU_pSuite suite)
     CU_ADD_TEST(suite, test_slots_agree_with_the_twin);
     CU_ADD_TEST(suite, test_regions_at_the_end_of_the_address_space);
     CU_ADD_TEST(suite, test_too_many_regions_for_slots_are_bisected);
+    CU_add_test(suite, "a region without end has no slots", test_a_region_without_end_has_no_slots);
     CU_ADD_TEST(suite, test_a_cursor_over_arrays_does_not_copy);
     CU_ADD_TEST(suite, test_notes_that_do_not_fit_end_the_walk);
     CU_ADD_TEST(suite, test_elf_symbols_of_this_program);

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """py-info: what is loaded, and how far it can be trusted."""
+import platform
 import time
 
-from .. import parameters, table
+import gdb
+
+import _memext
+
+from .. import parameters, table, verifying
 from ..answer import address
 from ..command import Command
+from ..options import Option, UsageError
 from ..session import SESSION
 
 
@@ -12,10 +18,29 @@ class Info(Command):
     name = "py-info"
     summary = "Show which Python this is, its allocator and threads, and how complete the core is."
     details = ("Rows are Python threads. Figures of the heap and of references appear once they were\n"
-               "counted at this stop.")
-    examples = ("py-info", "py-info -json")
+               "counted at this stop. -verify checks what must hold in every healthy process (lists close, counts\n"
+               "agree, references lead to objects), and ends with a line for a bug report, without names or values.")
+    examples = ("py-info", "py-info -verify", "py-info -json")
+    options = (Option("verify", "flag", "check whether the target is whole, and read rightly"),)
 
     def run(self, arguments):
+        if arguments.operands:
+            raise UsageError("py-info takes options only, such as: py-info -verify")
+        return self.verify(arguments) if arguments.verify else self.describe()
+
+    def verify(self, arguments):
+        checks, figures = SESSION.graph(self.progress).verify(progress=self.progress)
+        answer = self.new_answer()
+        answer.rows = verifying.rows_of(checks)
+        word = verifying.verdict(answer.rows, answer.complete)
+        line = verifying.bug_line(answer.target, figures, answer.rows, word, versions())
+        answer.total = dict(figures, verdict=word, line=line)
+        failures = verifying.failure_lines(answer.rows)
+        answer.lines = (list(verifying.check_table(answer.rows).lines(self.line_width(arguments))) + [""]
+                        + failures + ([""] if failures else []) + [line])
+        return answer
+
+    def describe(self):
         target = SESSION.target(self.progress)
         answer = self.new_answer()
         answer.rows = [thread_row(thread) for thread in target.threads()]
@@ -30,6 +55,11 @@ class Info(Command):
         """All warnings, each time: this is the place to look them up."""
         SESSION.repeat_warnings()
         return super().notes(answer)
+
+
+def versions():
+    """Of what looks at the target."""
+    return "memext %s in GDB %s, %s" % (_memext.version, gdb.VERSION, platform.machine())
 
 
 def thread_row(thread):

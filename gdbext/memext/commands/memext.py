@@ -11,6 +11,7 @@ Where did it all go?
   py-report FILE.html         the same as a page: a map that zooms, tables, trees
 What do I have before me?
   py-info                     Python, allocator, threads, how complete the core is
+  py-info -verify             whether it is whole and read rightly, with a line for a bug report
 What is in memory?
   py-count [TYPE|GLOB]        objects by type: count and bytes
   py-memory                   every byte of the process: Python, malloc, stacks, modules

@@ -1,0 +1,104 @@
+"""Runs the libFuzzer programs one after the other, and says what each did and found.
+
+  campaign.py --build build/fuzz --seconds 60 [--only elf]... [--core CORE] [--keep FOLDER]
+
+Each gets that many seconds of the processor; its corpus grows in FOLDER/corpus/NAME, where the next campaign goes on.
+Inputs that crash, hang or take too much memory are put in FOLDER/found and fail the run. To see one again:
+MEMEXT_CORE=FOLDER/small.core build/fuzz/libfuzzer_NAME FOLDER/found/...
+"""
+import argparse
+import glob
+import os
+import re
+import resource
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import harness  # noqa: E402
+import seeds  # noqa: E402
+
+NAMES = ("core", "elf", "heap", "saved")
+SMALL = "import os; x = [object() for i in range(9)]; y = {'a': x, 'b': {1, 2}}; os.abort()"
+SWITCHES = ["-print_final_stats=1", "-timeout=25", "-rss_limit_mb=2000", "-malloc_limit_mb=1000", "-max_len=20000",
+            "-verbosity=1"]
+MOST_FOUND = 8
+
+
+def processor_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def take_small_core(folder):
+    """Of an interpreter that has imported next to nothing: small enough to be looked at ten times a second."""
+    path = os.path.join(folder, "small.core")
+    if os.path.exists(path):
+        return path
+    for old in glob.glob(os.path.join(folder, "core*[0-9]")) + glob.glob(os.path.join(folder, "core")):
+        if os.path.isfile(old):
+            os.unlink(old)
+    subprocess.run(["/usr/bin/python3", "-I", "-S", "-c", SMALL], cwd=folder, stderr=subprocess.DEVNULL,
+                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (1 << 30, 1 << 30)))
+    made = [one for one in glob.glob(os.path.join(folder, "core*")) if os.path.isfile(one)]
+    os.rename(made[0], path)
+    return path
+
+
+class Fuzzer:
+    def __init__(self, name, build, keep):
+        self.name, self.program = name, os.path.join(build, "libfuzzer_" + name)
+        self.corpus, self.found = os.path.join(keep, "corpus", name), os.path.join(keep, "found")
+        self.seeds = os.path.join(keep, "seeds", name)
+        self.executions, self.seconds, self.artifacts = 0, 0.0, []
+        for folder in (self.corpus, self.found):
+            os.makedirs(folder, exist_ok=True)
+
+    def run(self, seconds, core):
+        """Once, until it finds something or the time is over."""
+        before = processor_seconds()
+        command = [self.program, "-artifact_prefix=%s/%s-" % (self.found, self.name),
+                   "-max_total_time=%d" % max(1, seconds)] + SWITCHES + [self.corpus, self.seeds]
+        run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             env=dict(os.environ, MEMEXT_CORE=core))
+        text = run.stdout.decode(errors="replace")
+        self.seconds += processor_seconds() - before
+        done = re.findall(r"stat::number_of_executed_units: (\d+)", text) or re.findall(r"^#(\d+)\t", text, re.M)
+        self.executions += int(done[-1]) if done else 0
+        if run.returncode:
+            self.artifacts += re.findall(r"Test unit written to (\S+)", text)[-1:] or ["it ended: " + text[-2000:]]
+            with open(os.path.join(self.found, "%s-%d.log" % (self.name, len(self.artifacts))), "w") as f:
+                f.write(text[-20000:])
+
+    def run_for(self, seconds, core):
+        end = self.seconds + seconds
+        while self.seconds < end - 0.5 and len(self.artifacts) < MOST_FOUND:
+            self.run(min(end - self.seconds, 300), core)
+
+    def line(self):
+        return "%s: %.1f minutes of the processor, %s executions, %d found" % (
+            self.name, self.seconds / 60, format(self.executions, ","), len(self.artifacts))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--only", action="append", choices=NAMES)
+    parser.add_argument("--keep", default=os.path.join(harness.ROOT, "build", "fuzzing"))
+    parser.add_argument("--core")
+    a = parser.parse_args()
+    os.makedirs(a.keep, exist_ok=True)
+    seeds.write_all(os.path.join(a.keep, "seeds"))
+    core = a.core or take_small_core(a.keep)
+    found = 0
+    for name in a.only or NAMES:
+        fuzzer = Fuzzer(name, os.path.abspath(a.build), a.keep)
+        fuzzer.run_for(a.seconds, core)
+        found += len(fuzzer.artifacts)
+        print("\n".join([fuzzer.line()] + fuzzer.artifacts), flush=True)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
