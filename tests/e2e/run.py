@@ -21,6 +21,7 @@ import harness  # noqa: E402
 import oom_checks  # noqa: E402,F401 (adds to checks.CHECKS and terminal.CHECKS)
 import sql_checks  # noqa: E402,F401 (adds to checks.CHECKS)
 import pages  # noqa: E402
+import remotes  # noqa: E402
 import stage  # noqa: E402
 import terminal  # noqa: E402
 import testing  # noqa: E402
@@ -64,7 +65,7 @@ def run_all(results, scene, names, record):
     jobs = [(name, lambda n=name, f=function: run_case(results, n, f, scene, record))
             for name, function in cases.CASES.items()]
     if not record:
-        for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS, breaks.CHECKS, testing.CHECKS):
+        for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS, breaks.CHECKS, testing.CHECKS, remotes.CHECKS):
             jobs += [(name, lambda n=name, f=function: results.check("e2e/" + n, f(scene)))
                      for name, function in group.items()]
     for name, job in jobs:
