@@ -14,11 +14,11 @@ import gdb
 import _memext
 
 from . import parameters, remote
-from .marks import Marks, Stop
+from .marks import Marks, Stop, is_saved
 from .options import UsageError
 
 NO_TARGET = ("no process and no core: attach (gdb -p PID), run a program, load a core (gdb -c CORE), "
-             "or open a saved target (py-open FILE)")
+             "or open a saved target or a compressed core (py-open FILE)")
 EXITED = "the process has exited: run it again, or load a core (gdb -c CORE)"
 AWAY = "%s is for processes of this machine, and GDB is connected to another: run GDB there"
 RUNNING = "the process is running: stop it first (Ctrl-C, or interrupt)"
@@ -81,13 +81,15 @@ def core_place(inferior):
     return Place("core", path, inferior.pid, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
 
 
-def saved_place(path):
+def file_place(path):
+    """Of a file that is opened in the place of what GDB has."""
     path = os.path.abspath(path)
     try:
         status = os.stat(path)
+        kind = "saved" if os.path.isfile(path) and is_saved(path) else "core"
     except OSError as error:
         raise UsageError("cannot open %s: %s" % (path, error.strerror))
-    return Place("saved", path, None, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+    return Place(kind, path, None, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
 
 
 def process_stamp(pid):
@@ -154,16 +156,17 @@ class Session:
         self.marks = Marks()
         self.exited = set()
         self._place = self._target = self._info = self._heap = self._names = self._graph = self._retained = None
-        self._said = set()
+        self._said, self._paths = set(), None
         self._saved = self._beside = self._news = None
 
     def open_saved(self, path, progress):
-        """From now on the target is a saved one, until GDB gets another process or core than it has now."""
-        place = saved_place(path)
+        """From now on the target is that file, until GDB gets another process or core than it has now."""
+        place = file_place(path)
         beside, target = gdb_target(), open_target(place, progress)
         self.drop()
         self._saved, self._beside = place, beside
         self._place, self._target, self._info = place, target, target.info()
+        self._paths = parameters.paths()
 
     def close_saved(self):
         """Back to what GDB has. The path of what was open, None when nothing was."""
@@ -198,10 +201,12 @@ class Session:
         running = place.kind in RUNNABLE and is_running()
         if running and not may_run:
             raise UsageError(RUNNING)
+        paths = parameters.paths()
         # Between two evaluations of a condition the process ran, and GDB told nobody.
-        if running or place != self._place:
+        if running or place != self._place or paths != self._paths:
             self.drop()
         if not self._target:
+            self._paths = paths
             self._target = open_target(place, progress)
             self._info = self._target.info()
             self._place = place

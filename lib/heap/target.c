@@ -12,7 +12,7 @@ static struct mx_file_options file_options(const struct mx_target_options *optio
 {
     if (!options)
         return (struct mx_file_options){0};
-    return (struct mx_file_options){options->executable, options->sysroot, options->library_path};
+    return (struct mx_file_options){options->executable, options->sysroot, options->library_path, options->progress};
 }
 
 static struct mx_error *open_runtime(struct mx_target *target, const struct mx_target_options *options)
