@@ -28,7 +28,7 @@ ifeq ($(FLAVOUR),asan)
 FLAVOUR_CFLAGS := -O1 -Wno-maybe-uninitialized -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 endif
 MX_CFLAGS := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -Ilib $(WARN) $(CFLAGS) $(FLAVOUR_CFLAGS)
-MX_LIBS  := -lelf -ldwarf -lsqlite3 -lzstd -ldl -pthread
+MX_LIBS  := -lelf -ldwarf -lsqlite3 -lzstd -lz -llzma -ldl -pthread
 
 LIB_SOURCES  := $(wildcard lib/*/*.c)
 LIB_OBJECTS  := $(LIB_SOURCES:%.c=$(BUILD)/%.o)

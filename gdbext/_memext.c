@@ -12,6 +12,7 @@
 #include "export.h"
 #include "graph.h"
 #include "ledger.h"
+#include "remote.h"
 #include "retained.h"
 #include "saved.h"
 #include "sql.h"
@@ -488,6 +489,9 @@ static PyMethodDef module_methods[] = {
      "progress(stage, done, total) is called ten times a second, after the first half second."},
     {"open_process", WITH_KEYWORDS(module_open_process), METH_VARARGS | METH_KEYWORDS,
      "open_process(pid, ...): as open_core; the process must be stopped, and stay so while its Target is used"},
+    {"open_remote", WITH_KEYWORDS(mx_module_open_remote), METH_VARARGS | METH_KEYWORDS,
+     "open_remote(pid, reader, threads, ...): as open_process, through an object of three methods:\n"
+     "read(address, length): bytes, up to what cannot be read; fetch(path): a copy's path, or None; close()"},
     {"open_saved", WITH_KEYWORDS(module_open_saved), METH_VARARGS | METH_KEYWORDS,
      "open_saved(path, progress=None): a Target of what save() wrote"},
     {"growth", module_growth, METH_VARARGS,

@@ -95,11 +95,44 @@ MX_API struct mx_error *mx_target_open_core(const char *path, const struct mx_ta
 MX_API struct mx_error *mx_target_open_process(int pid, const struct mx_target_options *options,
                                                struct mx_target **ret);
 
+/*
+ * A process that only a debugger reaches (gdbserver, Valgrind). The functions are called while a call on the target
+ * runs, and only in the thread that made it.
+ */
+struct mx_remote_thread {
+    int tid;
+    mx_addr stack_pointer, fs_base; /* 0: unknown */
+};
+
+struct mx_remote {
+    int pid; /* as the other machine counts */
+
+    /* Copies `length` bytes from `address` on; returns how many came before the first that cannot be read. */
+    size_t (*read)(void *context, mx_addr address, uint8_t *out, size_t length);
+
+    /*
+     * A copy, on this machine, of a file on the process's one: a file of /proc/PID, or one that the process has mapped.
+     * Its path, which the library frees; NULL: it is not to be had. The copy stays until close().
+     */
+    char *(*fetch)(void *context, const char *path);
+
+    /* The target is closed, or could not be opened. */
+    void (*close)(void *context);
+    void *context;
+
+    const struct mx_remote_thread *threads; /* copied */
+    size_t thread_count;
+};
+
+/* What was read is kept until the target is closed: reading again would take as long. */
+MX_API struct mx_error *mx_target_open_remote(const struct mx_remote *remote, const struct mx_target_options *options,
+                                              struct mx_target **ret);
+
 MX_API void mx_target_close(struct mx_target *target);
 
 struct mx_target_info {
-    const char *kind; /* "core", "live" or "saved" */
-    const char *path; /* of the core or saved target; NULL when live */
+    const char *kind; /* "core", "live", "remote" or "saved" */
+    const char *path; /* of the core or saved target; NULL when live or remote */
     int pid;
     const char *command;        /* as the kernel recorded it; may be "" */
     const char *executable;     /* path as the target names it */

@@ -5,7 +5,7 @@
 # is said and forgiven: their tests are then skipped by name.
 set -eu
 
-build='gcc libc6-dev make libelf-dev libdwarf-dev libsqlite3-dev libzstd-dev libcunit1-dev python3 python3-dev gdb procps graphviz node-d3-hierarchy python3-pytest'
+build='gcc libc6-dev make libelf-dev libdwarf-dev libsqlite3-dev libzstd-dev zlib1g-dev liblzma-dev libcunit1-dev python3 python3-dev gdb procps graphviz node-d3-hierarchy python3-pytest'
 lint='clang-format clang-tidy cppcheck git'
 bench='python3-objgraph'
 browser='chromium'

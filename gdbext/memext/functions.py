@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """$py_count("T"), $py_bytes("T") and $py_rss(), for expressions and breakpoint conditions."""
-import os
-
 import gdb
 
 from . import typenames
@@ -20,12 +18,13 @@ def counts(pattern):
 def rss():
     """Resident bytes of the process, from the kernel."""
     SESSION.target(may_run=True)
-    info = SESSION.info()
-    if info["kind"] != "live":
+    if not SESSION.is_running_kind():
         raise gdb.GdbError("memext: the resident size is not in cores and saved targets: $py_rss() is for live "
                            "processes")
-    with open("/proc/%d/statm" % info["pid"]) as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    found = SESSION.resident()
+    if found is None:
+        raise gdb.GdbError("memext: GDB's connection does not tell the resident size")
+    return found
 
 
 class Function(gdb.Function):

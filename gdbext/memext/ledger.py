@@ -38,7 +38,9 @@ NAMES = {
     "reserved/no-access": "no access: guard pages, address space kept",
 }
 SMALL = 0.01  # of the total: what is smaller is put together
-HEADS = {"live": "RSS %s", "core": "the core holds %s", "saved": "the saved target stands for %s"}
+HOLDERS = {"saved": "saved target", "remote": "connection of this sort"}
+HEADS = {"live": "RSS %s", "remote": "RSS %s", "mapped": "the process has mapped %s",
+         "core": "the core holds %s", "saved": "the saved target stands for %s"}
 NOTABLE = 0.05
 HINTED = 0.15
 
@@ -67,6 +69,11 @@ class Ledger:
         self.figures = found["figures"]
         self.guessed = found["guessed"]
         self.groups = self.make_groups()
+
+    def head(self):
+        """Which of HEADS it is: a connection may not tell what is in RAM."""
+        known = {name: known for name, _, known in self.figures}
+        return "mapped" if self.kind == "remote" and known["rss"] == "not" else self.kind
 
     def make_groups(self):
         groups = {title: Line(title) for title, _, _ in GROUPS}
@@ -136,7 +143,7 @@ def verdict(ledger, size):
              for title, value, advice in told]
     left = total - sum(value for _, value, _ in told)
     texts += ["%s other" % size(left)] if left else []
-    return ": ".join([HEADS[ledger.kind] % size(total)] + ([", ".join(texts)] if texts else []))
+    return ": ".join([HEADS[ledger.head()] % size(total)] + ([", ".join(texts)] if texts else []))
 
 
 def figure_lines(ledger, size):
@@ -146,7 +153,7 @@ def figure_lines(ledger, size):
     hidden = [name for name, _, known in ledger.figures if known == "not"]
     lines = ["  ".join(told)]
     return lines + (["a %s does not tell %s; resident is what it holds"
-                     % ("core" if ledger.kind == "core" else "saved target", ", ".join(hidden))] if hidden else [])
+                     % (HOLDERS.get(ledger.kind, ledger.kind), ", ".join(hidden))] if hidden else [])
 
 
 def shown_children(group, total, limit):

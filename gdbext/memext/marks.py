@@ -94,6 +94,8 @@ class Marks:
 
 
 ELF, SAVED = b"\x7fELF", b"memext\x1a\n"
+# zstd, gzip, xz, lz4: a core that was put away.
+PACKED = (b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"\xfd7zXZ", b"\x04\x22\x4d\x18")
 
 
 def first_bytes(path):
@@ -105,9 +107,14 @@ def first_bytes(path):
 
 
 def is_target(path):
-    """Whether the file holds memory: a core, or what py-save wrote."""
+    """Whether the file holds memory: a core, compressed or not, or what py-save wrote."""
     magic = first_bytes(path)
-    return magic.startswith(ELF) or magic == SAVED
+    return magic == SAVED or magic.startswith((ELF,) + PACKED)
+
+
+def is_saved(path):
+    """Whether py-save wrote it."""
+    return first_bytes(path) == SAVED
 
 
 def open_file(path, paths, progress):
@@ -116,7 +123,7 @@ def open_file(path, paths, progress):
     with naming(path):
         if magic == SAVED:
             return _memext.open_saved(path, progress=progress)
-        if magic.startswith(ELF):
+        if magic.startswith((ELF,) + PACKED):
             return _memext.open_core(path, progress=progress, **paths)
     raise UsageError("%s is no core and no file of py-save" % path)
 

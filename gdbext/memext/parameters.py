@@ -79,9 +79,9 @@ def register(paths_changed):
                                              "whether each stop prints what grew since the one before",
                                              "As py-growth would; the first stop only remembers.")
     add_path("sysroot", "the folder put before each absolute path that the target names",
-             "For a core from another machine or container.", paths_changed)
+             "For a core from another machine or container. Not set: GDB's own sysroot.", paths_changed)
     add_path("library-path", "the folders, `:'-separated, searched for the target's files by base name",
-             "For a core from another machine or container.", paths_changed)
+             "For a core from another machine or container. Not set: GDB's own solib-search-path.", paths_changed)
     add_path("debug-path", "the folders of separate debug files", "Not set: /usr/lib/debug.", paths_changed)
 
 
@@ -109,8 +109,14 @@ def size_delta(value):
     return table.size_delta(value, PARAMETERS["units"].value)
 
 
+def gdb_sysroot():
+    """GDB's own, where it is a folder of this machine."""
+    path = gdb.parameter("sysroot")
+    return None if not path or path == "/" or path.startswith("target:") else path
+
+
 def paths():
-    """Keyword arguments for _memext.open_core and open_process."""
-    return {"sysroot": PARAMETERS["sysroot"].value or None,
-            "library_path": PARAMETERS["library-path"].value or None,
+    """Keyword arguments for _memext.open_core and open_process; GDB's own settings stand in for those not set."""
+    return {"sysroot": PARAMETERS["sysroot"].value or gdb_sysroot(),
+            "library_path": PARAMETERS["library-path"].value or gdb.parameter("solib-search-path") or None,
             "debug_path": PARAMETERS["debug-path"].value or None}

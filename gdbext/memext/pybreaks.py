@@ -14,10 +14,10 @@ import gdb
 
 import _memext
 
-from . import places
+from . import places, remote
 from .command import emit, explain
 from .options import UsageError
-from .session import REMOTE, SESSION, connection_type, process_stamp
+from .session import CONNECTIONS, OTHER, SESSION, connection_number, connection_type, process_stamp
 
 MOST = 4  # debug registers of x86-64
 IMPORT_FUNCTION = "PyEval_EvalCode"
@@ -30,10 +30,13 @@ def register_value(name):
 
 
 def current_process():
-    """Process and its start, None without a live one."""
+    """Where it is, the process, and what tells it from another of its number; None without one that can run."""
     inferior = gdb.selected_inferior()
+    kind = connection_type(inferior)
     try:
-        return (inferior.pid, process_stamp(inferior.pid)) if connection_type(inferior) == "native" else None
+        if kind in CONNECTIONS and inferior.pid:
+            return "remote", inferior.pid, connection_number(inferior)
+        return ("live", inferior.pid, process_stamp(inferior.pid)) if kind == "native" else None
     except UsageError:
         return None
 
@@ -87,6 +90,11 @@ class Entries:
 ENTRIES = Entries()
 
 
+def open_process(process):
+    """A Target of what current_process() gave."""
+    return remote.open_target(None, {}) if process[0] == "remote" else _memext.open_process(process[1])
+
+
 class Finder:
     """The library's view of the process for looking into modules that are about to run; kept over many stops."""
 
@@ -99,7 +107,7 @@ class Finder:
         if process != self.process:
             self.close()
         if not self.target:
-            self.target = _memext.open_process(process[0])
+            self.target = open_process(process)
             self.process = process
             version = self.target.info()["python_version"]
             ENTRIES.reset(tuple(int(part) for part in re.findall(r"\d+", version)[:2]))
@@ -153,8 +161,8 @@ def require_hardware():
     if kind == "core":
         raise UsageError("a core does not run: attach to the process (gdb -p PID), or start the program anew "
                          "(gdb --args python3 PROGRAM)")
-    if kind not in (None, "native"):
-        raise UsageError(REMOTE)
+    if kind not in (None, "native") + CONNECTIONS:
+        raise UsageError(OTHER % kind)
     if not gdb.parameter("can-use-hw-watchpoints"):
         raise UsageError(NO_HARDWARE % "set can-use-hw-watchpoints is 0")
     used = hardware_in_use()

@@ -13,15 +13,21 @@ import gdb
 
 import _memext
 
-from . import parameters
-from .marks import Marks, Stop
+from . import parameters, remote
+from .marks import Marks, Stop, is_saved
 from .options import UsageError
 
 NO_TARGET = ("no process and no core: attach (gdb -p PID), run a program, load a core (gdb -c CORE), "
-             "or open a saved target (py-open FILE)")
+             "or open a saved target or a compressed core (py-open FILE)")
 EXITED = "the process has exited: run it again, or load a core (gdb -c CORE)"
+AWAY = "%s is for processes of this machine, and GDB is connected to another: run GDB there"
 RUNNING = "the process is running: stop it first (Ctrl-C, or interrupt)"
-REMOTE = "remote targets are not yet supported: take a core there (gcore PID) and open that"
+OTHER = "GDB's target is a %s one, which memext cannot read: take a core (gcore PID) and open that"
+
+# GDB's names of connections to another machine, or to a process that stands in for one.
+CONNECTIONS = ("remote", "extended-remote")
+# Kinds of places that go on.
+RUNNABLE = ("live", "remote")
 
 
 class Place:
@@ -44,9 +50,14 @@ def connection_type(inferior):
     text = gdb.execute("info files", to_string=True)
     if "Local core dump file:" in text:
         return "core"
-    if re.search(r"^Remote .*:$", text, re.MULTILINE):
+    if re.search(r"^(Extended r|R)emote .*:$", text, re.MULTILINE):
         return "remote"
     return "native" if inferior.pid else None
+
+
+def connection_number(inferior):
+    """None in GDB < 12."""
+    return getattr(getattr(inferior, "connection", None), "num", None)
 
 
 def core_path(inferior):
@@ -70,13 +81,15 @@ def core_place(inferior):
     return Place("core", path, inferior.pid, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
 
 
-def saved_place(path):
+def file_place(path):
+    """Of a file that is opened in the place of what GDB has."""
     path = os.path.abspath(path)
     try:
         status = os.stat(path)
+        kind = "saved" if os.path.isfile(path) and is_saved(path) else "core"
     except OSError as error:
         raise UsageError("cannot open %s: %s" % (path, error.strerror))
-    return Place("saved", path, None, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+    return Place(kind, path, None, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
 
 
 def process_stamp(pid):
@@ -101,10 +114,12 @@ def find_place(exited):
     kind = connection_type(inferior)
     if kind == "core":
         return core_place(inferior)
-    if kind and kind != "native":
-        raise UsageError(REMOTE)
+    if kind and kind != "native" and kind not in CONNECTIONS:
+        raise UsageError(OTHER % kind)
     if not kind or not inferior.pid:
         raise UsageError(EXITED if inferior.num in exited else NO_TARGET)
+    if kind in CONNECTIONS:
+        return Place("remote", None, inferior.pid, connection_number(inferior))
     return Place("live", None, inferior.pid, process_stamp(inferior.pid))
 
 
@@ -114,8 +129,7 @@ def gdb_target():
     kind = connection_type(inferior)
     if not kind or (kind != "core" and not inferior.pid):
         return None
-    number = getattr(getattr(inferior, "connection", None), "num", None)
-    return inferior.num, kind, number, inferior.pid, core_path(inferior) if kind == "core" else None
+    return inferior.num, kind, connection_number(inferior), inferior.pid, core_path(inferior) if kind == "core" else None
 
 
 def given_executable():
@@ -130,6 +144,8 @@ def open_target(place, progress):
     paths = parameters.paths()
     if place.kind == "core":
         return _memext.open_core(place.path, executable=given_executable(), progress=progress, **paths)
+    if place.kind == "remote":
+        return remote.open_target(progress, paths)
     return _memext.open_process(place.pid, progress=progress, **paths)
 
 
@@ -140,16 +156,17 @@ class Session:
         self.marks = Marks()
         self.exited = set()
         self._place = self._target = self._info = self._heap = self._names = self._graph = self._retained = None
-        self._said = set()
+        self._said, self._paths = set(), None
         self._saved = self._beside = self._news = None
 
     def open_saved(self, path, progress):
-        """From now on the target is a saved one, until GDB gets another process or core than it has now."""
-        place = saved_place(path)
+        """From now on the target is that file, until GDB gets another process or core than it has now."""
+        place = file_place(path)
         beside, target = gdb_target(), open_target(place, progress)
         self.drop()
         self._saved, self._beside = place, beside
         self._place, self._target, self._info = place, target, target.info()
+        self._paths = parameters.paths()
 
     def close_saved(self):
         """Back to what GDB has. The path of what was open, None when nothing was."""
@@ -181,13 +198,15 @@ class Session:
     def target(self, progress=None, may_run=False):
         """The Target of this stop. `may_run`: inside a breakpoint condition GDB calls a stopped process running."""
         place = self.find_place()
-        running = place.kind == "live" and is_running()
+        running = place.kind in RUNNABLE and is_running()
         if running and not may_run:
             raise UsageError(RUNNING)
+        paths = parameters.paths()
         # Between two evaluations of a condition the process ran, and GDB told nobody.
-        if running or place != self._place:
+        if running or place != self._place or paths != self._paths:
             self.drop()
         if not self._target:
+            self._paths = paths
             self._target = open_target(place, progress)
             self._info = self._target.info()
             self._place = place
@@ -236,6 +255,20 @@ class Session:
     def info(self):
         """Of the target that is open."""
         return self._info
+
+    def is_running_kind(self):
+        """Whether the target is a process, which goes on and has a resident size."""
+        return self._info["kind"] in RUNNABLE
+
+    def resident(self):
+        """Bytes of the process in RAM, by the kernel; None where that is not to be had."""
+        path = "/proc/%d/statm" % self._info["pid"]
+        if self._info["kind"] == "remote":
+            text = remote.read(path)
+        else:
+            with open(path, encoding="ascii") as file:
+                text = file.read()
+        return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE") if text else None
 
     def heap_info(self):
         """Of the heap, None when it was not counted at this stop."""
@@ -287,7 +320,7 @@ class Session:
 
     def note_exit(self, event):
         """GDB says so of a core, too, when it closes it."""
-        if not self._place or self._place.kind == "live":
+        if not self._place or self._place.kind in RUNNABLE:
             self.exited.add(event.inferior.num)
         self.note_change()
 

@@ -195,7 +195,7 @@ static struct mx_error *allot_pools(struct census *census)
 
 static struct mx_error *make_workers(struct census *census)
 {
-    unsigned count = mx_work_threads();
+    unsigned count = mx_memory_threads(census->target->memory);
     census->workers = mx_calloc(count, sizeof(*census->workers));
     if (!census->workers)
         return mx_error_no_memory();

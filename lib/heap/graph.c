@@ -179,7 +179,7 @@ static struct mx_error *build_rows(struct mx_graph *graph, const struct mx_progr
     struct mx_rows_plan plan = {
         .blocks = graph->heap->spans.blocks,
         .most_edges = most_edges(&graph->heap->spans),
-        .threads = mx_work_threads(),
+        .threads = mx_memory_threads(graph->target->memory),
         .work = &work,
         .edges = find_edges,
         .context = graph,

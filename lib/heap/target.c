@@ -12,7 +12,7 @@ static struct mx_file_options file_options(const struct mx_target_options *optio
 {
     if (!options)
         return (struct mx_file_options){0};
-    return (struct mx_file_options){options->executable, options->sysroot, options->library_path};
+    return (struct mx_file_options){options->executable, options->sysroot, options->library_path, options->progress};
 }
 
 static struct mx_error *open_runtime(struct mx_target *target, const struct mx_target_options *options)
@@ -73,12 +73,33 @@ struct mx_error *mx_target_open_process(int pid, const struct mx_target_options 
     return finish(target, error, options, ret);
 }
 
+static struct mx_error *no_memory_for_remote(const struct mx_remote *remote)
+{
+    remote->close(remote->context);
+    return mx_error_no_memory();
+}
+
+struct mx_error *mx_target_open_remote(const struct mx_remote *remote, const struct mx_target_options *options,
+                                       struct mx_target **ret)
+{
+    struct mx_target *target = mx_calloc(1, sizeof(*target));
+    if (!target)
+        return no_memory_for_remote(remote);
+    struct mx_file_options files = file_options(options);
+    target->remote = *remote;
+    struct mx_error *error =
+        mx_remote_open(&target->remote, &files, &target->memory, &target->modules, &target->threads);
+    target->remote.threads = NULL;
+    target->remote.thread_count = 0;
+    return finish(target, error, options, ret);
+}
+
 struct mx_error *mx_target_reread(struct mx_target *target)
 {
     struct mx_memory *memory;
     if (target->path)
         return NULL;
-    MX_TRY(mx_process_reread(target->threads.pid, &memory));
+    MX_TRY(mx_process_reread(target->threads.pid, target->remote.read ? &target->remote : NULL, &memory));
     mx_memory_close(target->memory);
     target->memory = memory;
     target->runtime.memory = memory;
@@ -116,6 +137,8 @@ void mx_target_close(struct mx_target *target)
     mx_modules_deinit(&target->modules);
     mx_memory_close(target->memory);
     mx_origin_deinit(&target->origin);
+    if (target->remote.close)
+        target->remote.close(target->remote.context);
     free(target->path);
     free(target);
 }
@@ -153,9 +176,10 @@ void mx_target_info(const struct mx_target *target, struct mx_target_info *ret)
 {
     const struct mx_runtime *runtime = &target->runtime;
     *ret = (struct mx_target_info){
-        .kind = target->origin.kind ? "saved"
-                : target->path      ? "core"
-                                    : "live",
+        .kind = target->origin.kind   ? "saved"
+                : target->path        ? "core"
+                : target->remote.read ? "remote"
+                                      : "live",
         .path = target->path,
         .pid = target->threads.pid,
         .command = target->threads.command,

@@ -21,6 +21,7 @@ struct mx_target {
     struct mx_types types;
     char *path;              /* of the core or saved target; NULL when live */
     struct mx_origin origin; /* of a saved target */
+    struct mx_remote remote; /* of a process that a debugger reaches; zeros otherwise */
     struct mx_allocators allocators;
 };
 

@@ -16,6 +16,7 @@
 #include "memory/mapping.h"
 #include "memory/saved.h"
 #include "memory/source.h"
+#include "memory/unpack.h"
 
 /* The brk heap begins at a random place within 1 GB above the executable (arch_randomize_brk). */
 #define MOST_BRK_GAP (UINT64_C(1) << 30)
@@ -28,6 +29,7 @@ struct core_source {
 
 struct core {
     const char *path;
+    const struct mx_progress *progress;
     const uint8_t *bytes;
     size_t size;
     const uint8_t *headers; /* of segments; not aligned */
@@ -67,6 +69,22 @@ static struct mx_error *map_descriptor(int fd, const char *path, struct core_sou
     return NULL;
 }
 
+/* What is compressed is mapped unpacked in its place. */
+static struct mx_error *map_unpacked(struct core *core, struct core_source *source)
+{
+    bool readable;
+    int fd;
+    mx_compression(source->bytes, source->size, &readable);
+    if (!readable)
+        return NULL;
+    MX_TRY(mx_unpack(core->path, source->bytes, source->size, core->progress, &fd));
+    munmap((void *)(uintptr_t)source->bytes, source->size);
+    source->bytes = NULL;
+    struct mx_error *error = map_descriptor(fd, core->path, source);
+    close(fd);
+    return error;
+}
+
 static struct mx_error *map_core(struct core *core)
 {
     struct core_source *source = mx_calloc(1, sizeof(*source));
@@ -81,36 +99,21 @@ static struct mx_error *map_core(struct core *core)
         return mx_error_os(errno, "cannot open %s", core->path);
     struct mx_error *error = map_descriptor(fd, core->path, source);
     close(fd);
+    if (!error)
+        error = map_unpacked(core, source);
     core->bytes = source->bytes;
     core->size = source->size;
     return error;
 }
 
-static const char *compression(const uint8_t *bytes, size_t size)
-{
-    static const struct {
-        const char *name, *magic;
-        size_t length;
-    } known[] = {{"zstd -d", "\x28\xb5\x2f\xfd", 4},
-                 {"gzip -d", "\x1f\x8b", 2},
-                 {"xz -d",
-                  "\xfd"
-                  "7zXZ",
-                  5},
-                 {"lz4 -d", "\x04\x22\x4d\x18", 4}};
-    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-        if (size > known[i].length && !memcmp(bytes, known[i].magic, known[i].length))
-            return known[i].name;
-    return NULL;
-}
-
 static struct mx_error *check_ident(const struct core *core)
 {
-    const char *tool = compression(core->bytes, core->size);
+    bool readable;
+    const char *tool = mx_compression(core->bytes, core->size, &readable);
     if (mx_saved_begins(core->bytes, core->size))
         return mx_error_new(MX_ERROR_ARGUMENT, "%s is a saved target, not a core: py-open opens it", core->path);
     if (tool)
-        return mx_error_new(MX_ERROR_UNSUPPORTED, "%s is compressed: unpack it first (%s)", core->path, tool);
+        return mx_error_new(MX_ERROR_UNSUPPORTED, "%s is compressed: unpack it first (%s -d)", core->path, tool);
     if (core->size < EI_NIDENT || memcmp(core->bytes, ELFMAG, SELFMAG))
         return mx_error_new(MX_ERROR_BAD_DATA, "%s is not a core dump (not an ELF file)", core->path);
     if (core->bytes[EI_CLASS] != ELFCLASS64)
@@ -335,7 +338,7 @@ static struct mx_error *open_parts(struct core *core, const struct mx_file_optio
 struct mx_error *mx_core_open(const char *path, const struct mx_file_options *options, struct mx_memory **memory,
                               struct mx_modules *modules, struct mx_threads *threads)
 {
-    struct core core = {.path = path};
+    struct core core = {.path = path, .progress = options ? options->progress : NULL};
     struct mx_error *error = open_parts(&core, options);
     mx_memory_close(core.segments);
     mx_array_free(&core.mappings.mappings);

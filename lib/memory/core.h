@@ -14,16 +14,17 @@
 
 /* Where files that a target names are looked for. All may be NULL. */
 struct mx_file_options {
-    const char *executable;   /* the main executable, overriding what the target names */
-    const char *sysroot;      /* put before each absolute path */
-    const char *library_path; /* folders, ':'-separated, searched by base name */
+    const char *executable;             /* the main executable, overriding what the target names */
+    const char *sysroot;                /* put before each absolute path */
+    const char *library_path;           /* folders, ':'-separated, searched by base name */
+    const struct mx_progress *progress; /* of unpacking a compressed core */
 };
 
 /*
- * Opens a core. The errors are sentences for the user: no such file, not an ELF file, not a core, a 32-bit or
- * foreign-machine core. A cut core opens; memory->missing_bytes tells how much is not there. `modules` and `threads`
- * are filled and are deinitialised by the caller; they and the memory are to be closed in the order threads, modules,
- * memory.
+ * Opens a core, also a compressed one (zstd, gzip, xz). The errors are sentences for the user: no such file, not an ELF
+ * file, not a core, a 32-bit or foreign-machine core. A cut core opens; memory->missing_bytes tells how much is not
+ * there. `modules` and `threads` are filled and are deinitialised by the caller; they and the memory are to be closed
+ * in the order threads, modules, memory.
  */
 struct mx_error *mx_core_open(const char *path, const struct mx_file_options *options, struct mx_memory **memory,
                               struct mx_modules *modules, struct mx_threads *threads);

@@ -197,7 +197,7 @@ static size_t read_batch(const struct mx_memory *memory, struct batch *batch, si
 static bool is_live_row(const struct mx_memory *memory, mx_addr address, size_t length)
 {
     const struct mx_region *region = mx_memory_region(memory, address);
-    return region && region->flags & MX_REGION_LIVE && region->end - address >= length;
+    return region && region->flags & MX_REGION_LIVE && region->end - address >= length && !memory->source->remote;
 }
 
 static void push_row(struct batch *batch, size_t row, uint8_t *out, mx_addr address, size_t length)
@@ -283,7 +283,7 @@ const uint8_t *mx_cursor_view(struct mx_cursor *cursor, mx_addr address, size_t 
         length <= cursor->length - (address - cursor->start))
         return cursor->window + (address - cursor->start);
     const struct mx_region *region = mx_memory_region(cursor->memory, address);
-    if (!region || !(region->flags & MX_REGION_LIVE))
+    if (!region || !(region->flags & MX_REGION_LIVE) || cursor->memory->source->remote)
         return mx_memory_view(cursor->memory, address, length);
     if (region->end - address < length || length > WINDOW / 2)
         return NULL;

@@ -3,7 +3,8 @@
  * The places where a module's file is looked for, in this order: the
  * executable that the user named, the sysroot, the live process's own root,
  * the path as it stands, the library folders, and, for a file that was deleted
- * or replaced under a live process, the kernel's links to it.
+ * or replaced under a live process, the kernel's links to it. Of a process of
+ * another machine the links are fetched, when nothing here is the same build.
  */
 #include "memory/locate.h"
 
@@ -89,6 +90,23 @@ static bool try_kernel_links(struct mx_module *module, int pid, const struct mx_
                     (unsigned long long)first->end);
 }
 
+/* The other machine's own files, so that each is fetched only when none here has its build-id. */
+static bool try_remote(struct mx_module *module, const struct mx_module_search *search)
+{
+    const struct mx_remote *remote = search->remote;
+    char path[4096 + 32];
+    const char *format = "/proc/%d/root%s";
+    for (int i = 0; i < 2; i++, format = "/proc/%d/exe") {
+        int length = snprintf(path, sizeof(path), format, search->pid, module->path);
+        if (length < 0 || (size_t)length >= sizeof(path) || (i && !module->is_executable))
+            continue;
+        char *copy = remote->fetch(remote->context, path);
+        if (copy && accept_file(module, copy))
+            return true;
+    }
+    return false;
+}
+
 void mx_module_open_file(struct mx_module *module, const struct mx_module_search *search,
                          const struct mx_mapping *first)
 {
@@ -96,10 +114,13 @@ void mx_module_open_file(struct mx_module *module, const struct mx_module_search
     const struct mx_file_options *options = search->options ? search->options : &none;
     if (try_named(module, options))
         return;
-    if (search->pid && try_file(module, "/proc/%d/root%s", search->pid, module->path))
+    bool here = search->pid && !search->remote;
+    if (here && try_file(module, "/proc/%d/root%s", search->pid, module->path))
         return;
     if (try_file(module, "%s", module->path) || try_folders(module, options->library_path))
         return;
-    if (search->pid)
+    if (here)
         try_kernel_links(module, search->pid, first);
+    else if (search->remote)
+        try_remote(module, search);
 }

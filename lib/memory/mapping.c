@@ -169,7 +169,10 @@ static struct mx_error *lay_one(struct sweep *sweep, struct mx_memory *memory)
     struct mx_region region = {.flags = MX_REGION_MISSING};
     if (segment) {
         region = *segment;
-        region.bytes = segment->bytes ? segment->bytes + (sweep->at - segment->start) : NULL;
+        /* A shadow belongs to its segment. */
+        bool shared = segment->bytes && !(segment->flags & MX_REGION_LIVE);
+        region.bytes = shared ? segment->bytes + (sweep->at - segment->start) : NULL;
+        region.fetched = NULL;
     }
     region.start = sweep->at;
     region.end = sweep->next;

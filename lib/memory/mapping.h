@@ -29,6 +29,7 @@ struct mx_module_search {
     const struct mx_file_options *options; /* may be NULL */
     mx_addr inside_executable;             /* AT_PHDR or AT_ENTRY; 0 = the lowest mapping's file is the executable */
     int pid;                               /* live: files are opened through /proc/PID; 0 = core */
+    const struct mx_remote *remote;        /* NULL: the process is of this machine */
 };
 
 /*

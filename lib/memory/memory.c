@@ -7,6 +7,7 @@
 
 #include <sys/mman.h>
 
+#include "base/work.h"
 #include "memory/source.h"
 
 enum {
@@ -163,6 +164,11 @@ bool mx_memory_gone(const struct mx_memory *memory)
 bool mx_memory_on_demand(const struct mx_memory *memory)
 {
     return memory->source && memory->source->read;
+}
+
+unsigned mx_memory_threads(const struct mx_memory *memory)
+{
+    return memory->source && memory->source->remote ? 1 : mx_work_threads();
 }
 
 /* The first region from `low` on that ends above `address`; the count when there is none. */

@@ -87,6 +87,9 @@ bool mx_memory_gone(const struct mx_memory *memory);
 /* Whether the bytes are fetched when they are looked at (a live process, a saved target): then passes use cursors. */
 bool mx_memory_on_demand(const struct mx_memory *memory);
 
+/* How many threads may look at it at once: mx_work_threads(), but one where only the caller's thread can read. */
+unsigned mx_memory_threads(const struct mx_memory *memory);
+
 /* The region that holds `address`, missing ones included; NULL when there is none. */
 const struct mx_region *mx_memory_region(const struct mx_memory *memory, mx_addr address);
 

@@ -47,8 +47,11 @@ struct image {
     size_t count;
 };
 
+/* Where reading is slow, no more than is asked for. */
 static bool read_target(const struct mx_memory *memory, mx_addr address, void *out, size_t length)
 {
+    if (memory->source && memory->source->remote)
+        return mx_live_read(memory, address, out, length) == length;
     return mx_memory_gather(memory, &address, 1, length, out, NULL) == 1;
 }
 

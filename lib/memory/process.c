@@ -13,9 +13,7 @@
 
 #include "memory/corenotes.h"
 #include "memory/mapping.h"
-#include "memory/source.h"
-
-enum { MOST_PROC_BYTES = 256 * 1024 * 1024 };
+#include "memory/procfile.h"
 
 struct process_source {
     struct mx_memory_source base;
@@ -24,9 +22,15 @@ struct process_source {
     _Atomic bool by_file; /* process_vm_readv() is missing or forbidden here */
 };
 
+struct remote_source {
+    struct mx_memory_source base;
+    pthread_t owner; /* the only thread that may read */
+};
+
 struct process {
     int pid;
-    struct mx_memory *lines; /* as /proc/PID/maps has them */
+    const struct mx_remote *remote; /* NULL: of this machine */
+    struct mx_memory *lines;        /* as /proc/PID/maps has them */
     struct mx_memory *memory;
     struct mx_mappings mappings;
     struct mx_modules modules;
@@ -83,8 +87,46 @@ static size_t read_process(struct mx_memory_source *base, const struct iovec *lo
     return read_by_file(source, local, remote, count);
 }
 
+static void close_remote_source(struct mx_memory_source *base)
+{
+    mx_source_deinit(base);
+    free(base);
+}
+
+/* Debuggers' functions are not for other threads: those get nothing. */
+static size_t read_remote(struct mx_memory_source *base, const struct iovec *local, const struct iovec *remote,
+                          size_t count)
+{
+    const struct remote_source *source = (const struct remote_source *)base;
+    size_t total = 0;
+    for (size_t i = 0; i < count && pthread_equal(source->owner, pthread_self()); i++) {
+        size_t read = base->remote->read(base->remote->context, (uintptr_t)remote[i].iov_base, local[i].iov_base,
+                                         local[i].iov_len);
+        total += read;
+        if (read != local[i].iov_len)
+            break;
+    }
+    return total;
+}
+
+static struct mx_error *open_remote_source(struct process *process)
+{
+    struct remote_source *source = mx_calloc(1, sizeof(*source));
+    if (!source)
+        return mx_error_no_memory();
+    mx_source_init(&source->base);
+    source->base.read = read_remote;
+    source->base.close = close_remote_source;
+    source->base.remote = process->remote;
+    source->owner = pthread_self();
+    process->memory->source = &source->base;
+    return NULL;
+}
+
 static struct mx_error *open_source(struct process *process)
 {
+    if (process->remote)
+        return open_remote_source(process);
     struct process_source *source = mx_calloc(1, sizeof(*source));
     if (!source)
         return mx_error_no_memory();
@@ -97,49 +139,6 @@ static struct mx_error *open_source(struct process *process)
     source->descriptor = open(path, O_RDONLY | O_CLOEXEC);
     process->memory->source = &source->base;
     return NULL;
-}
-
-static struct mx_error *proc_error(int reason, int pid)
-{
-    if (reason == ENOENT || reason == ESRCH)
-        return mx_error_new(MX_ERROR_NOT_FOUND, "there is no process %d", pid);
-    if (reason == EACCES || reason == EPERM)
-        return mx_error_new(MX_ERROR_OS,
-                            "not permitted to read process %d: run as the same user or as root, and see "
-                            "/proc/sys/kernel/yama/ptrace_scope (in a container: --cap-add=SYS_PTRACE)",
-                            pid);
-    return mx_error_os(reason, "cannot read process %d", pid);
-}
-
-struct text {
-    MX_ARRAY(char) bytes; /* NUL-terminated */
-};
-
-/* Files in /proc have no size, and are consistent only within a read: few large ones, then. */
-static struct mx_error *read_proc(int pid, const char *name, struct text *text)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return proc_error(errno, pid);
-    struct mx_error *error = NULL;
-    while (!error) {
-        if (text->bytes.count > MOST_PROC_BYTES || !mx_array_reserve(&text->bytes, text->bytes.count + 65537)) {
-            error = mx_error_no_memory();
-            break;
-        }
-        ssize_t got = read(fd, text->bytes.items + text->bytes.count, text->bytes.capacity - text->bytes.count - 1);
-        if (got < 0 && errno != EINTR)
-            error = proc_error(errno, pid);
-        if (got == 0)
-            break;
-        text->bytes.count += got > 0 ? (size_t)got : 0;
-    }
-    close(fd);
-    if (!error)
-        text->bytes.items[text->bytes.count] = '\0';
-    return error;
 }
 
 static uint32_t line_flags(const char *permissions, const char *name)
@@ -186,8 +185,8 @@ static struct mx_error *add_line(struct process *process, const char *line)
 
 static struct mx_error *read_maps(struct process *process)
 {
-    struct text text = {0};
-    struct mx_error *error = read_proc(process->pid, "maps", &text);
+    struct mx_proc_text text = {0};
+    struct mx_error *error = mx_proc_read(process->memory->source, process->pid, "maps", &text);
     char *next = text.bytes.items;
     for (char *line; !error && (line = strsep(&next, "\n"));)
         error = add_line(process, line);
@@ -201,8 +200,8 @@ static struct mx_error *read_maps(struct process *process)
 /* Without it the executable is the lowest mapping's file: good enough for no error. */
 static struct mx_error *read_auxv(struct process *process)
 {
-    struct text text = {0};
-    struct mx_error *error = read_proc(process->pid, "auxv", &text);
+    struct mx_proc_text text = {0};
+    struct mx_error *error = mx_proc_read(process->memory->source, process->pid, "auxv", &text);
     for (size_t at = 0; !error && at + 16 <= text.bytes.count; at += 16) {
         const uint8_t *entry = (const uint8_t *)text.bytes.items + at;
         if (mx_load_u64(entry) == AT_PHDR)
@@ -231,12 +230,12 @@ static struct mx_error *check_access(const struct process *process)
         const struct mx_region *region = &process->lines->regions.items[i];
         if (region->flags & MX_REGION_LIVE && mx_live_read(process->memory, region->start, &byte, 1))
             return NULL;
-        if (atomic_load(&source->by_file) && source->descriptor < 0)
-            return proc_error(EPERM, process->pid);
+        if (!process->remote && atomic_load(&source->by_file) && source->descriptor < 0)
+            return mx_proc_error(process->memory->source, EPERM, process->pid);
         if (mx_memory_gone(process->memory))
-            return proc_error(ESRCH, process->pid);
+            return mx_proc_error(process->memory->source, ESRCH, process->pid);
     }
-    return proc_error(EPERM, process->pid);
+    return mx_proc_error(process->memory->source, EPERM, process->pid);
 }
 
 /*
@@ -285,17 +284,32 @@ static void find_thread_blocks(struct process *process)
 {
     for (size_t i = 0; i < process->threads.threads.count; i++) {
         struct mx_thread *thread = &process->threads.threads.items[i];
-        thread->fs_base = find_thread_block(process->memory, thread->stack_pointer);
+        if (!thread->fs_base)
+            thread->fs_base = find_thread_block(process->memory, thread->stack_pointer);
     }
+}
+
+static struct mx_error *copy_threads(const struct mx_remote *remote, struct mx_threads *ret)
+{
+    for (size_t i = 0; i < remote->thread_count; i++) {
+        const struct mx_remote_thread *thread = &remote->threads[i];
+        struct mx_thread copy = {
+            .tid = thread->tid, .stack_pointer = thread->stack_pointer, .fs_base = thread->fs_base};
+        if (!mx_array_push(&ret->threads, copy))
+            return mx_error_no_memory();
+    }
+    return NULL;
 }
 
 static struct mx_error *read_threads(struct process *process)
 {
+    if (process->remote)
+        return copy_threads(process->remote, &process->threads);
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/task", process->pid);
     DIR *folder = opendir(path);
     if (!folder)
-        return proc_error(errno, process->pid);
+        return mx_proc_error(process->memory->source, errno, process->pid);
     struct mx_error *error = NULL;
     for (struct dirent *entry; !error && (entry = readdir(folder));) {
         struct mx_thread thread = {.tid = (int32_t)strtol(entry->d_name, NULL, 10)};
@@ -309,8 +323,8 @@ static struct mx_error *read_threads(struct process *process)
 
 static struct mx_error *read_command(struct process *process)
 {
-    struct text text = {0};
-    struct mx_error *error = read_proc(process->pid, "cmdline", &text);
+    struct mx_proc_text text = {0};
+    struct mx_error *error = mx_proc_read(process->memory->source, process->pid, "cmdline", &text);
     char *command = process->threads.command;
     size_t length =
         text.bytes.count < sizeof(process->threads.command) ? text.bytes.count : sizeof(process->threads.command) - 1;
@@ -336,8 +350,10 @@ static struct mx_error *open_parts(struct process *process, const struct mx_file
     MX_TRY(read_threads(process));
     MX_TRY(read_command(process));
     mx_mappings_sort(&process->mappings);
-    struct mx_module_search search = {
-        .options = options, .inside_executable = process->inside_executable, .pid = process->pid};
+    struct mx_module_search search = {.options = options,
+                                      .inside_executable = process->inside_executable,
+                                      .pid = process->pid,
+                                      .remote = process->remote};
     MX_TRY(mx_modules_find(process->lines, &process->mappings, &search, &process->modules));
     MX_TRY(mx_regions_lay(process->lines, &process->mappings, &process->modules, process->memory));
     MX_TRY(mx_memory_seal(process->memory));
@@ -365,9 +381,9 @@ static void close_lines(struct process *process)
     mx_array_free(&process->mappings.mappings);
 }
 
-struct mx_error *mx_process_reread(int pid, struct mx_memory **memory)
+struct mx_error *mx_process_reread(int pid, const struct mx_remote *remote, struct mx_memory **memory)
 {
-    struct process process = {.pid = pid};
+    struct process process = {.pid = pid, .remote = remote};
     struct mx_error *error = reread_parts(&process);
     close_lines(&process);
     if (error)
@@ -377,20 +393,33 @@ struct mx_error *mx_process_reread(int pid, struct mx_memory **memory)
     return error;
 }
 
+static struct mx_error *open_process(struct process *process, const struct mx_file_options *options,
+                                     struct mx_memory **memory, struct mx_modules *modules, struct mx_threads *threads)
+{
+    struct mx_error *error = open_parts(process, options);
+    close_lines(process);
+    if (error) {
+        mx_threads_deinit(&process->threads);
+        mx_modules_deinit(&process->modules);
+        mx_memory_close(process->memory);
+        return error;
+    }
+    *memory = process->memory;
+    *modules = process->modules;
+    *threads = process->threads;
+    return NULL;
+}
+
 struct mx_error *mx_process_open(int pid, const struct mx_file_options *options, struct mx_memory **memory,
                                  struct mx_modules *modules, struct mx_threads *threads)
 {
     struct process process = {.pid = pid};
-    struct mx_error *error = open_parts(&process, options);
-    close_lines(&process);
-    if (error) {
-        mx_threads_deinit(&process.threads);
-        mx_modules_deinit(&process.modules);
-        mx_memory_close(process.memory);
-        return error;
-    }
-    *memory = process.memory;
-    *modules = process.modules;
-    *threads = process.threads;
-    return NULL;
+    return open_process(&process, options, memory, modules, threads);
+}
+
+struct mx_error *mx_remote_open(const struct mx_remote *remote, const struct mx_file_options *options,
+                                struct mx_memory **memory, struct mx_modules *modules, struct mx_threads *threads)
+{
+    struct process process = {.pid = remote->pid, .remote = remote};
+    return open_process(&process, options, memory, modules, threads);
 }

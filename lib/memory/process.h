@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Live processes of this machine: regions from /proc/PID/maps, bytes by
- * process_vm_readv (or /proc/PID/mem where the kernel lacks it). The caller
- * keeps the process stopped; nothing is written to it.
+ * Live processes: regions from /proc/PID/maps, bytes by process_vm_readv (or
+ * /proc/PID/mem where the kernel lacks it); of another machine's process both
+ * come through the caller's functions. The caller keeps the process stopped;
+ * nothing is written to it.
  */
 #ifndef MX_MEMORY_PROCESS_H
 #define MX_MEMORY_PROCESS_H
@@ -12,7 +13,12 @@
 struct mx_error *mx_process_open(int pid, const struct mx_file_options *options, struct mx_memory **memory,
                                  struct mx_modules *modules, struct mx_threads *threads);
 
-/* Its memory as it is now, without telling whose module a region is: cheap enough for every stop of a breakpoint. */
-struct mx_error *mx_process_reread(int pid, struct mx_memory **memory);
+/* The same of a process that a debugger reaches; `remote` outlives the results. */
+struct mx_error *mx_remote_open(const struct mx_remote *remote, const struct mx_file_options *options,
+                                struct mx_memory **memory, struct mx_modules *modules, struct mx_threads *threads);
+
+/* Its memory as it is now, without telling whose module a region is: cheap enough for every stop of a breakpoint.
+   `remote`: NULL of this machine's. */
+struct mx_error *mx_process_reread(int pid, const struct mx_remote *remote, struct mx_memory **memory);
 
 #endif

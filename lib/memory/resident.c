@@ -6,11 +6,11 @@
 #include "memory/resident.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "memory/machine.h"
+#include "memory/procfile.h"
 
 enum {
     BATCH = 1 << 15, /* entries of pagemap that are read at once */
@@ -25,6 +25,8 @@ enum {
 
 struct reader {
     struct mx_resident *ret;
+    const struct mx_memory_source *source;
+    int pid;
     uint64_t page; /* bytes of one of the kernel's */
     int pagemap;   /* -1: not to be had */
     uint64_t *entries;
@@ -127,11 +129,13 @@ static void add_mapping(struct reader *reader, const struct mapping *mapping)
     add_run(reader, mapping->start, mapping->start + counted * reader->page);
 }
 
-static FILE *open_proc(int pid, const char *name)
+static FILE *open_proc(const struct reader *reader, const char *name)
 {
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
-    return fopen(path, "re");
+    int fd = mx_proc_open(reader->source, reader->pid, name);
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+    if (fd >= 0 && !file)
+        close(fd);
+    return file;
 }
 
 /* A line "Name:   123 kB" of the mapping. (Linux fs/proc/task_mmu.c) */
@@ -192,9 +196,9 @@ static void read_smaps(FILE *file, struct reader *reader, struct mx_kernel_figur
 }
 
 /* Where the kernel has no rollup (before 4.14), the sums of smaps stay. */
-static void read_rollup(int pid, struct mx_kernel_figures *figures)
+static void read_rollup(const struct reader *reader, struct mx_kernel_figures *figures)
 {
-    FILE *file = open_proc(pid, "smaps_rollup");
+    FILE *file = open_proc(reader, "smaps_rollup");
     struct mx_kernel_figures sums = {0};
     if (!file)
         return;
@@ -205,9 +209,9 @@ static void read_rollup(int pid, struct mx_kernel_figures *figures)
     fclose(file);
 }
 
-static void read_statm(int pid, struct mx_kernel_figures *figures)
+static void read_statm(const struct reader *reader, struct mx_kernel_figures *figures)
 {
-    FILE *file = open_proc(pid, "statm");
+    FILE *file = open_proc(reader, "statm");
     uint64_t page = mx_machine_kernel_page();
     unsigned long long size, resident, shared, text, data;
     if (!file)
@@ -222,20 +226,20 @@ static void read_statm(int pid, struct mx_kernel_figures *figures)
     fclose(file);
 }
 
-static struct mx_error *read_process(struct reader *reader, int pid)
+/* A pagemap cannot be fetched from another machine: it has an entry for each page of the address space. */
+static struct mx_error *read_process(struct reader *reader)
 {
-    char path[64];
-    FILE *smaps = open_proc(pid, "smaps");
+    FILE *smaps = open_proc(reader, "smaps");
     if (!smaps)
-        return mx_error_os(errno, "cannot read /proc/%d/smaps, which says what of the process is in memory", pid);
-    snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
-    reader->pagemap = open(path, O_RDONLY | O_CLOEXEC);
+        return mx_error_os(errno, "cannot read /proc/%d/smaps, which says what of the process is in memory",
+                           reader->pid);
+    reader->pagemap = reader->source->remote ? -1 : mx_proc_open(reader->source, reader->pid, "pagemap");
     read_smaps(smaps, reader, &reader->ret->figures);
     fclose(smaps);
     if (reader->pagemap >= 0)
         close(reader->pagemap);
-    read_rollup(pid, &reader->ret->figures);
-    read_statm(pid, &reader->ret->figures);
+    read_rollup(reader, &reader->ret->figures);
+    read_statm(reader, &reader->ret->figures);
     return NULL;
 }
 
@@ -249,16 +253,34 @@ static void read_core(struct reader *reader, const struct mx_memory *memory)
     }
 }
 
+/* Valgrind's connection has no files: then what the process has mapped stands for what is in memory. */
+static bool tells_smaps(const struct reader *reader)
+{
+    if (!reader->source || !reader->source->remote)
+        return true;
+    int fd = mx_proc_open(reader->source, reader->pid, "smaps");
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 struct mx_error *mx_resident_open(const struct mx_memory *memory, int pid, struct mx_resident *ret)
 {
     *ret = (struct mx_resident){0};
     struct reader reader = {
-        .ret = ret, .page = mx_machine_kernel_page(), .entries = mx_calloc(BATCH, sizeof(*reader.entries))};
+        .ret = ret,
+        .source = memory->source,
+        .pid = pid,
+        .page = mx_machine_kernel_page(),
+        .entries = mx_calloc(BATCH, sizeof(*reader.entries)),
+    };
     if (!reader.entries)
         return mx_error_no_memory();
     struct mx_error *error = NULL;
-    if (pid)
-        error = read_process(&reader, pid);
+    if (pid && !tells_smaps(&reader))
+        read_core(&reader, memory);
+    else if (pid)
+        error = read_process(&reader);
     else
         read_core(&reader, memory);
     free(reader.entries);

@@ -27,7 +27,7 @@ struct mx_resident {
     MX_ARRAY(struct mx_page_run) runs; /* sorted, not overlapping */
     uint64_t bytes;                    /* of all runs */
     uint64_t guessed; /* of these, bytes that are known by number only: taken from the start of their mappings */
-    struct mx_kernel_figures figures; /* zeros for a core */
+    struct mx_kernel_figures figures; /* zeros for a core, and where a connection does not tell */
 };
 
 /* `pid` of the live process that `memory` is of; 0: a core. */

@@ -249,7 +249,7 @@ static struct mx_error *write_index(struct writing *writing, const struct mx_blo
 
 static struct mx_error *write_all(struct writing *writing)
 {
-    unsigned threads = mx_work_threads();
+    unsigned threads = mx_memory_threads(writing->content->memory);
     mx_work_parallel(threads, threads, run_worker, writing);
     if (writing->error)
         return writing->error;

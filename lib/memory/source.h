@@ -19,6 +19,12 @@ struct mx_memory_source {
     _Atomic bool gone;
 
     /*
+     * NULL, or who reads a process of another machine: slow, and in the caller's thread only. So cursors, too, read
+     * through the shadows, which keep all bytes.
+     */
+    const struct mx_remote *remote;
+
+    /*
      * Fills `local` from `remote`, both of `count` pieces of pairwise equal length; stops at the first byte that cannot
      * be read and returns how many bytes came before it. NULL when all bytes are mapped already. Any thread may call
      * it.

@@ -190,7 +190,7 @@ static void figure_out(struct mx_ledger *ledger)
         {"pss", kernel->pss, MX_KNOWN_EXACTLY},       {"swap", kernel->swap, MX_KNOWN_EXACTLY},
     };
     memcpy(ledger->figures, live, sizeof(live));
-    if (!ledger->book.target->path)
+    if (kernel->rss)
         return;
     for (int i = 0; i < FIGURES; i++)
         ledger->figures[i].known = MX_KNOWN_NOT;

@@ -133,7 +133,7 @@ static struct mx_error *look(struct search *search, const struct mx_progress *pr
         return mx_error_no_memory();
     mx_work_begin(&search->work, progress, "looking for buffers", search->heap->spans.blocks);
     if (search->heap->spans.spans.count)
-        mx_work_parallel(mx_work_threads(), SLICES, ask_slice, search);
+        mx_work_parallel(mx_memory_threads(search->target->memory), SLICES, ask_slice, search);
     return atomic_load(&search->work.cancelled) ? mx_error_cancelled() : NULL;
 }
 

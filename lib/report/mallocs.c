@@ -171,7 +171,7 @@ static struct mx_error *make(struct mx_target *target, const struct mx_progress 
     if (!walk.glibc->found)
         return NULL;
     MX_TRY(mx_resident_open(target->memory, target->path ? 0 : target->threads.pid, &walk.resident));
-    report->info.knows_resident = !target->path && !walk.resident.guessed;
+    report->info.knows_resident = !target->path && walk.resident.figures.rss && !walk.resident.guessed;
     mx_work_begin(&work, progress, "walking malloc's memory", bytes_of_chunks(walk.glibc));
     struct mx_error *error = visit(&walk, &work);
     mx_resident_deinit(&walk.resident);

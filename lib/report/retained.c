@@ -96,7 +96,7 @@ static struct mx_error *build(struct mx_retained *retained, const struct mx_prog
                                       .kinds = graph->heap->kinds,
                                       .weigh = weigh,
                                       .context = retained,
-                                      .threads = mx_work_threads(),
+                                      .threads = mx_memory_threads(graph->target->memory),
                                       .work = &work};
     struct root_list roots = {0};
     MX_TRY(mx_accounted_find(graph, &retained->accounted));

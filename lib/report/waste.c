@@ -176,7 +176,7 @@ static void look_at_instances(void *context, size_t slice)
 static struct mx_error *find_empty_dicts(struct mx_waste_search *search)
 {
     mx_work_begin(&search->work, search->work.progress, "looking at instances", search->heap->spans.blocks);
-    mx_work_parallel(mx_work_threads(), MX_WASTE_SLICES, look_at_instances, search);
+    mx_work_parallel(mx_memory_threads(search->target->memory), MX_WASTE_SLICES, look_at_instances, search);
     if (search->work.cancelled)
         return mx_error_cancelled();
     for (size_t i = 0; i < search->target->types.types.count; i++)

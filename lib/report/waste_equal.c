@@ -237,7 +237,7 @@ static void compare_bucket(void *context, size_t index)
 static struct mx_error *compare(struct duplicates *duplicates)
 {
     struct mx_waste_search *search = duplicates->search;
-    unsigned threads = mx_work_threads();
+    unsigned threads = mx_memory_threads(search->target->memory);
     mx_work_begin(&search->work, search->work.progress, "reading strings", search->heap->spans.blocks);
     mx_work_parallel(threads, MX_WASTE_SLICES, hash_slice, duplicates);
     if (search->work.cancelled)

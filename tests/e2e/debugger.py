@@ -42,9 +42,11 @@ def arguments(target, commands, memext=True):
     return line + target                  # last: --args takes all that follows
 
 
-def run(build, target, commands, folder, memext=True, seconds=120, stdin=subprocess.DEVNULL):
+def run(build, target, commands, folder, memext=True, seconds=120, stdin=subprocess.DEVNULL,
+        extra=None):
     """All that a user sees but GDB's chatter, and the exit status."""
-    done = subprocess.run(arguments(target, commands, memext), cwd=folder, env=environment(build), stdin=stdin,
+    done = subprocess.run(arguments(target, commands, memext), cwd=folder, stdin=stdin,
+                          env=dict(environment(build), **(extra or {})),
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds)
     text = done.stdout.decode(errors="replace").replace("\r", "\n")
     return without_chatter(text), done.returncode

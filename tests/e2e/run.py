@@ -16,6 +16,7 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import breaks  # noqa: E402
 import cases  # noqa: E402
 import checks  # noqa: E402
+import elsewhere  # noqa: E402
 import expect  # noqa: E402
 import harness  # noqa: E402
 import hostile_checks  # noqa: E402,F401 (adds to checks.CHECKS)
@@ -23,6 +24,7 @@ import oom_checks  # noqa: E402,F401 (adds to checks.CHECKS and terminal.CHECKS)
 import sql_checks  # noqa: E402,F401 (adds to checks.CHECKS)
 import pages  # noqa: E402
 import protocols  # noqa: E402
+import remotes  # noqa: E402
 import stage  # noqa: E402
 import terminal  # noqa: E402
 import testing  # noqa: E402
@@ -66,7 +68,8 @@ def run_all(results, scene, names, record, any_python):
     jobs = [] if any_python else [(name, lambda n=name, f=function: run_case(results, n, f, scene, record))
                                   for name, function in cases.CASES.items()]
     if not record:
-        for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS, breaks.CHECKS, testing.CHECKS, protocols.CHECKS):
+        for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS, breaks.CHECKS, testing.CHECKS, protocols.CHECKS,
+                      remotes.CHECKS, elsewhere.CHECKS):
             jobs += [(name, lambda n=name, f=function: results.check("e2e/" + n, f(scene)))
                      for name, function in group.items()]
     for name, job in jobs:

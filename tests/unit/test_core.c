@@ -431,8 +431,8 @@ static void test_what_is_no_core(void)
 {
     expect_error("", 0, MX_ERROR_BAD_DATA, "empty");
     expect_error("#!/bin/sh\necho this is not a core, but a text\n", 45, MX_ERROR_BAD_DATA, "not a core dump");
-    expect_error("\x28\xb5\x2f\xfd 0123456789", 15, MX_ERROR_UNSUPPORTED, "unpack it first (zstd -d)");
-    expect_error("\x1f\x8b\x08\x00 0123456789", 15, MX_ERROR_UNSUPPORTED, "gzip -d");
+    expect_error("\x28\xb5\x2f\xfd 0123456789", 15, MX_ERROR_BAD_DATA, "nothing can be unpacked from it");
+    expect_error("\x04\x22\x4d\x18 0123456789", 15, MX_ERROR_UNSUPPORTED, "unpack it first (lz4 -d)");
     Elf64_Ehdr header = core_header(1);
     header.e_ident[EI_CLASS] = ELFCLASS32;
     expect_error(&header, sizeof(header), MX_ERROR_UNSUPPORTED, "32-bit");

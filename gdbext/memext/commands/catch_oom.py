@@ -145,7 +145,7 @@ def is_process():
     if kind == "core":
         raise UsageError("py-catch-oom is for a process that runs, this is a core: py-report says what it holds")
     if kind and kind != "native":
-        raise UsageError(session.REMOTE)
+        raise UsageError(session.AWAY % "py-catch-oom")
     if kind and inferior.pid and session.is_running():
         raise UsageError(session.RUNNING)
     return bool(kind and inferior.pid)

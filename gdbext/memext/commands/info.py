@@ -104,7 +104,8 @@ def core_text(info):
 
 def target_text(info):
     what = {"core": "core %s of ", "saved": "saved target %s of "}.get(info["kind"])
-    return "%sprocess %d" % (what % info["path"] if what else "", info["pid"])
+    how = ", through GDB's connection" if info["kind"] == "remote" else ""
+    return "%sprocess %d%s" % (what % info["path"] if what else "", info["pid"], how)
 
 
 def saved_text(info):

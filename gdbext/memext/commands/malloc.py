@@ -19,7 +19,7 @@ class Malloc(Command):
         if arguments.operands:
             raise UsageError("py-malloc takes options only, such as: py-malloc -limit 0")
         target = SESSION.target()
-        found = mallocs.Malloc(target.malloc(progress=self.progress), SESSION.info()["kind"] != "live")
+        found = mallocs.Malloc(target.malloc(progress=self.progress), not SESSION.is_running_kind())
         advice = mallocs.advice(found, parameters.size) if found.is_walked else []
         answer = self.new_answer()
         limit = self.row_limit(arguments)

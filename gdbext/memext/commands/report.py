@@ -5,7 +5,7 @@ import os
 
 import _memext
 
-from .. import functions, ledger, parameters, picture, reftree, report, reportpage, suspects, table, waste
+from .. import ledger, parameters, picture, reftree, report, reportpage, suspects, table, waste
 from ..answer import address
 from ..command import SINCE, Command, files
 from ..options import Option, UsageError
@@ -67,7 +67,7 @@ class Report(Command):
     def diagnose(self, retained, before):
         """The Report of this stop."""
         heap, process = SESSION.heap(), process_bytes()
-        found = report.Report(about(), process, SESSION.info()["kind"] == "live", parameters.size)
+        found = report.Report(about(), process, SESSION.is_running_kind(), parameters.size)
         found.retained = retained.info()
         free = sum(size * count for size, _pools, _used, count in heap.size_classes())
         found.ledger = report.ledger(heap.info(), found.retained, free, process[0])
@@ -148,17 +148,26 @@ def find_baseline(name, progress, stack):
 
 def about():
     info = SESSION.info()
-    place = "process %d" % info["pid"] if info["kind"] == "live" else "%s %s of process %d" % (
+    place = "process %d" % info["pid"] if SESSION.is_running_kind() else "%s %s of process %d" % (
         info["kind"], info["path"], info["pid"])
     command = " ".join(info["command"].split())
     return "memext report: %s, Python %s%s" % (place, info["python_version"], ": " + command if command else "")
 
 
+def process_resident():
+    """The kernel's figure, or where a connection does not tell it what the process has mapped."""
+    resident = SESSION.resident()
+    if resident is not None:
+        return resident, "resident memory of the process"
+    found = SESSION.target().ledger(SESSION.heap())
+    return sum(row[1] for row in found["rows"]), "memory that the process has mapped"
+
+
 def process_bytes():
     """(bytes, what they are): what the ledger's rows add up to."""
     info = SESSION.info()
-    if info["kind"] == "live":
-        return functions.rss(), "resident memory of the process"
+    if SESSION.is_running_kind():
+        return process_resident()
     return info["expected_bytes"] - info["missing_bytes"], "memory in the %s" % info["kind"]
 
 

@@ -36,9 +36,10 @@ class Save(Command):
 
 class Open(Command):
     name = "py-open"
-    summary = "Use a file that py-save wrote in place of a process or core."
+    summary = "Use a file that py-save wrote, or a core, compressed or not, in place of a process or core."
     operand = "[FILE]"
-    details = ("It stays open until py-open without a FILE, or until GDB gets another process or core than\n"
+    details = ("Cores compressed with zstd (systemd-coredump), gzip or xz are unpacked to a temporary file.\n"
+               "It stays open until py-open without a FILE, or until GDB gets another process or core than\n"
                "it has now (run, attach, core-file). GDB itself does not see its memory: objects are\n"
                "given as addresses, paths of names, or TYPE#N.")
     examples = ("py-open monday.memext", "py-open")

@@ -12,7 +12,7 @@ from .. import parameters, table, testdrive, testgrowth, testpage
 from ..answer import Answer
 from ..command import Command, emit
 from ..options import Option, UsageError
-from ..session import SESSION, connection_type
+from ..session import AWAY, CONNECTIONS, SESSION, connection_type
 
 LEAST = 32 * 1024
 TOP = 20
@@ -125,6 +125,8 @@ class Tests(Command):
                              "(gdb -x memext.py --args python3 -m pytest %s)" % arguments.operands[0])
         if connection_type(gdb.selected_inferior()) == "core":
             raise UsageError(NO_CORE)
+        if connection_type(gdb.selected_inferior()) in CONNECTIONS:
+            raise UsageError(AWAY % "py-tests")
         if not gdb.selected_inferior().pid and not gdb.current_progspace().filename:
             raise UsageError(NO_PROGRAM)
         words = testdrive.program_arguments()
