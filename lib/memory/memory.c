@@ -11,13 +11,12 @@
 
 enum {
     SLOT_BITS = 21,         /* 2 MB of address space a slot */
-    ADDRESS_BITS = 47,      /* of user space with four-level page tables; what lies above is bisected */
     WALK_MOST = 8,          /* regions looked at one by one before bisecting */
     MOST_SLOTTED = 65535,   /* a slot holds 1 + index in 16 bits */
     MOST_TOUCHED = 1 << 24, /* 32 TB of address space: a sanitizer reserves half as much for itself */
 };
 
-static const size_t slots_size = sizeof(uint16_t) << (ADDRESS_BITS - SLOT_BITS);
+static const size_t slots_size = sizeof(uint16_t) << (MX_ADDRESS_BITS - SLOT_BITS);
 
 struct mx_error *mx_memory_new(struct mx_memory **ret)
 {
@@ -113,14 +112,14 @@ static struct mx_error *merge_neighbours(struct mx_memory *memory)
 static size_t last_slot(const struct mx_region *region)
 {
     mx_addr last = region->end - 1;
-    return (last >> ADDRESS_BITS ? (UINT64_C(1) << ADDRESS_BITS) - 1 : last) >> SLOT_BITS;
+    return (last >> MX_ADDRESS_BITS ? (UINT64_C(1) << MX_ADDRESS_BITS) - 1 : last) >> SLOT_BITS;
 }
 
 /* A damaged core may claim all of the address space: then its table would take more memory than the core. */
 static bool is_slotted(const struct mx_memory *memory)
 {
     uint64_t touched = 0;
-    for (size_t i = 0; i < memory->regions.count && !(memory->regions.items[i].start >> ADDRESS_BITS); i++)
+    for (size_t i = 0; i < memory->regions.count && !(memory->regions.items[i].start >> MX_ADDRESS_BITS); i++)
         touched += last_slot(&memory->regions.items[i]) - (memory->regions.items[i].start >> SLOT_BITS) + 1;
     return memory->regions.count <= MOST_SLOTTED && touched <= MOST_TOUCHED;
 }
@@ -137,7 +136,7 @@ static void fill_slots(struct mx_memory *memory)
     memory->slots = table;
     for (size_t i = 0; i < memory->regions.count; i++) {
         const struct mx_region *region = &memory->regions.items[i];
-        if (region->start >> ADDRESS_BITS)
+        if (region->start >> MX_ADDRESS_BITS)
             break;
         for (size_t slot = region->start >> SLOT_BITS; slot <= last_slot(region); slot++)
             if (!memory->slots[slot])
@@ -183,7 +182,7 @@ static size_t bisect(const struct mx_memory *memory, size_t low, mx_addr address
 static struct mx_region *find_region(const struct mx_memory *memory, mx_addr address)
 {
     size_t at;
-    if (memory->slots && !(address >> ADDRESS_BITS)) {
+    if (memory->slots && !(address >> MX_ADDRESS_BITS)) {
         at = memory->slots[address >> SLOT_BITS];
         if (!at--)
             return NULL;
