@@ -39,7 +39,7 @@ TOOL_SOURCES := tests/tools/census.c tests/tools/chunks.c tests/tools/dominators
                 tests/tools/graph.c tests/tools/save.c $(wildcard tests/fuzz/*.c)
 TOOL_OBJECTS := $(TOOL_SOURCES:%.c=$(BUILD)/%.o)
 TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/dominators $(BUILD)/edges $(BUILD)/graph $(BUILD)/save \
-                $(BUILD)/fuzz_core
+                $(BUILD)/fuzz_core $(BUILD)/fail_alloc
 
 # The tests' own switches: make check RUN="--only truth --verbose"
 RUN      ?=
@@ -47,7 +47,7 @@ CHECK    := $(PYTHON) tests/run.py --build $(BUILD)
 
 GDBS     ?=
 
-.PHONY: all deps demo check matrix unit e2e truth fuzz asan lint format bench layouts layouts-table install uninstall clean help gdbs
+.PHONY: all deps demo check matrix unit e2e truth fuzz asan lint format bench layouts layouts-table install uninstall clean help gdbs campaign
 .DEFAULT_GOAL := all
 all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so $(BUILD)/gdbext/_memext.abi3.so ## build the library and the GDB extension
 
@@ -89,6 +89,11 @@ FUZZ_PARTS := $(addprefix $(BUILD)/tests/fuzz/,damage.o questions.o saved_damage
 $(BUILD)/fuzz_core: $(BUILD)/tests/fuzz/fuzz_core.o $(FUZZ_PARTS) $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
+WRAPPED := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=mmap
+
+$(BUILD)/fail_alloc: $(BUILD)/tests/fuzz/fail_alloc.o $(FUZZ_PARTS) $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) $(WRAPPED) -o $@ $^ $(MX_LIBS)
+
 # libFuzzer brings main(): make FLAVOUR=fuzz build/fuzz/libfuzzer_core
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/libfuzzer_*.c))
 LIBFUZZER_PARTS := $(addprefix $(BUILD)/tests/fuzz/,edit.o memory_file.o questions.o)
@@ -120,8 +125,17 @@ e2e: all ## run the end-to-end tests in real GDB
 truth: all $(TOOLS) ## compare with the interpreters' own answers
 	@$(CHECK) --only truth $(RUN)
 
-fuzz: $(TOOLS) ## feed 2,000 damaged cores to the library
+FUZZ_SECONDS ?= 60
+
+fuzz: $(TOOLS) ## damaged, cut and slow cores, refused memory; then libFuzzer, FUZZ_SECONDS (60) for each program
 	@$(CHECK) --only fuzz $(RUN)
+	@sh tests/install-deps.sh fuzz
+	@$(MAKE) --no-print-directory FLAVOUR=fuzz $(FUZZERS:%=build/fuzz/%)
+	@$(PYTHON) tests/fuzz/campaign.py --build build/fuzz --seconds $(FUZZ_SECONDS)
+
+campaign: $(TOOLS) ## an hour of each libFuzzer program, a million mutations, 1,000 cuts, all allocations: a day
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=3600
+	@$(PYTHON) tests/fuzz/run.py --build $(BUILD) --first 10000 --count 1000000 --cuts 1000 --refusals 200000
 
 gdbs: ## test in GDB 10, 16 and 18, from Debian 11, 13 and sid in chroots under build/gdbs (GDBS="trixie NAME...")
 	@sh tests/install-deps.sh build gdbs

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that are missing for the given purposes
-# (build, lint, bench, browser, gdbs), and nothing when none is. Needs root or
+# (build, lint, bench, fuzz, browser, gdbs), and nothing when none is. Needs root or
 # sudo only when something has to be installed. What fails for `browser` or `gdbs`
 # is said and forgiven: their tests are then skipped by name.
 set -eu
@@ -8,6 +8,7 @@ set -eu
 build='gcc libc6-dev make libelf-dev libdwarf-dev libsqlite3-dev libzstd-dev zlib1g-dev liblzma-dev libcunit1-dev python3 python3-dev gdb procps graphviz node-d3-hierarchy python3-pytest'
 lint='clang-format clang-tidy cppcheck git'
 bench='python3-objgraph'
+fuzz='clang libclang-rt-14-dev'
 browser='chromium'
 gdbs='debootstrap'
 
@@ -18,6 +19,7 @@ for purpose in "$@"; do
     build) wanted="$wanted $build" ;;
     lint) wanted="$wanted $lint" ;;
     bench) wanted="$wanted $bench" ;;
+    fuzz) wanted="$wanted $fuzz" ;;
     browser) wanted="$wanted $browser" refused=0 ;;
     gdbs) wanted="$wanted $gdbs" refused=0 ;;
     *) echo "install-deps.sh: unknown purpose '$purpose'" >&2; exit 2 ;;

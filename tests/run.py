@@ -91,6 +91,7 @@ def plan(kinds, build):
         jobs.append(Job("e2e", [python, "tests/e2e/run.py", "--build", build], 900))
     if "fuzz" in kinds:
         jobs.append(Job("fuzz", [python, "tests/fuzz/run.py", "--build", build], 900))
+        jobs.append(Job("fuzz/slow", [python, "tests/fuzz/slow.py", "--build", build], 900))
     if "truth" in kinds:
         jobs += truth_jobs(python, build)
     if "unit" in kinds:

@@ -34,25 +34,40 @@ struct mx_elf {
     struct symbol_index *index;
 };
 
-/* Only regular files: opening a device that a target has mapped could do something. */
+static struct mx_error *check_kind(const struct stat *status, const char *path)
+{
+    if (!S_ISREG(status->st_mode) || status->st_size < (off_t)sizeof(Elf64_Ehdr))
+        return mx_error_new(MX_ERROR_BAD_DATA, "%s is not an ELF file", path);
+    return NULL;
+}
+
+static struct mx_error *map_descriptor(struct mx_elf *elf, const char *path, int fd)
+{
+    struct stat status;
+    if (fstat(fd, &status))
+        return mx_error_os(errno, "cannot read %s", path);
+    MX_TRY(check_kind(&status, path));
+    void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return mx_error_os(errno, "cannot map %s", path);
+    elf->bytes = bytes;
+    elf->size = (size_t)status.st_size;
+    return NULL;
+}
+
+/* Only regular files: opening a device that a target has mapped could do something. It may be another one by then. */
 static struct mx_error *map_file(struct mx_elf *elf, const char *path)
 {
     struct stat status;
     if (stat(path, &status))
         return mx_error_os(errno, "cannot open %s", path);
-    if (!S_ISREG(status.st_mode) || status.st_size < (off_t)sizeof(Elf64_Ehdr))
-        return mx_error_new(MX_ERROR_BAD_DATA, "%s is not an ELF file", path);
+    MX_TRY(check_kind(&status, path));
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return mx_error_os(errno, "cannot open %s", path);
-    void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    int reason = errno;
+    struct mx_error *error = map_descriptor(elf, path, fd);
     close(fd);
-    if (bytes == MAP_FAILED)
-        return mx_error_os(reason, "cannot map %s", path);
-    elf->bytes = bytes;
-    elf->size = (size_t)status.st_size;
-    return NULL;
+    return error;
 }
 
 static struct mx_error *check_header(const struct mx_elf *elf, const char *path)

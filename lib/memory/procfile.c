@@ -30,7 +30,7 @@ int mx_proc_open(const struct mx_memory_source *source, int pid, const char *nam
 
 struct mx_error *mx_proc_error(const struct mx_memory_source *source, int reason, int pid)
 {
-    if (source->remote)
+    if (source && source->remote)
         return mx_error_new(MX_ERROR_UNSUPPORTED,
                             "the debugger's connection does not give the memory map of process %d: memext needs "
                             "gdbserver or Valgrind on Linux there; or take a core there (gcore) and open that",

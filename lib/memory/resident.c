@@ -233,7 +233,7 @@ static struct mx_error *read_process(struct reader *reader)
     if (!smaps)
         return mx_error_os(errno, "cannot read /proc/%d/smaps, which says what of the process is in memory",
                            reader->pid);
-    reader->pagemap = reader->source->remote ? -1 : mx_proc_open(reader->source, reader->pid, "pagemap");
+    reader->pagemap = reader->source && reader->source->remote ? -1 : mx_proc_open(reader->source, reader->pid, "pagemap");
     read_smaps(smaps, reader, &reader->ret->figures);
     fclose(smaps);
     if (reader->pagemap >= 0)

@@ -252,16 +252,26 @@ static bool by_traceback(struct reader *reader, size_t step)
     return say(reader, MX_CAUSE_EXCEPTION);
 }
 
+/* A damaged type may be its own base: a chain is believed as far as honest ones go. */
+static bool is_thread_local(const struct mx_types *types, mx_addr object)
+{
+    enum { MOST_BASES = 64 };
+    const struct mx_type *type = mx_type_of(types, object);
+    for (int i = 0; type && i < MOST_BASES; i++) {
+        if (!strcmp(type->name, "_thread._local") || !strcmp(type->name, "_threading_local.local"))
+            return true;
+        type = type->base ? mx_types_find(types, type->base) : NULL;
+    }
+    return false;
+}
+
 /* threading.local keeps a dict a thread; a context keeps its variables. */
 static bool by_thread_local(struct reader *reader, size_t step)
 {
     char place[ROOM / 2], name[ROOM / 4];
     const char *type = reader->nodes[step].type;
     bool is_context = strstr(type, "hamt") || !strcmp(type, "_contextvars.Context") || !strcmp(type, "Context");
-    bool is_local = false;
-    for (const struct mx_type *at = mx_type_of(types_of(reader), reader->nodes[step].address); at && !is_local;
-         at = at->base ? mx_types_find(types_of(reader), at->base) : NULL)
-        is_local = !strcmp(at->name, "_thread._local") || !strcmp(at->name, "_threading_local.local");
+    bool is_local = is_thread_local(types_of(reader), reader->nodes[step].address);
     if (!is_local && !is_context)
         return false;
     name_place(reader, step, place, sizeof(place));

@@ -7,7 +7,6 @@ Inputs that crash, hang or take too much memory are put in FOLDER/found and fail
 MEMEXT_CORE=FOLDER/small.core build/fuzz/libfuzzer_NAME FOLDER/found/...
 """
 import argparse
-import glob
 import os
 import re
 import resource
@@ -15,11 +14,11 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import cores  # noqa: E402
 import harness  # noqa: E402
 import seeds  # noqa: E402
 
 NAMES = ("core", "elf", "heap", "saved")
-SMALL = "import os; x = [object() for i in range(9)]; y = {'a': x, 'b': {1, 2}}; os.abort()"
 SWITCHES = ["-print_final_stats=1", "-timeout=25", "-rss_limit_mb=2000", "-malloc_limit_mb=1000", "-max_len=20000",
             "-verbosity=1"]
 MOST_FOUND = 8
@@ -28,21 +27,6 @@ MOST_FOUND = 8
 def processor_seconds():
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
-
-
-def take_small_core(folder):
-    """Of an interpreter that has imported next to nothing: small enough to be looked at ten times a second."""
-    path = os.path.join(folder, "small.core")
-    if os.path.exists(path):
-        return path
-    for old in glob.glob(os.path.join(folder, "core*[0-9]")) + glob.glob(os.path.join(folder, "core")):
-        if os.path.isfile(old):
-            os.unlink(old)
-    subprocess.run(["/usr/bin/python3", "-I", "-S", "-c", SMALL], cwd=folder, stderr=subprocess.DEVNULL,
-                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (1 << 30, 1 << 30)))
-    made = [one for one in glob.glob(os.path.join(folder, "core*")) if os.path.isfile(one)]
-    os.rename(made[0], path)
-    return path
 
 
 class Fuzzer:
@@ -90,7 +74,7 @@ def main():
     a = parser.parse_args()
     os.makedirs(a.keep, exist_ok=True)
     seeds.write_all(os.path.join(a.keep, "seeds"))
-    core = a.core or take_small_core(a.keep)
+    core = a.core or cores.take_small_core(a.keep)
     found = 0
     for name in a.only or NAMES:
         fuzzer = Fuzzer(name, os.path.abspath(a.build), a.keep)

@@ -4,12 +4,15 @@
  * would call. Each copy is looked at in a child of its own, so that a crash or
  * a hang is one result and not the end.
  *
- *     fuzz_core CORE SCRATCH FIRST COUNT
+ *     fuzz_core CORE SCRATCH FIRST COUNT [cut|whole]
  *
  * does mutations FIRST..FIRST+COUNT-1 (the number is the seed: the same number
  * makes the same damage), writing each to SCRATCH, and prints one line for each
  * that went wrong, then "done COUNT refused N answered N". Some are also saved, and
  * the saved target is looked at as it is and with damage of its own.
+ *
+ * cut: COUNT lengths instead, evenly spread. whole: the core as it is, all that can
+ * be asked of it, COUNT times. Any child that needs more than 1 GB is wrong, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,57 +31,75 @@
 #include "saved_damage.h"
 
 /* Of the processor, and by the clock where the library waits for what never comes. */
-enum { SECONDS_EACH = 20, WAITED_EACH = 300, SAVED_EACH = 4, EXPORTED_EACH = 5, SAVED_DAMAGES = 4 };
+enum { SECONDS_EACH = 20, WAITED_EACH = 300, SAVED_EACH = 4, SAVED_DAMAGES = 4, MOST_KILOBYTES = 1 << 20 };
 /* A child's exit status; any other is a sanitizer's. */
 enum { ANSWERED = 40, REFUSED = 41 };
 
-static const struct questions everything = {.which = ASK_ALL};
+enum mode { DAMAGED, CUT, WHOLE };
 
-static void examine_saved(const char *path)
+static void examine_saved(const char *path, unsigned which)
 {
+    const struct questions questions = {.which = which};
     struct mx_target *target = NULL;
     struct mx_error *error = mx_target_open_saved(path, NULL, &target);
-    ask(error, target, &everything);
+    ask(error, target, &questions);
+}
+
+/* The rarer ones take turns: to write all exports of a heap takes as long as all the rest. */
+static unsigned questions_of(uint64_t round)
+{
+    static const unsigned turns[] = {ASK_SUSPECTS | ASK_STACKS, ASK_AUDIT | ASK_VERIFICATION, ASK_LEAKS, ASK_EXPORTS};
+    enum { TURNS = sizeof(turns) / sizeof(*turns) };
+    unsigned rarer = 0;
+    for (size_t i = 0; i < TURNS; i++)
+        rarer |= turns[i];
+    return (ASK_ALL & ~rarer) | turns[round % TURNS];
 }
 
 /* The damaged core; now and then what it is saved as, and that with damage of its own. */
-static int examine_core(const char *path, uint64_t number)
+static int examine_core(const char *path, uint64_t number, enum mode mode)
 {
     char saved[4096], export[4096];
     struct mx_target *target = NULL;
     uint64_t round = number / damage_kinds();
     snprintf(saved, sizeof(saved), "%s.memext", path);
     snprintf(export, sizeof(export), "%s.export", path);
-    const struct questions questions = {.which = ASK_ALL,
-                                        .export_as = round % EXPORTED_EACH ? NULL : export,
+    const struct questions questions = {.which = mode == WHOLE ? ASK_ALL : questions_of(round),
+                                        .export_as = export,
                                         .save_as = round % SAVED_EACH ? NULL : saved};
     unlink(saved);
     struct mx_error *error = mx_target_open_core(path, NULL, &target);
     if (!ask(error, target, &questions))
         return REFUSED;
     if (questions.save_as) {
-        examine_saved(saved);
+        examine_saved(saved, questions.which);
         for (uint64_t i = 0; i < SAVED_DAMAGES && damage_saved(saved, number + i); i++)
-            examine_saved(saved);
+            examine_saved(saved, questions.which);
         unlink(saved);
     }
     return ANSWERED;
 }
 
-static int examine_in_child(const char *path, uint64_t number, int *signal_number)
+struct end {
+    int status, signal;
+    long kilobytes; /* at most in memory */
+};
+
+static struct end examine_in_child(const char *path, uint64_t number, enum mode mode)
 {
     pid_t pid = fork();
     if (pid == 0) {
         const struct rlimit limit = {SECONDS_EACH, SECONDS_EACH + 5};
         setrlimit(RLIMIT_CPU, &limit);
         alarm(WAITED_EACH);
-        _exit(examine_core(path, number));
+        _exit(examine_core(path, number, mode));
     }
     int status = 0;
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    struct rusage usage = {.ru_maxrss = 0};
+    while (pid > 0 && wait4(pid, &status, 0, &usage) < 0 && errno == EINTR)
         ;
-    *signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return (struct end){WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                        usage.ru_maxrss};
 }
 
 static int write_image(const char *path, const struct image *image)
@@ -94,46 +115,69 @@ static int write_image(const char *path, const struct image *image)
     return fd < 0 || close(fd) < 0 || written < image->size ? -1 : 0;
 }
 
-static const char *what_went_wrong(int status, int signal_number)
+static const char *what_went_wrong(const struct end *end)
 {
-    if (signal_number == SIGALRM || signal_number == SIGXCPU || signal_number == SIGKILL)
+    if (end->signal == SIGALRM || end->signal == SIGXCPU || end->signal == SIGKILL)
         return "hang";
-    if (signal_number)
+    if (end->signal)
         return "crash";
-    return status == ANSWERED || status == REFUSED ? NULL : "sanitizer";
+    if (end->status != ANSWERED && end->status != REFUSED)
+        return "sanitizer";
+    return end->kilobytes > MOST_KILOBYTES ? "memory" : NULL;
 }
 
-static int fuzz(const struct image *original, const char *scratch, uint64_t first, uint64_t count)
+struct run {
+    const struct image *original;
+    const char *scratch;
+    uint64_t first, count;
+    enum mode mode;
+    uint64_t answered, refused, wrong;
+};
+
+static bool prepare(const struct run *run, struct image *copy, uint64_t number)
 {
-    struct image copy = {malloc(original->size), 0};
-    uint64_t answered = 0, refused = 0, wrong = 0;
-    for (uint64_t number = first; copy.bytes && number < first + count; number++) {
-        copy.size = original->size;
-        memcpy(copy.bytes, original->bytes, copy.size);
-        damage_image(&copy, number);
-        if (write_image(scratch, &copy) < 0) {
-            perror(scratch);
+    copy->size = run->original->size;
+    if (run->mode == CUT)
+        copy->size = copy->size / run->count * (number - run->first);
+    memcpy(copy->bytes, run->original->bytes, copy->size);
+    if (run->mode == DAMAGED)
+        damage_image(copy, number);
+    return write_image(run->scratch, copy) == 0;
+}
+
+static void judge(struct run *run, uint64_t number)
+{
+    struct end end = examine_in_child(run->scratch, number, run->mode);
+    const char *word = what_went_wrong(&end);
+    run->wrong += word != NULL;
+    run->answered += !word && end.status == ANSWERED;
+    run->refused += !word && end.status == REFUSED;
+    if (word)
+        printf("%s mutation %lu kind %lu signal %d status %d kilobytes %ld\n", word, number, number % damage_kinds(),
+               end.signal, end.status, end.kilobytes);
+    fflush(stdout);
+}
+
+static int run_all(struct run *run)
+{
+    struct image copy = {malloc(run->original->size), 0};
+    for (uint64_t number = run->first; copy.bytes && number < run->first + run->count; number++) {
+        if (!prepare(run, &copy, number)) {
+            perror(run->scratch);
             break;
         }
-        int signal_number, status = examine_in_child(scratch, number, &signal_number);
-        const char *word = what_went_wrong(status, signal_number);
-        wrong += word != NULL;
-        answered += !word && status == ANSWERED;
-        refused += !word && status == REFUSED;
-        if (word)
-            printf("%s mutation %lu kind %lu signal %d status %d\n", word, number, number % damage_kinds(),
-                   signal_number, status);
-        fflush(stdout);
+        judge(run, number);
     }
-    printf("done %lu refused %lu answered %lu\n", answered + refused + wrong, refused, answered);
+    printf("done %lu refused %lu answered %lu\n", run->answered + run->refused + run->wrong, run->refused,
+           run->answered);
     free(copy.bytes);
-    return wrong ? 1 : 0;
+    return run->wrong ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 5) {
-        fprintf(stderr, "usage: fuzz_core CORE SCRATCH FIRST COUNT\n");
+    if (argc != 5 && argc != 6) {
+        fprintf(stderr, "usage: fuzz_core CORE SCRATCH FIRST COUNT [cut|whole]\n");
         return 2;
     }
     int fd = open(argv[1], O_RDONLY);
@@ -147,5 +191,8 @@ int main(int argc, char **argv)
         perror(argv[1]);
         return 2;
     }
-    return fuzz(&original, argv[2], strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0));
+    struct run run = {.original = &original, .scratch = argv[2], .first = strtoull(argv[3], NULL, 0)};
+    run.count = strtoull(argv[4], NULL, 0);
+    run.mode = argc == 5 ? DAMAGED : strcmp(argv[5], "cut") ? WHOLE : CUT;
+    return run_all(&run);
 }

@@ -409,7 +409,7 @@ static void ask_of_retained(const struct mx_sources *of, const struct questions 
         write_exports(of, questions->export_as);
 }
 
-static void ask_of_graph(struct mx_sources *of, const struct questions *questions)
+static void ask_of_graph(const struct mx_sources *of, const struct questions *questions)
 {
     if (questions->which & ASK_REFERENCES) {
         follow_types(of->target, of->heap, of->graph);
@@ -423,16 +423,9 @@ static void ask_of_graph(struct mx_sources *of, const struct questions *question
         look_for_leaks(of->graph);
     if (questions->which & ASK_VERIFICATION)
         verify(of->graph);
-    if (!(questions->which & (ASK_RETAINED | ASK_SUSPECTS | ASK_SQL | ASK_EXPORTS)))
-        return;
-    struct mx_error *error = mx_retained_open(of->graph, NULL, &of->retained);
-    if (!error)
-        ask_of_retained(of, questions);
-    check_error(error);
-    mx_retained_close(of->retained);
 }
 
-static void ask_of_heap(struct mx_sources *of, const struct questions *questions)
+static void ask_of_heap(const struct mx_sources *of, const struct questions *questions)
 {
     if (questions->which & ASK_COUNTS) {
         list_types(of->target, of->heap, MX_COUNT_ALL);
@@ -447,34 +440,39 @@ static void ask_of_heap(struct mx_sources *of, const struct questions *questions
         walk_stacks(of->target, of->heap);
         complete_names(of->target);
     }
-    if (!(questions->which & ASK_GRAPH))
-        return;
-    struct mx_error *error = mx_graph_open(of->target, of->heap, NULL, &of->graph);
-    if (!error)
+}
+
+void ask_opened(const struct mx_sources *of, const struct questions *questions)
+{
+    ask_of_heap(of, questions);
+    if (of->graph)
         ask_of_graph(of, questions);
-    check_error(error);
-    mx_graph_close(of->graph);
+    if (of->retained)
+        ask_of_retained(of, questions);
+    if (questions->save_as) {
+        struct mx_save_info info;
+        check_error(mx_target_save(of->target, of->heap, questions->save_as, NULL, &info));
+    }
 }
 
 bool ask(struct mx_error *error, struct mx_target *target, const struct questions *questions)
 {
-    struct mx_sources of = {.target = target};
+    struct mx_sources of = {.target = error ? NULL : target};
     struct mx_heap *heap = NULL;
-    struct mx_save_info info;
-    if (!error) {
+    if (!error)
         error = mx_heap_open(target, NULL, &heap);
-        if (error)
-            mx_target_close(target);
-    }
-    bool refused = error;
-    check_error(error);
-    if (refused)
-        return false;
     of.heap = heap;
-    ask_of_heap(&of, questions);
-    if (questions->save_as)
-        check_error(mx_target_save(target, heap, questions->save_as, NULL, &info));
+    if (!error && (questions->which & ASK_GRAPH))
+        error = mx_graph_open(target, heap, NULL, &of.graph);
+    if (!error && (questions->which & ASK_OF_RETAINED))
+        error = mx_retained_open(of.graph, NULL, &of.retained);
+    bool answers = heap;
+    check_error(error);
+    if (answers)
+        ask_opened(&of, questions);
+    mx_retained_close(of.retained);
+    mx_graph_close(of.graph);
     mx_heap_close(heap);
-    mx_target_close(target);
-    return true;
+    mx_target_close(of.target);
+    return answers;
 }

@@ -22,9 +22,9 @@ enum question {
     ASK_EXPORTS = 1 << 11,
     ASK_VERIFICATION = 1 << 12,
     ASK_ALL = (1 << 13) - 1,
-    /* These need the graph. */
-    ASK_GRAPH = ASK_REFERENCES | ASK_WASTE | ASK_AUDIT | ASK_LEAKS | ASK_RETAINED | ASK_SUSPECTS | ASK_SQL |
-                ASK_EXPORTS | ASK_VERIFICATION
+    /* What these need. */
+    ASK_OF_RETAINED = ASK_RETAINED | ASK_SUSPECTS | ASK_SQL | ASK_EXPORTS,
+    ASK_GRAPH = ASK_REFERENCES | ASK_WASTE | ASK_AUDIT | ASK_LEAKS | ASK_VERIFICATION | ASK_OF_RETAINED
 };
 
 struct questions {
@@ -38,5 +38,8 @@ struct questions {
  * cannot be (sums that do not add up, an error without a sentence) aborts.
  */
 bool ask(struct mx_error *error, struct mx_target *target, const struct questions *questions);
+
+/* The same of what is open already: questions that need what is NULL are left out. */
+void ask_opened(const struct mx_sources *of, const struct questions *questions);
 
 #endif

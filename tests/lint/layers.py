@@ -86,7 +86,7 @@ def main():
                 bad += 1
     for path in tracked("*.py"):
         with open(path, encoding="utf-8") as f:
-            for line in [] if path.startswith("gdbext/") else gdb_imports(f.read()):
+            for line in [] if path.startswith(("gdbext/", "tests/e2e/snapshot.py")) else gdb_imports(f.read()):
                 print("%s:%d: only gdbext imports gdb" % (path, line))
                 bad += 1
     return 1 if bad else 0
