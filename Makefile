@@ -38,7 +38,7 @@ TOOLS        := $(BUILD)/census $(BUILD)/chunks $(BUILD)/dominators $(BUILD)/edg
 RUN      ?=
 CHECK    := $(PYTHON) tests/run.py --build $(BUILD)
 
-.PHONY: all deps demo check unit e2e truth fuzz asan lint format bench layouts layouts-table install uninstall clean help
+.PHONY: all deps demo check matrix unit e2e truth fuzz asan lint format bench layouts layouts-table install uninstall clean help
 .DEFAULT_GOAL := all
 all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so $(BUILD)/gdbext/_memext.abi3.so ## build the library and the GDB extension
 
@@ -107,6 +107,12 @@ fuzz: $(TOOLS) ## feed 2,000 damaged cores to the library
 
 asan: ## the same tests, built with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory FLAVOUR=asan check
+
+# MATRIX="--interpreter sid-python3.14 --kind stacks" limits it; $MEMEXT_SOURCES names CPython source trees to build, too.
+MATRIX   ?= --write
+matrix: deps ## obtain every CPython that can be had, and compare with the answers of each; writes docs/exactness.md
+	@$(MAKE) --no-print-directory all $(TOOLS)
+	@$(PYTHON) tests/matrix/matrix.py --build $(BUILD) --folder build/matrix $(MATRIX)
 
 # ---- keeping the code well ----
 lint: ## clang-tidy, cppcheck, clang-format, layers, Python 3.8 syntax

@@ -59,8 +59,8 @@
                       : (hex) < 0x030e0000 ? MX_TRAVERSE_3_13_LATE                                                     \
                                            : MX_TRAVERSE_3_14,                                                         \
     .hides_inline_dict = ((hex) >= 0x030d0000 && (hex) < 0x030d0d00) || ((hex) >= 0x030e0000 && (hex) < 0x030e0400),   \
-    .generator_cleared = (hex) < 0x030f0000 ? 4 : 5,                                                                   \
-    .pool_size = (hex) < 0x030a0000 ? 4096 : 16384, .arena_size = (hex) < 0x030a0000 ? 256 * 1024 : 1024 * 1024
+    .generator_cleared = (hex) < 0x030f0000 ? 4 : 5, .pool_size = (hex) < 0x030a0000 ? 4096 : 16384,                   \
+    .arena_size = (hex) < 0x030a0000 ? 256 * 1024 : 1024 * 1024
 
 struct row {
     const char *name; /* the version measured; NULL past the last row */

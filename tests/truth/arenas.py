@@ -42,7 +42,7 @@ class Arena:
     def __init__(self, heap):
         totals = {total.get("type"): (int(total.get("size")), int(total.get("count")))
                   for total in heap.findall("total")}
-        self.fast, self.fast_chunks = totals["fast"]
+        self.fast, self.fast_chunks = totals.get("fast", (0, 0))    # there is none since glibc 2.43
         rest, self.rest_chunks = totals["rest"]
         # A chunk in bins is added with its flag, 1; top is not. (glibc malloc/malloc.c: __malloc_info())
         self.rest = rest - (self.rest_chunks - 1)

@@ -168,6 +168,8 @@ class Stop:
 
     def facts(self, census):
         want = dict(self.case.expect, python_version=self.interpreter.text)
+        if self.interpreter.debug and want["allocator"] == "pymalloc":
+            want["allocator"] = "pymalloc + debug hooks"
         return ["%s is %s, memext says %s" % (key, want[key], census.info.get(key))
                 for key in sorted(want) if census.info.get(key) != want[key]]
 

@@ -101,7 +101,10 @@ def run(results, prefix, memext, python):
             look(results, lambda target: (prefix + "/live", judge(target, path)),
                  lambda: memext.open_process(work.pid))
             core = work.gcore(os.path.join(folder, "gcore"))
-            look(results, lambda target: (prefix + "/gcore", judge(target, path)), lambda: memext.open_core(core))
+            if work.gcore_lacks:
+                results.skip(prefix + "/gcore", "GDB left out " + work.gcore_lacks)
+            else:
+                look(results, lambda target: (prefix + "/gcore", judge(target, path)), lambda: memext.open_core(core))
             refusal = harness.kernel_cores()
             if refusal:
                 results.skip(prefix + "/kernel core", refusal)

@@ -1,0 +1,114 @@
+"""The truth tests on every interpreter that can be had.
+
+  matrix.py --build build/release --folder build/matrix [--interpreter NAME]... [--kind KIND]... [--write] [--obtain-only]
+
+Obtains the interpreters (provision.py), adds those of the machine itself, and runs every kind of truth test on each:
+live processes and cores. Printed are failures, skips with their reasons, and one line at the end; --write puts the
+results into docs/exactness.md: tests passed of all, by interpreter and kind.
+"""
+import argparse
+import concurrent.futures
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TESTS = os.path.dirname(HERE)
+sys.path[:0] = [TESTS, HERE]
+import harness  # noqa: E402
+import interpreters  # noqa: E402
+import provision  # noqa: E402
+import run as runner  # noqa: E402
+
+KINDS = ("run", "references", "values", "stacks", "retained", "causes", "waste", "leaks", "refcounts", "ledger",
+         "arenas")
+PAGE = os.path.join(harness.ROOT, "docs", "exactness.md")
+BEGIN, END = "<!-- begin: tests/matrix/matrix.py --write -->", "<!-- end of matrix -->"
+
+
+def obtained(folder, only):
+    """Interpreters by name, and a line for each that is not to be had."""
+    found, lines = {}, []
+    for name, interpreter, why in provision.obtain(folder, only):
+        if interpreter:
+            found[name] = interpreter
+        else:
+            lines.append("matrix/%s - %s" % (name, why))
+    for interpreter in interpreters.find():
+        if only and interpreter.name not in only:
+            continue
+        if interpreter.refused:
+            lines.append("matrix/%s - %s" % (interpreter.name, interpreter.refused))
+        else:
+            found[interpreter.name] = interpreter
+    return found, lines
+
+
+def jobs(found, kinds, build):
+    for name, interpreter in found.items():
+        for kind in kinds:
+            program = os.path.join("tests/truth", kind + ".py")
+            job = runner.Job("matrix/%s/%s" % (name, kind),
+                             [sys.executable, program, "--build", build, "--python", interpreter.path], 1800)
+            job.interpreter, job.kind = name, kind
+            yield job
+
+
+def table(found, done):
+    """Per cent of the tests that passed, by interpreter and kind; what is below 100 has its count."""
+    kinds = [kind for kind in KINDS if any(job.kind == kind for job in done)]
+    cells = {(job.interpreter, job.kind): job for job in done}
+    lines = ["| interpreter | version | %s |" % " | ".join(kinds), "|---|---|%s" % ("--:|" * len(kinds))]
+    for name, interpreter in sorted(found.items(), key=lambda item: (item[1].version, item[0])):
+        row = [cell(cells.get((name, kind))) for kind in kinds]
+        lines.append("| %s | %s%s | %s |" % (name, interpreter.text, interpreter.flags, " | ".join(row)))
+    return lines
+
+
+def cell(job):
+    if job is None or not (job.passed or job.failed):
+        return ""
+    count = job.passed + len(job.failed)
+    return "100" if not job.failed else "%.1f (%d of %d)" % (100 * job.passed / count, job.passed, count)
+
+
+def write(lines):
+    with open(PAGE) as f:
+        before, begin, rest = f.read().partition(BEGIN)
+    if not begin:
+        raise SystemExit("%s has no line %s" % (PAGE, BEGIN))
+    with open(PAGE, "w") as f:
+        f.write(before + BEGIN + "\n\n" + "\n".join(lines) + "\n\n" + END + rest.partition(END)[2])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--folder", required=True)
+    parser.add_argument("--interpreter", action="append", default=[], help="a name that provision.py --list prints")
+    parser.add_argument("--kind", action="append", choices=KINDS)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--obtain-only", action="store_true")
+    a = parser.parse_args()
+    found, missing = obtained(a.folder, a.interpreter)
+    for line in missing:
+        print("skipped " + line, flush=True)
+    build = os.path.abspath(a.build)
+    logs = os.path.join(build, "log")
+    os.makedirs(logs, exist_ok=True)
+    todo = [] if a.obtain_only else list(jobs(found, a.kind or KINDS, build))
+    done = []
+    with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
+        for future in concurrent.futures.as_completed([pool.submit(job.run, logs, dict(os.environ)) for job in todo]):
+            done.append(future.result())
+            runner.report(done[-1], True)
+    if a.write:
+        write(table(found, done))
+    failed = sum(len(job.failed) for job in done)
+    print("%d interpreters: %d passed, %d failed, %d skipped"
+          % (len(found), sum(job.passed for job in done), failed, len(missing) + sum(len(job.skipped) for job in done)))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
