@@ -10,6 +10,7 @@ enum {
     PLAUSIBLE_STEPS = 16,
     TCACHE_SMALL_BINS = 64, /* of one size each */
     TCACHE_MOST_BINS = 76,
+    TCACHE_LARGE = 0x420,  /* chunks of at least this size are in no bin of one size */
     MOST_CACHED = 1 << 16, /* of one tcache bin: counts have 16 bits */
 };
 
@@ -105,8 +106,10 @@ bool mx_chunk_plausible(const struct mx_memory *memory, mx_addr chunk, mx_addr l
 static bool is_cached(const struct mx_memory *memory, mx_addr user, uint64_t size, uint64_t *ret_link)
 {
     uint8_t bytes[16];
-    if (user % 16 || user < MX_CHUNK_HEADER || !mx_chunk_peek(memory, user - 8, sizeof(bytes), bytes) ||
-        (size != MX_CHUNK_ANY_SIZE && (mx_load_u64(bytes) & ~(uint64_t)MX_CHUNK_FLAGS) != size))
+    if (user % 16 || user < MX_CHUNK_HEADER || !mx_chunk_peek(memory, user - 8, sizeof(bytes), bytes))
+        return false;
+    uint64_t found = mx_load_u64(bytes) & ~(uint64_t)MX_CHUNK_FLAGS;
+    if (size == MX_CHUNK_ANY_SIZE ? found < TCACHE_LARGE : found != size)
         return false;
     *ret_link = mx_load_u64(bytes + 8);
     return true;
@@ -155,8 +158,8 @@ static struct tcache_shape tcache_shape(uint64_t chunk_size)
     return (struct tcache_shape){TCACHE_SMALL_BINS, chunk_size >= 0x290 ? 2 : 1, false};
 }
 
-/* The counts of all bins as they stand there. */
-static void read_counts(const struct tcache_shape *shape, const uint8_t *tcache, uint64_t *ret)
+/* The counts of all bins; false when there can be none. */
+static bool read_counts(const struct tcache_shape *shape, const uint8_t *tcache, uint64_t *ret)
 {
     uint64_t room = 0;
     for (size_t bin = 0; bin < shape->bins; bin++) {
@@ -166,6 +169,7 @@ static void read_counts(const struct tcache_shape *shape, const uint8_t *tcache,
     /* An empty bin has all the room, and those of large chunks are empty unless a tunable wants them. */
     for (size_t bin = 0; shape->counts_room && bin < shape->bins; bin++)
         ret[bin] = room - ret[bin];
+    return room || !shape->counts_room;
 }
 
 bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)
@@ -175,9 +179,9 @@ bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)
     uint64_t counts[TCACHE_MOST_BINS];
     const uint8_t *entries = tcache + shape.bins * shape.count_bytes;
     unsigned misfits = 0;
-    if (!mx_chunk_peek(glibc->memory, user, shape.bins * (shape.count_bytes + 8), tcache))
+    if (!mx_chunk_peek(glibc->memory, user, shape.bins * (shape.count_bytes + 8), tcache) ||
+        !read_counts(&shape, tcache, counts))
         return true;
-    read_counts(&shape, tcache, counts);
     for (size_t bin = 0; bin < shape.bins; bin++) {
         mx_addr entry = mx_load_u64(entries + bin * 8);
         misfits += entry % 16 || !entry != !counts[bin];
@@ -186,7 +190,8 @@ bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)
     for (size_t bin = 0; bin < shape.bins && misfits <= 1; bin++) {
         mx_addr entry = mx_load_u64(entries + bin * 8);
         uint64_t most = counts[bin] + 1, of = bin < TCACHE_SMALL_BINS ? (bin + 2) * 16 : MX_CHUNK_ANY_SIZE;
-        if (entry && !mx_chunk_chain(glibc, entry, of, 0, most < MOST_CACHED ? most : MOST_CACHED))
+        if (entry && (counts[bin] || !shape.counts_room) &&
+            !mx_chunk_chain(glibc, entry, of, 0, most < MOST_CACHED ? most : MOST_CACHED))
             return false;
     }
     return true;

@@ -6,7 +6,7 @@
  *
  *   debug hooks  [size, big-endian][api id]['\xfd' * 7] object...
  *   pymalloc     the object's block lies on the grid of a pool with a sane header
- *   mimalloc     it lies in an aligned segment that has as many slices as all have
+ *   mimalloc     at the 32 MB boundary before the object stands the header of a segment
  */
 #include "cpython/allocator.h"
 
@@ -94,30 +94,39 @@ static bool is_in_pool(const struct mx_runtime *runtime, mx_addr object)
     return last == layout->pool_size - (size_class + 1) * BLOCK_STEP;
 }
 
-/* 3.13+: PYTHONMALLOC=mimalloc. Its segments are 32 MB aligned and say into how many slices they are cut. */
+/* The header's first slice descriptor is about the header itself. (mimalloc/types.h: mi_segment_t) */
 static bool is_in_segment(const struct mx_runtime *runtime, mx_addr object)
 {
-    enum { SEGMENT_SHIFT = 25, SLICES = 512 };
+    enum { SEGMENT_SLICES = 512, MOST_INFO_SLICES = 4 };
     const struct mx_layout *layout = &runtime->layout;
-    mx_addr segment = object >> SEGMENT_SHIFT << SEGMENT_SHIFT;
-    return layout->mimalloc_segment.segment_slices > 0 &&
-           mx_memory_pointer(runtime->memory, segment + (mx_addr)layout->mimalloc_segment.segment_slices) == SLICES;
+    const mx_addr segment_size = (mx_addr)32 << 20;
+    mx_addr segment = object & ~(segment_size - 1);
+    uint64_t slices, info;
+    uint32_t first;
+    if (layout->mimalloc_segment.slices < 0)
+        return false;
+    return mx_memory_u64(runtime->memory, segment + (mx_addr)layout->mimalloc_segment.segment_slices, &slices) &&
+           mx_memory_u64(runtime->memory, segment + (mx_addr)layout->mimalloc_segment.segment_info_slices, &info) &&
+           mx_memory_u32(runtime->memory,
+                         segment + (mx_addr)(layout->mimalloc_segment.slices + layout->mimalloc_page.slice_count),
+                         &first) &&
+           slices == SEGMENT_SLICES && info && info <= MOST_INFO_SLICES && first == info;
 }
 
 /* Big objects come from malloc in any case, so that a quarter of the sample in pools is proof enough. */
 void mx_allocator_detect(struct mx_runtime *runtime)
 {
     struct sample sample = {0};
-    size_t hooked = 0, pooled = 0, segmented = 0;
+    size_t hooked = 0, pooled = 0, in_segments = 0;
     runtime->allocator = runtime->layout.free_threaded ? MX_ALLOCATOR_MIMALLOC : MX_ALLOCATOR_PYMALLOC;
     if (runtime->interpreters.count)
         take_sample(runtime, &sample);
     for (size_t i = 0; i < sample.count; i++) {
         hooked += is_hooked(runtime->memory, sample.objects[i]);
         pooled += is_in_pool(runtime, sample.objects[i]);
-        segmented += is_in_segment(runtime, sample.objects[i]);
+        in_segments += is_in_segment(runtime, sample.objects[i]);
     }
     runtime->block_padding = hooked && hooked >= sample.count / 2 ? HOOK_BYTES : 0;
     if (sample.count >= FEWEST_SAMPLES && !runtime->layout.free_threaded && pooled < sample.count / 4)
-        runtime->allocator = segmented > sample.count / 2 ? MX_ALLOCATOR_MIMALLOC : MX_ALLOCATOR_MALLOC;
+        runtime->allocator = in_segments > sample.count / 4 ? MX_ALLOCATOR_MIMALLOC : MX_ALLOCATOR_MALLOC;
 }

@@ -33,7 +33,7 @@
                        : (hex) < 0x030c0000 ? MX_PREHEADER_VALUES_DICT                                                 \
                        : (hex) < 0x030d0000 ? MX_PREHEADER_WEAKREF_TAGGED                                              \
                                             : MX_PREHEADER_WEAKREF_DICT,                                               \
-    .unproven = (threaded) || (hex) >= 0x03100000,                                                                     \
+    .unproven = (hex) >= 0x03100000,                                                                                   \
     .dict_shape = (hex) < 0x030b0000 ? MX_DICT_SIZE_WORD : MX_DICT_LOG2,                                               \
     .values_shape = (hex) < 0x030b0000   ? MX_VALUES_PLAIN                                                             \
                     : (hex) < 0x030d0000 ? MX_VALUES_PREFIX                                                            \
@@ -59,8 +59,8 @@
                       : (hex) < 0x030e0000 ? MX_TRAVERSE_3_13_LATE                                                     \
                                            : MX_TRAVERSE_3_14,                                                         \
     .hides_inline_dict = ((hex) >= 0x030d0000 && (hex) < 0x030d0d00) || ((hex) >= 0x030e0000 && (hex) < 0x030e0400),   \
-    .generator_cleared = (hex) < 0x030f0000 ? 4 : 5,                                                                   \
-    .pool_size = (hex) < 0x030a0000 ? 4096 : 16384, .arena_size = (hex) < 0x030a0000 ? 256 * 1024 : 1024 * 1024
+    .generator_cleared = (hex) < 0x030f0000 ? 4 : 5, .pool_size = (hex) < 0x030a0000 ? 4096 : 16384,                   \
+    .arena_size = (hex) < 0x030a0000 ? 256 * 1024 : 1024 * 1024
 
 struct row {
     const char *name; /* the version measured; NULL past the last row */

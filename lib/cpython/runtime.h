@@ -25,7 +25,7 @@ struct mx_python_thread {
 enum mx_object_allocator {
     MX_ALLOCATOR_PYMALLOC,
     MX_ALLOCATOR_MALLOC,   /* PYTHONMALLOC=malloc */
-    MX_ALLOCATOR_MIMALLOC, /* free-threaded */
+    MX_ALLOCATOR_MIMALLOC, /* free-threaded; PYTHONMALLOC=mimalloc */
 };
 
 struct mx_runtime {

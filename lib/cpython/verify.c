@@ -245,6 +245,8 @@ static struct mx_error *find_generations(struct mx_runtime *runtime, mx_addr gc)
         for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++)
             if (count_rings(runtime, gc + (mx_addr)candidates[i], collecting != 0) >= wanted) {
                 layout->gc.generations = candidates[i];
+                /* Who has Debian's lists has its later tp_traverse of attributes, too, in any 3.13. */
+                layout->hides_inline_dict &= candidates[i] % 8 == 0;
                 return NULL;
             }
     if (runtime->memory->missing_bytes)

@@ -21,7 +21,8 @@ print("%d.%d.%d" % sys.version_info[:3] + ("t" if sysconfig.get_config_var("Py_G
 print("0x%08x" % sys.hexversion)
 print(int(debug))
 shared = os.path.join(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME") or "")
-print(shared if sysconfig.get_config_var("Py_ENABLE_SHARED") else os.path.realpath(sys.executable))
+used = sysconfig.get_config_var("Py_ENABLE_SHARED") and os.path.exists(shared)
+print(shared if used else os.path.realpath(sys.executable))
 for name in sys.argv[1:]:
     try:
         path = getattr(importlib.import_module(name), "__file__", None)

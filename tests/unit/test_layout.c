@@ -151,7 +151,7 @@ static void test_choose_falls_back_to_the_nearest_row(void)
     CU_ASSERT_PTR_NULL_FATAL(mx_layout_choose(&key, "/nonexistent", "/nonexistent", &layout));
     CU_ASSERT_STRING_EQUAL(layout.origin, "row 3.12.1 (nearest)");
     CU_ASSERT_TRUE(layout.nearest);
-    key = (struct mx_layout_key){.version_hex = 0x030b02f0, .runtime_size = 166688, .debug_build = true};
+    key = (struct mx_layout_key){.version_hex = 0x030c01f0, .runtime_size = 459944, .debug_build = true};
     CU_ASSERT_PTR_NULL_FATAL(mx_layout_choose(&key, NULL, NULL, &layout));
     CU_ASSERT_TRUE(layout.nearest);
 }
