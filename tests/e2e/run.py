@@ -22,6 +22,7 @@ import oom_checks  # noqa: E402,F401 (adds to checks.CHECKS and terminal.CHECKS)
 import sql_checks  # noqa: E402,F401 (adds to checks.CHECKS)
 import pages  # noqa: E402
 import protocols  # noqa: E402
+import quiet  # noqa: E402
 import stage  # noqa: E402
 import terminal  # noqa: E402
 import testing  # noqa: E402
@@ -65,7 +66,8 @@ def run_all(results, scene, names, record, any_python):
     jobs = [] if any_python else [(name, lambda n=name, f=function: run_case(results, n, f, scene, record))
                                   for name, function in cases.CASES.items()]
     if not record:
-        for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS, breaks.CHECKS, testing.CHECKS, protocols.CHECKS):
+        for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS, breaks.CHECKS, testing.CHECKS, protocols.CHECKS,
+                      quiet.CHECKS):
             jobs += [(name, lambda n=name, f=function: results.check("e2e/" + n, f(scene)))
                      for name, function in group.items()]
     for name, job in jobs:
