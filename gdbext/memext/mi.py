@@ -9,8 +9,8 @@ import gdb
 
 from . import command, options, parameters
 
-NEEDED = "memext: the MI commands (-memext-count ...) need GDB 12 or newer, this is GDB %s: -interpreter-exec console " \
-         "\"py-count -json\" gives the same\n"
+NEEDED = ("memext: the MI commands (-memext-count ...) need GDB 12 or newer, this is GDB %s: -interpreter-exec console "
+          "\"py-count -json\" gives the same\n")
 
 
 def key_of(name, taken):
