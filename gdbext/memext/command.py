@@ -113,6 +113,7 @@ class Command(gdb.Command):
     raw = False  # the operand is an expression, kept as typed
     counting = True  # what the target lacks makes the answer wrong
     kind = gdb.COMMAND_DATA
+    resumes = False  # lets the process run, and answers afterwards
 
     def __init__(self):
         self.options = tuple(self.options) + (JSON, self.output)
