@@ -73,7 +73,7 @@ class Progress:
 
 
 class Silence:
-    """Progress that nobody sees. Programs end a command by GDB's own flag, without a SIGINT: any call of GDB's looks."""
+    """Progress that nobody sees. Programs end a command by a flag of GDB's, without SIGINT: any call of GDB's looks."""
 
     def __call__(self, _stage, _done, _total):
         gdb.write("")
@@ -113,6 +113,7 @@ class Command(gdb.Command):
     raw = False  # the operand is an expression, kept as typed
     counting = True  # what the target lacks makes the answer wrong
     kind = gdb.COMMAND_DATA
+    resumes = False  # lets the process run, and answers afterwards
 
     def __init__(self):
         self.options = tuple(self.options) + (JSON, self.output)
@@ -133,7 +134,7 @@ class Command(gdb.Command):
                      lambda: options.parse(self.options, text, self.raw, gdb.string_to_argv), self.deliver)
 
     def attempt(self, progress, parse, deliver):
-        """What deliver(Answer, Arguments) returns of the run with what parse() returns; a GdbError that tells the user."""
+        """Runs with the Arguments of parse(); what deliver(Answer, Arguments) returns. Errors are GdbErrors."""
         self.progress = progress
         try:
             arguments = parse()

@@ -9,8 +9,8 @@ import gdb
 
 from . import command, options, parameters
 
-NEEDED = "memext: the MI commands (-memext-count ...) need GDB 12 or newer, this is GDB %s: -interpreter-exec console " \
-         "\"py-count -json\" gives the same\n"
+NEEDED = ("memext: the MI commands (-memext-count ...) need GDB 12 or newer, this is GDB %s: -interpreter-exec console "
+          "\"py-count -json\" gives the same\n")
 
 
 def key_of(name, taken):
@@ -87,7 +87,8 @@ def is_wanted():
 def register(commands):
     """The MI commands of `commands`; one sentence where GDB is too old and somebody may miss them."""
     if hasattr(gdb, "MICommand"):
-        return [define(one) for one in commands if isinstance(one, command.Command)]
+        # MI's answer to what lets the process run is ^running, at once: a result has no place after that.
+        return [define(one) for one in commands if isinstance(one, command.Command) and not one.resumes]
     if is_wanted():
         gdb.write(NEEDED % gdb.VERSION, gdb.STDERR)
     return []

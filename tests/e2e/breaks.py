@@ -29,7 +29,8 @@ def hardware(stage):
 def hits(stage, python, kinds, *before):
     """{kind: stops} of one run of the program with a py-break for each kind."""
     breaks = ["py-break %s -do 'echo'" % PLACES.get(kind, kind) for kind in kinds]
-    text = stage.gdb(["--args", python, PROGRAM] + list(kinds), *(breaks + list(before) + ["run", "py-break -json"]))
+    text = stage.gdb_typed(["--args", python, PROGRAM] + list(kinds),
+                           *(breaks + list(before) + ["run", "py-break -json"]))
     answer = json.loads(text[text.rindex("(gdb) py-break -json") + len("(gdb) py-break -json"):])
     return dict(zip(kinds, [row["hits"] for row in answer["rows"]]))
 
@@ -91,9 +92,9 @@ def py_break_is_one_of_gdbs_breakpoints(stage):
 def py_break_with_a_condition_and_a_count(stage):
     hardware(stage)
     target = ["--args", stage.python, PROGRAM, "direct", "mapped", "constructor"]
-    text = stage.gdb(target, "py-break direct -count 3 -do 'echo'", "py-break mapped -if 0 -do 'echo'",
-                     "py-break callees:Thing.__init__ -if '$py_count(\"callees.Thing\") > 4' -do 'echo'",
-                     "run", "py-break -json")
+    text = stage.gdb_typed(target, "py-break direct -count 3 -do 'echo'", "py-break mapped -if 0 -do 'echo'",
+                           "py-break callees:Thing.__init__ -if '$py_count(\"callees.Thing\") > 4' -do 'echo'",
+                           "run", "py-break -json")
     rows = json.loads(text[text.index("{\"schema\""):])["rows"]
     found = [(row["hits"], row["enabled"]) for row in rows]
     # Each Thing is freed before the next is made.
@@ -104,7 +105,7 @@ def py_break_with_a_condition_and_a_count(stage):
 def py_break_growth_at_each_stop(stage):
     hardware(stage)
     target = ["--args", stage.python, PROGRAM, "direct"]
-    text = stage.gdb(target, "py-break direct -count 2 -do py-growth", "run")
+    text = stage.gdb_typed(target, "py-break direct -count 2 -do py-growth", "run")
     problems = [] if text.count("\npy-growth: remembered ") == 1 else ["the first stop: " + text]
     if text.count("total: ") != 1:
         problems.append("the second stop: " + text)

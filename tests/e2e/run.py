@@ -25,6 +25,7 @@ import sql_checks  # noqa: E402,F401 (adds to checks.CHECKS)
 import pages  # noqa: E402
 import protocols  # noqa: E402
 import remotes  # noqa: E402
+import quiet  # noqa: E402
 import stage  # noqa: E402
 import terminal  # noqa: E402
 import testing  # noqa: E402
@@ -69,7 +70,7 @@ def run_all(results, scene, names, record, any_python):
                                   for name, function in cases.CASES.items()]
     if not record:
         for group in (checks.CHECKS, terminal.CHECKS, pages.CHECKS, breaks.CHECKS, testing.CHECKS, protocols.CHECKS,
-                      remotes.CHECKS, elsewhere.CHECKS):
+                      quiet.CHECKS, remotes.CHECKS, elsewhere.CHECKS):
             jobs += [(name, lambda n=name, f=function: results.check("e2e/" + n, f(scene)))
                      for name, function in group.items()]
     for name, job in jobs:

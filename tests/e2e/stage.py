@@ -134,6 +134,9 @@ class Stage:
     def gdb(self, target, *commands, **options):
         return debugger.run(self.build, target, commands, self.folder, **options)[0]
 
+    def gdb_typed(self, target, *commands):
+        return debugger.run_typed(self.build, target, commands, self.folder)[0]
+
     def close(self):
         for one in self.running:
             if isinstance(one, harness.Workload):

@@ -23,6 +23,11 @@ class Parse(unittest.TestCase):
         arguments = parse("-limit 5 app.Order -shrunk")
         self.assertEqual((arguments.limit, arguments.operands, arguments.shrunk), (5, ["app.Order"], True))
 
+    def test_words_of_a_program_are_taken_as_they_are(self):
+        arguments = options.parse_words(OPTIONS, ["-since", "a b", "app.X['k'] \"", "-l", "3"], True)
+        self.assertEqual((arguments.since, arguments.operands, arguments.limit), ("a b", "app.X['k'] \"", 3))
+        self.assertEqual(options.parse_words(OPTIONS, ["'a b'", "--", "-shrunk"]).operands, ["'a b'", "-shrunk"])
+
     def test_abbreviations_of_names_and_choices(self):
         arguments = parse("-sor c -l 0")
         self.assertEqual((arguments.sort, arguments.limit), ("count", 0))

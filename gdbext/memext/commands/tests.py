@@ -102,6 +102,7 @@ class Moment:
 
 class Tests(Command):
     name = "py-tests"
+    resumes = True
     summary = "Run a pytest or unittest session, and show which tests leave memory behind, and what holds it."
     details = ("Start with gdb -x memext.py --args python3 -m pytest ... (or -m unittest). Nothing is installed in\n"
                "the process. A test is measured from its beginning to the next one's, setup and teardown included;\n"
