@@ -172,7 +172,8 @@ void mx_ledger_segment(const struct mx_block_rows *rows, const struct mx_mi_segm
             break;
         mx_book_post(rows->book, rows->mimalloc_unused, at, block, block > at);
         for (uint32_t n = 0; n < span->count; n++, block += span->block_size)
-            mx_book_post(rows->book, mx_block_row(rows, span->first + n, rows->raw), block, block + span->block_size, 1);
+            mx_book_post(rows->book, mx_block_row(rows, span->first + n, rows->raw), block, block + span->block_size,
+                         1);
         at = span->end;
     }
     mx_book_post(rows->book, rows->mimalloc_unused, at, segment->end, segment->end > at);
