@@ -464,6 +464,11 @@ static struct mx_error *warn(struct mx_heap *heap, const char *format, ...)
     return mx_error_no_memory();
 }
 
+static bool is_segmentless(const struct mx_target *target)
+{
+    return target->runtime.allocator == MX_ALLOCATOR_MIMALLOC && !target->allocators.mimalloc.segments.count;
+}
+
 static struct mx_error *judge(struct census *census)
 {
     struct mx_heap *heap = census->heap;
@@ -477,6 +482,13 @@ static struct mx_error *judge(struct census *census)
     if (!glibc->found)
         MX_TRY(warn(heap, "incomplete: objects above 512 bytes are not counted, for the process's malloc is %s",
                     glibc->name[0] ? glibc->name : "not one that memext walks"));
+    if (is_segmentless(census->target)) {
+        heap->info.complete = false;
+        MX_TRY(warn(heap,
+                    "incomplete: mimalloc's memory was not found, for the layout (%s) is not of this very build; "
+                    "install its debug information, or give its folder, to have it measured",
+                    census->target->runtime.layout.origin));
+    }
     if (glibc->walk_errors)
         MX_TRY(warn(heap, "incomplete: %llu of %zu stretches of malloc memory could not be walked to their end",
                     (unsigned long long)glibc->walk_errors, glibc->spans.count));
