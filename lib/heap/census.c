@@ -334,7 +334,7 @@ static struct mx_error *build_spans(struct census *census)
     for (size_t i = 0; ok && i < census->jobs.count; i++) {
         const struct job *job = &census->jobs.items[i];
         ok = job->kind == JOB_ARENA || job->kind == JOB_SEGMENT ? draft_pools(census, job, &drafts)
-                                                                 : draft_listed(job, &drafts);
+                                                                : draft_listed(job, &drafts);
     }
     struct mx_error *error = ok ? assemble(census, &drafts) : mx_error_no_memory();
     mx_array_free(&drafts.drafts);
@@ -495,8 +495,8 @@ static uint64_t bytes_to_scan(const struct census *census)
     for (size_t i = 0; i < census->allocators->glibc.spans.count; i++)
         bytes += census->allocators->glibc.spans.items[i].end - census->allocators->glibc.spans.items[i].start;
     for (size_t i = 0; i < census->allocators->mimalloc.segments.count; i++)
-        bytes += census->allocators->mimalloc.segments.items[i].end -
-                 census->allocators->mimalloc.segments.items[i].address;
+        bytes +=
+            census->allocators->mimalloc.segments.items[i].end - census->allocators->mimalloc.segments.items[i].address;
     return bytes;
 }
 

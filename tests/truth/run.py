@@ -169,7 +169,8 @@ class Stop:
             return [str(error)]
 
     def facts(self, census):
-        want = dict(self.case.expect, python_version=self.interpreter.text)
+        # Between releases Python adds "+" or "+dev" to its version, which the version's number does not have.
+        want = dict(self.case.expect, python_version=self.interpreter.text.partition("+")[0])
         if self.interpreter.debug and want["allocator"] == "pymalloc":
             want["allocator"] = "pymalloc + debug hooks"
         return ["%s is %s, memext says %s" % (key, want[key], census.info.get(key))
