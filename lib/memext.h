@@ -754,6 +754,7 @@ MX_API void mx_leaks_close(struct mx_leaks *leaks);
  *       pymalloc/...              free-blocks, free-pools, pool-headers, pool-tails, arena-alignment
  *       malloc/used, malloc/mapped  chunks that no object is known to own: C data; mapped: one by one from the system
  *       malloc/free/...           bins, tcache, fastbins, top
+ *       mimalloc/...              free-blocks, free-slices, headers (free-threaded builds, PYTHONMALLOC=mimalloc)
  *       malloc/...                overhead (headers, arenas' own), not-walked (broken chunks), reserved
  *       stacks/...                used (from the stack pointer up), unused, thread-blocks
  *       modules/NAME/...          text, read-only, data, bss, reserved

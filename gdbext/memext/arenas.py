@@ -37,8 +37,10 @@ class Arenas:
 
 
 def no_arenas(allocator):
-    return ["there are no arenas: this process's Python objects come from %s, not from pymalloc" % allocator,
-            "next: py-malloc tells what malloc holds, py-memory what the process consists of"]
+    lines = ["there are no arenas: this process's Python objects come from %s, not from pymalloc" % allocator]
+    if allocator.startswith("mimalloc"):
+        return lines + ["next: py-memory tells how much of mimalloc's memory is free, and what the rest is"]
+    return lines + ["next: py-malloc tells what malloc holds, py-memory what the process consists of"]
 
 
 def verdict(arenas, size):

@@ -82,6 +82,8 @@ def thread_lines(row, size, width):
 def total_line(total):
     text = "total: %s of %s" % (table.plural(total["threads"], "Python thread"),
                                 table.plural(total["interpreters"], "interpreter"))
+    if total["free_threaded"]:
+        return text + "; this build is free-threaded: all may run at once"
     if total["gil"] is None:
         return text + "; nobody holds the GIL"
     return text + "; thread %s holds the GIL" % total["gil"]

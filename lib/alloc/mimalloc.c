@@ -15,14 +15,18 @@
 
 enum {
     WORD = 8,
-    BATCH = 256,           /* candidates that are looked at with one read */
-    MOST_HEADER = 512,     /* bytes of a segment before its descriptors, and the first of these */
-    MOST_INFO_SLICES = 4,  /* that the header takes */
+    BATCH = 256,          /* candidates that are looked at with one read */
+    MOST_HEADER = 512,    /* bytes of a segment before its descriptors, and the first of these */
+    MOST_INFO_SLICES = 4, /* that the header takes */
     MOST_HEAPS = 1 << 16,
     MOST_DELAYED = 1 << 24,
     FLAG_BITS = 3, /* of xthread_free */
-    TAG_BYTE = 8, TAG_SHIFT = 3, TAG_MASK = 15, /* 2.1.2: a bit field of its page */
-    SMALL_BLOCK = 64, MEDIUM_BLOCK = 512, SMALL_LEAD = 3,
+    TAG_BYTE = 8,
+    TAG_SHIFT = 3,
+    TAG_MASK = 15, /* 2.1.2: a bit field of its page */
+    SMALL_BLOCK = 64,
+    MEDIUM_BLOCK = 512,
+    SMALL_LEAD = 3,
 };
 #define HUGE_BLOCK (UINT64_C(1) << 31) /* 2.1.2: the block is the whole page */
 #define MOST_SEGMENT_SLICES (UINT64_C(1) << 31)
@@ -43,7 +47,8 @@ struct search {
 static bool read_header(const struct mx_mimalloc_facts *facts, const uint8_t *bytes, mx_addr address,
                         struct candidate *ret)
 {
-    uint64_t slices = mx_load_u64(bytes + facts->segment_slices), info = mx_load_u64(bytes + facts->segment_info_slices),
+    uint64_t slices = mx_load_u64(bytes + facts->segment_slices),
+             info = mx_load_u64(bytes + facts->segment_info_slices),
              entries = mx_load_u64(bytes + facts->slice_entries);
     const uint8_t *first = bytes + facts->slices;
     uint64_t most = slices > MX_MI_SLICES ? MX_MI_SLICES : slices;

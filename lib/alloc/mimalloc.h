@@ -57,15 +57,15 @@ struct mx_error *mx_mimalloc_open(const struct mx_mimalloc_facts *facts, const s
 void mx_mimalloc_close(struct mx_mimalloc *mimalloc);
 
 struct mx_mi_page {
-    mx_addr start, end;  /* of the blocks that were ever handed out */
-    mx_addr area_end;    /* of the slices that it has */
+    mx_addr start, end; /* of the blocks that were ever handed out */
+    mx_addr area_end;   /* of the slices that it has */
     uint64_t block_size;
-    uint32_t capacity;   /* blocks from start to end */
-    uint32_t used;       /* as mimalloc counts: what other threads freed is still in it */
-    uint8_t tag;         /* of its heap: CPython's free-threaded builds keep kinds of blocks apart by it */
-    mx_addr chains[3];   /* free blocks */
-    uint64_t keys[2];    /* that encode the chains; zeros in release builds */
-    mx_addr descriptor;  /* its address */
+    uint32_t capacity;  /* blocks from start to end */
+    uint32_t used;      /* as mimalloc counts: what other threads freed is still in it */
+    uint8_t tag;        /* of its heap: CPython's free-threaded builds keep kinds of blocks apart by it */
+    mx_addr chains[3];  /* free blocks */
+    uint64_t keys[2];   /* that encode the chains; zeros in release builds */
+    mx_addr descriptor; /* its address */
 };
 
 /*

@@ -76,7 +76,8 @@ static bool plausible_threaded_header(const struct mx_layout *layout, const uint
     const uint8_t *bits = object + layout->object.ob_gc_bits;
     bool immortal, deferred;
     int64_t count = mx_threaded_refcount(layout, object, &immortal, &deferred);
-    return bits[0] <= MOST_BITS && bits[-MUTEX_BEFORE_BITS] <= MOST_MUTEX && (immortal || (count > 0 && !(count >> 32)));
+    return bits[0] <= MOST_BITS && bits[-MUTEX_BEFORE_BITS] <= MOST_MUTEX &&
+           (immortal || (count > 0 && !(count >> 32)));
 }
 
 /* A live object's reference count: 0 is a dead one on a free list, a pointer is some other structure. */

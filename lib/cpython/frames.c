@@ -129,8 +129,8 @@ static bool read_structure(const struct mx_types *types, mx_addr address, struct
         .local_count = u32_at(types, code, layout->code.co_nlocalsplus),
         .stack_count = u32_at(types, code, layout->code.co_stacksize),
         .owns = owner == OWNED_BY_THREAD,
-        .offset = (int64_t)(word_at(types, address, layout->interpreter_frame.instr_ptr) -
-                            first_unit(types, address, code)),
+        .offset =
+            (int64_t)(word_at(types, address, layout->interpreter_frame.instr_ptr) - first_unit(types, address, code)),
     };
     int64_t used = used_words(types, address, ret->locals), names = ret->local_count;
     if (used >= names && used - names <= ret->stack_count) {

@@ -73,8 +73,7 @@ static bool read_threaded(const struct mx_types *types, const struct mx_type *ty
     if (!bytes)
         return false;
     ret->refcount = mx_threaded_refcount(layout, bytes, &ret->immortal, &ret->deferred);
-    ret->tracked =
-        (type->flags & MX_TPFLAGS_HAVE_GC) && mx_threaded_tracked(bytes[layout->object.ob_gc_bits]);
+    ret->tracked = (type->flags & MX_TPFLAGS_HAVE_GC) && mx_threaded_tracked(bytes[layout->object.ob_gc_bits]);
     return ret->immortal || ret->deferred || ret->refcount > 0;
 }
 

@@ -33,8 +33,7 @@
                        : (hex) < 0x030c0000 ? MX_PREHEADER_VALUES_DICT                                                 \
                        : (hex) < 0x030d0000 ? MX_PREHEADER_WEAKREF_TAGGED                                              \
                                             : MX_PREHEADER_WEAKREF_DICT,                                               \
-    .unproven = (hex) >= 0x03100000,                                                                                   \
-    .dict_shape = (hex) < 0x030b0000 ? MX_DICT_SIZE_WORD : MX_DICT_LOG2,                                               \
+    .unproven = (hex) >= 0x03100000, .dict_shape = (hex) < 0x030b0000 ? MX_DICT_SIZE_WORD : MX_DICT_LOG2,              \
     .values_shape = (hex) < 0x030b0000   ? MX_VALUES_PLAIN                                                             \
                     : (hex) < 0x030d0000 ? MX_VALUES_PREFIX                                                            \
                                          : MX_VALUES_HEADER,                                                           \

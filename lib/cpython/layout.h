@@ -119,10 +119,10 @@ struct mx_layout {
     bool hides_inline_dict; /* 3.13.0-3.13.12, 3.14.0-3.14.3: with values inside, an instance shows these, not its dict
                              */
     int8_t generator_cleared; /* gi_frame_state: from here on there is no frame any more */
-    uint32_t pool_size;     /* pymalloc: 4 KB before 3.10, 16 KB since */
-    uint32_t arena_size;    /* 256 KB before 3.10, 1 MB since */
-    bool nearest;           /* the row is of another build of this minor version: a guess until it is verified */
-    char origin[96];        /* "row 3.11", "DWARF of /usr/bin/python3.9", "row 3.12.1 (nearest)" */
+    uint32_t pool_size;       /* pymalloc: 4 KB before 3.10, 16 KB since */
+    uint32_t arena_size;      /* 256 KB before 3.10, 1 MB since */
+    bool nearest;             /* the row is of another build of this minor version: a guess until it is verified */
+    char origin[96];          /* "row 3.11", "DWARF of /usr/bin/python3.9", "row 3.12.1 (nearest)" */
 };
 
 struct mx_layout_key {

@@ -6,7 +6,7 @@
 #include "cpython/walk.h"
 
 enum {
-    MOST_SLOTS = 1 << 20, /* of a frame */
+    MOST_SLOTS = 1 << 20,      /* of a frame */
     OWNED_BY_FRAME_OBJECT = 2, /* CPython Include/internal/pycore_frame.h */
 };
 
@@ -136,8 +136,9 @@ static mx_addr name_of_local(const struct mx_walk *walk, const struct locals *lo
 /*
  * Visits what a slot of a frame refers to: `edge` has the slot's word as its target, and the class that it has when it
  * counts. Since 3.14 a slot says in its lowest bit that it does not count its reference, though the collector is shown
- * it; both low bits set: a small int. With the GIL another slot or the interpreter itself holds the object then. Without,
- * the slot alone may hold it: before the collector frees an object with a deferred count it looks at all frames' slots.
+ * it; both low bits set: a small int. With the GIL another slot or the interpreter itself holds the object then.
+ * Without, the slot alone may hold it: before the collector frees an object with a deferred count it looks at all
+ * frames' slots.
  */
 static void walk_slot(struct mx_walk *walk, struct mx_edge edge)
 {

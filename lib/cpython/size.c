@@ -242,8 +242,7 @@ static uint64_t size_ctypes_type(const struct subject *subject)
     const struct mx_layout *layout = subject->layout;
     mx_addr info = subject->address + (uint64_t)((layout->heap_type.size + 15) & ~15);
     mx_addr format = word_at(subject, info + (uint64_t)layout->ctypes_type_info.format);
-    const char *text =
-        format ? mx_memory_text(subject->types->runtime->memory, format, LONGEST_FORMAT) : NULL;
+    const char *text = format ? mx_memory_text(subject->types->runtime->memory, format, LONGEST_FORMAT) : NULL;
     uint32_t dimensions = 0;
     mx_memory_u32(subject->types->runtime->memory, info + (uint64_t)layout->ctypes_type_info.ndim, &dimensions);
     uint64_t size = base_size(subject->type) + (text ? strlen(text) + 1 : 0) + 8 * bounded(dimensions);

@@ -101,8 +101,8 @@ static struct mx_error *find_glibc(const struct mx_runtime *runtime, struct mx_a
         ok = mx_array_push(&excluded, (struct mx_range){start, start + ret->facts.arena_size});
     }
     for (size_t i = 0; ok && i < ret->mimalloc.segments.count; i++)
-        ok = mx_array_push(&excluded, (struct mx_range){ret->mimalloc.segments.items[i].address,
-                                                        ret->mimalloc.segments.items[i].end});
+        ok = mx_array_push(
+            &excluded, (struct mx_range){ret->mimalloc.segments.items[i].address, ret->mimalloc.segments.items[i].end});
     if (excluded.count)
         qsort(excluded.items, excluded.count, sizeof(struct mx_range), compare_ranges);
     struct mx_error *error =

@@ -334,7 +334,7 @@ static struct mx_error *build_spans(struct census *census)
     for (size_t i = 0; ok && i < census->jobs.count; i++) {
         const struct job *job = &census->jobs.items[i];
         ok = job->kind == JOB_ARENA || job->kind == JOB_SEGMENT ? draft_pools(census, job, &drafts)
-                                                                 : draft_listed(job, &drafts);
+                                                                : draft_listed(job, &drafts);
     }
     struct mx_error *error = ok ? assemble(census, &drafts) : mx_error_no_memory();
     mx_array_free(&drafts.drafts);
@@ -464,6 +464,11 @@ static struct mx_error *warn(struct mx_heap *heap, const char *format, ...)
     return mx_error_no_memory();
 }
 
+static bool is_segmentless(const struct mx_target *target)
+{
+    return target->runtime.allocator == MX_ALLOCATOR_MIMALLOC && !target->allocators.mimalloc.segments.count;
+}
+
 static struct mx_error *judge(struct census *census)
 {
     struct mx_heap *heap = census->heap;
@@ -477,6 +482,13 @@ static struct mx_error *judge(struct census *census)
     if (!glibc->found)
         MX_TRY(warn(heap, "incomplete: objects above 512 bytes are not counted, for the process's malloc is %s",
                     glibc->name[0] ? glibc->name : "not one that memext walks"));
+    if (is_segmentless(census->target)) {
+        heap->info.complete = false;
+        MX_TRY(warn(heap,
+                    "incomplete: mimalloc's memory was not found, for the layout (%s) is not of this very build; "
+                    "install its debug information, or give its folder, to have it measured",
+                    census->target->runtime.layout.origin));
+    }
     if (glibc->walk_errors)
         MX_TRY(warn(heap, "incomplete: %llu of %zu stretches of malloc memory could not be walked to their end",
                     (unsigned long long)glibc->walk_errors, glibc->spans.count));
@@ -495,8 +507,8 @@ static uint64_t bytes_to_scan(const struct census *census)
     for (size_t i = 0; i < census->allocators->glibc.spans.count; i++)
         bytes += census->allocators->glibc.spans.items[i].end - census->allocators->glibc.spans.items[i].start;
     for (size_t i = 0; i < census->allocators->mimalloc.segments.count; i++)
-        bytes += census->allocators->mimalloc.segments.items[i].end -
-                 census->allocators->mimalloc.segments.items[i].address;
+        bytes +=
+            census->allocators->mimalloc.segments.items[i].end - census->allocators->mimalloc.segments.items[i].address;
     return bytes;
 }
 

@@ -206,7 +206,8 @@ size_t mx_scan_segment(struct mx_worker *worker, const struct mx_mi_segment *seg
     const uint8_t *slices = mx_mimalloc_slices(mimalloc, segment);
     struct mx_mi_page page;
     size_t found = 0;
-    for (uint32_t at = 0; slices && mx_mimalloc_next(mimalloc, segment, slices, &at, &page, &worker->sums.damaged_pools);) {
+    for (uint32_t at = 0;
+         slices && mx_mimalloc_next(mimalloc, segment, slices, &at, &page, &worker->sums.damaged_pools);) {
         if (!scan_page(worker, &page, kinds)) {
             worker->sums.damaged_pools++;
             continue;

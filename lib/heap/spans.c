@@ -11,7 +11,7 @@
 #include "memory/machine.h"
 
 enum {
-    TABLE_BITS = 18, /* pages of 1 GB */
+    TABLE_BITS = 18,      /* pages of 1 GB */
     RECIPROCAL_BITS = 44, /* exact for offsets below 2^25 and blocks up to 2^19: pools and pages of many blocks */
 };
 

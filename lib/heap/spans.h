@@ -4,8 +4,8 @@
  * one allocator cut into blocks; block ids count through the spans in address
  * order, so that everything above is an array indexed by id.
  *
- *   span     [ pool: equal blocks ] [ chunks: a list of starts ] [ static objects: a list ]     a mimalloc page is a pool
- *   id       0 1 2 3 ...            k k+1 ...                    m m+1 ...
+ *   span     [ pool: equal blocks ] [ chunks: a list of starts ] [ static objects: a list ]     a mimalloc page is a
+ * pool id       0 1 2 3 ...            k k+1 ...                    m m+1 ...
  *
  * Free blocks have ids too: they keep the arithmetic simple.
  */

@@ -19,7 +19,7 @@ struct mx_ledger {
 };
 
 /* In the order of precedence where two begin at one address. */
-enum claim_kind { CLAIM_ARENA, CLAIM_EXTENT, CLAIM_MAPPED, CLAIM_ROW };
+enum claim_kind { CLAIM_ARENA, CLAIM_SEGMENT, CLAIM_EXTENT, CLAIM_MAPPED, CLAIM_ROW };
 
 struct claim {
     mx_addr start, end;
@@ -37,6 +37,12 @@ static void claim(struct claims *claims, enum claim_kind kind, size_t index, mx_
 {
     if (start < end && !mx_array_push(&claims->claims, (struct claim){start, end, kind, index}))
         claims->no_memory = true;
+}
+
+static void claim_segments(struct claims *claims, const struct mx_mimalloc *mimalloc)
+{
+    for (size_t i = 0; i < mimalloc->segments.count; i++)
+        claim(claims, CLAIM_SEGMENT, i, mimalloc->segments.items[i].address, mimalloc->segments.items[i].end);
 }
 
 /* Arenas that were found by their pools end with the last pool. */
@@ -121,6 +127,9 @@ static void write_claim(struct mx_ledger *ledger, const struct claim *claim)
         mx_ledger_arena(&ledger->rows, &allocators->arenas.arenas.items[claim->index], claim->end);
         add_part(ledger, MX_LEDGER_PYMALLOC, resident, virtual_bytes);
         break;
+    case CLAIM_SEGMENT:
+        mx_ledger_segment(&ledger->rows, &allocators->mimalloc.segments.items[claim->index]);
+        break;
     case CLAIM_EXTENT:
         mx_ledger_extent(&ledger->rows, &allocators->glibc.extents.items[claim->index], &ledger->work);
         add_part(ledger, MX_LEDGER_MALLOC, resident, virtual_bytes);
@@ -139,6 +148,7 @@ static struct mx_error *write_claims(struct mx_ledger *ledger, struct claims *cl
 {
     const struct mx_target *target = ledger->book.target;
     claim_arenas(claims, &target->allocators);
+    claim_segments(claims, &target->allocators.mimalloc);
     claim_chunks(claims, target);
     mx_stack_chunks_each(&target->runtime, claim_data_stack, claims);
     claim_stacks(claims, target);

@@ -80,6 +80,7 @@ struct mx_block_rows {
     uint32_t *types; /* by type index */
     uint32_t buffers[MX_BUFFER_OWNERS];
     uint32_t raw, free_blocks, free_pools, pool_headers, pool_tails, alignment;
+    uint32_t mimalloc_headers, mimalloc_unused;
     uint32_t used, mapped, bins, tcache, fastbins, top, overhead, not_walked;
 };
 
@@ -95,6 +96,7 @@ size_t mx_first_span(const struct mx_heap *heap, mx_addr address);
 
 /* Each writes one allocation of its allocator from end to end. */
 void mx_ledger_arena(const struct mx_block_rows *rows, const struct mx_arena *arena, mx_addr end);
+void mx_ledger_segment(const struct mx_block_rows *rows, const struct mx_mi_segment *segment);
 void mx_ledger_extent(const struct mx_block_rows *rows, const struct mx_malloc_extent *extent, struct mx_work *work);
 void mx_ledger_mapped(const struct mx_block_rows *rows, mx_addr start, const struct mx_chunk_span *span);
 

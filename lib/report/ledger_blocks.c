@@ -21,6 +21,10 @@ static void make_rows(struct mx_book *book, struct mx_block_rows *rows)
     rows->pool_headers = mx_book_row(book, "pymalloc/pool-headers");
     rows->pool_tails = mx_book_row(book, "pymalloc/pool-tails");
     rows->alignment = mx_book_row(book, "pymalloc/arena-alignment");
+    rows->mimalloc_headers = mx_book_row(book, "mimalloc/headers");
+    rows->mimalloc_unused = mx_book_row(book, "mimalloc/free-slices");
+    if (book->target->allocators.mimalloc.segments.count)
+        rows->free_blocks = mx_book_row(book, "mimalloc/free-blocks");
     rows->used = mx_book_row(book, "malloc/used");
     rows->mapped = mx_book_row(book, "malloc/mapped");
     rows->bins = mx_book_row(book, "malloc/free/bins");
@@ -153,6 +157,26 @@ void mx_ledger_arena(const struct mx_block_rows *rows, const struct mx_arena *ar
         }
     }
     mx_book_post(rows->book, rows->alignment, pool, end, 0);
+}
+
+/* Between pages, and behind the blocks that a page has handed out, are slices that nobody uses. */
+void mx_ledger_segment(const struct mx_block_rows *rows, const struct mx_mi_segment *segment)
+{
+    const struct mx_spans *spans = &rows->heap->spans;
+    mx_addr at = segment->address + ((mx_addr)segment->info << MX_MI_SLICE_SHIFT);
+    mx_book_post(rows->book, rows->mimalloc_headers, segment->address, at, 1);
+    for (size_t i = mx_first_span(rows->heap, at); i < spans->spans.count; i++) {
+        const struct mx_span *span = &spans->spans.items[i];
+        mx_addr block = span->start;
+        if (block >= segment->end)
+            break;
+        mx_book_post(rows->book, rows->mimalloc_unused, at, block, block > at);
+        for (uint32_t n = 0; n < span->count; n++, block += span->block_size)
+            mx_book_post(rows->book, mx_block_row(rows, span->first + n, rows->raw), block, block + span->block_size,
+                         1);
+        at = span->end;
+    }
+    mx_book_post(rows->book, rows->mimalloc_unused, at, segment->end, segment->end > at);
 }
 
 /* A walk over the chunks of one span, beside the blocks that the census made of them. */

@@ -295,10 +295,16 @@ static const char *block_kind(const struct mx_heap *heap, uint32_t block)
     return heap->kinds[block] == MX_BLOCK_RAW ? "raw" : "object";
 }
 
+static const char *allocator_of(const struct mx_sources *sources, const struct mx_span *span)
+{
+    static const char *const names[] = {
+        [MX_SPAN_POOL] = "pymalloc", [MX_SPAN_CHUNKS] = "malloc", [MX_SPAN_STATIC] = "static"};
+    bool is_page = span->kind == MX_SPAN_POOL && sources->target->allocators.mimalloc.segments.count;
+    return is_page ? "mimalloc" : names[span->kind];
+}
+
 static struct mx_error *block_column(struct mx_sql_cursor *cursor, int column, sqlite3_context *context)
 {
-    static const char *const allocators[] = {
-        [MX_SPAN_POOL] = "pymalloc", [MX_SPAN_CHUNKS] = "malloc", [MX_SPAN_STATIC] = "static"};
     const struct mx_sources *sources = &cursor->tables->sources;
     const struct mx_span *span = mx_sql_span(cursor);
     switch (column) {
@@ -315,7 +321,7 @@ static struct mx_error *block_column(struct mx_sql_cursor *cursor, int column, s
         give_text(context, block_kind(sources->heap, cursor->row));
         break;
     case ALLOCATOR:
-        give_text(context, allocators[span->kind]);
+        give_text(context, allocator_of(sources, span));
         break;
     default:
         break;

@@ -48,7 +48,8 @@ class Text(unittest.TestCase):
         self.assertEqual([thread["native_id"] for thread in stacks.in_order(made)], [7, 8, 9])
 
     def test_total(self):
-        total = {"threads": 2, "interpreters": 1, "gil": 41}
+        total = {"threads": 2, "interpreters": 1, "gil": 41, "free_threaded": False}
         self.assertEqual(stacks.total_line(total),
                          "total: 2 Python threads of 1 interpreter; thread 41 holds the GIL")
         self.assertTrue(stacks.total_line(dict(total, gil=None)).endswith("; nobody holds the GIL"))
+        self.assertIn("free-threaded", stacks.total_line(dict(total, gil=None, free_threaded=True)))

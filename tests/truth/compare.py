@@ -13,6 +13,7 @@ MOST_FALSE = 1 / 100000               # of all blocks
 SIZES_RIGHT = 0.999                   # of all objects
 CHUNK = 1 << 22
 OWN_BLOCKS = 2
+IMMORTAL = 0xFFFFFFFF
 ASCII_TEXT = (32, 24)                 # from the header to the text in a str of ASCII characters: up to 3.11, since
 MOST_UNBORN = 8                       # such as the weak references of a class that the measuring made
 
@@ -167,6 +168,9 @@ def false_objects(truth, census, pid):
     static, writable = spans(pid)
     extra = {a: t for a, (t, _, _) in census.objects.items()
              if a not in truth.objects and not any(start <= a < end for start, end in static)}
+    if truth.header > 16:
+        # 3.13t makes functions and their code immortal when the first thread starts: some outlive all references.
+        extra = {a: t for a, t in extra.items() if census.objects[a][2] != IMMORTAL}
     dead = {a: t for a, t in extra.items() if not 0 < census.objects[a][2] < 1 << 40}
     text = truth.header + ASCII_TEXT[truth.version >= (3, 12)]
     texts = {a + text for a, t in extra.items() if census.types[t] == "str"}

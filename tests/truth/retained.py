@@ -29,7 +29,7 @@ ANY, TO_3_10 = ((3, 8), (3, 99)), ((3, 8), (3, 10))
 EXPECTED = [
     ("a_class", *ANY, -112, 0), ("class_with_slots", *ANY, -336, 0), ("ctypes_data", *ANY, -1000, 0),
     ("thread_locals", *ANY, -112, 0), ("hashes", *ANY, -1000, 0), ("compressors", *ANY, -4000, 0),
-    ("sqlite_connection", *ANY, -100000, 200),
+    ("sqlite_connection", *ANY, -101000, 200),
     ("deque_long", *TO_3_10, 0, 8704), ("generator", *TO_3_10, 0, 500), ("coroutine", *TO_3_10, 0, 500),
     ("exception_chain", *TO_3_10, 0, 500), ("exception_with_traceback", *TO_3_10, 0, 1000),
     ("generator", (3, 12), (3, 12), 0, 256), ("coroutine", (3, 13), (3, 13), 0, 272),
@@ -148,7 +148,11 @@ def check_cases(results, build, interpreter):
     results.check(prefix + "/cases", [] if len(stop.freed) > 50 else ["only %d cases" % len(stop.freed)])
     for form, answer in (("live", stop.live), ("gcore", stop.core)):
         results.check("%s/%s/heap" % (prefix, form), answer.check())
-        results.check("%s/%s/what is freed" % (prefix, form), wrong_cases(answer, stop.freed, interpreter.version))
+        name = "%s/%s/what is freed" % (prefix, form)
+        if interpreter.free_threaded:
+            results.skip(name, "sys._debugmallocstats() does not tell what mimalloc gets back")
+        else:
+            results.check(name, wrong_cases(answer, stop.freed, interpreter.version))
 
 
 def check_large(results, build, interpreter):

@@ -7,6 +7,7 @@ Each case is one process at one stop, looked at live, through a gcore core and
 through a kernel core.
 """
 import argparse
+import copy
 import os
 import sys
 
@@ -15,6 +16,7 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import harness  # noqa: E402
 import interpreters  # noqa: E402
 import compare  # noqa: E402
+import extension  # noqa: E402
 import exactness  # noqa: E402
 import saving  # noqa: E402
 
@@ -167,7 +169,8 @@ class Stop:
             return [str(error)]
 
     def facts(self, census):
-        want = dict(self.case.expect, python_version=self.interpreter.text)
+        # Between releases Python adds "+" or "+dev" to its version, which the version's number does not have.
+        want = dict(self.case.expect, python_version=self.interpreter.text.partition("+")[0])
         if self.interpreter.debug and want["allocator"] == "pymalloc":
             want["allocator"] = "pymalloc + debug hooks"
         return ["%s is %s, memext says %s" % (key, want[key], census.info.get(key))
@@ -175,6 +178,22 @@ class Stop:
 
     def check(self, form, what, problems):
         self.results.check("%s/%s/%s" % (self.prefix, form, what), problems)
+
+
+def embedded(results, build, interpreter):
+    """A program that is linked with libpython instead of the interpreter's own."""
+    with harness.Folder() as folder:
+        refusal = extension.embed(interpreter.path, folder)
+        if refusal:
+            results.skip("truth/%s/embedded" % interpreter.name, refusal)
+            return
+        host = copy.copy(interpreter)
+        host.path = os.path.join(folder, "embedded")
+        case = next(one for one in cases(True, interpreter) if one.name == "mixed")
+        case.name = "embedded"
+        stop = Stop(results, build, host, case)
+        stop.prefix = "truth/%s/embedded" % interpreter.name
+        stop.run()
 
 
 def main():
@@ -196,6 +215,8 @@ def main():
     for case in cases(os.path.basename(build) == "asan", interpreter):
         if a.case in (None, case.name):
             Stop(results, build, interpreter, case).run()
+    if a.case in (None, "embedded"):
+        embedded(results, build, interpreter)
     return results.exit_status()
 
 

@@ -43,10 +43,10 @@ def exceptions(target, names, threads):
     return problems
 
 
-def holders(names, threads):
+def holders(names, threads, free_threaded):
     """Only the busy thread wants it."""
     held = [names.get(thread["thread_id"]) for thread in threads if thread["gil"]]
-    return [] if held == ["busy"] else ["the GIL is held by %r" % held]
+    return [] if held == ([] if free_threaded else ["busy"]) else ["the GIL is held by %r" % held]
 
 
 def guests(path, threads):
@@ -70,7 +70,8 @@ def judge(target, path):
         if ident in mine and names.get(ident) != "guest":
             problems += differences(names.get(ident, "main"), stack, mine[ident]["frames"])
     own = [thread for thread in threads if thread["interpreter"] == 0]
-    return (problems + exceptions(target, names, own) + holders(names, own) + guests(path + ".guest", threads)
+    held = holders(names, own, target.info()["free_threaded"])
+    return (problems + exceptions(target, names, own) + held + guests(path + ".guest", threads)
             + limited(target))
 
 

@@ -63,7 +63,8 @@ static void test_smallest_objects_are_found(void)
     FAKE_EACH_ROW(&fake)
     {
         uint32_t head = (uint32_t)fake.runtime.layout.object.size;
-        mx_addr type = fake_type(&fake, &(struct fake_type){.name = "object", .basicsize = head, .kind = MX_KIND_OTHER});
+        mx_addr type =
+            fake_type(&fake, &(struct fake_type){.name = "object", .basicsize = head, .kind = MX_KIND_OTHER});
         mx_addr object = fake_object(&fake, type, head);
         CU_ASSERT_TRUE(is_object(&fake, (struct block){object, head}));
     }
@@ -204,13 +205,8 @@ static void test_threaded_counts_are_added_up(void)
             int64_t count; /* 0 = dead */
             bool immortal;
         } cases[] = {
-            {1, 0, 1, false},
-            {5, -3 * 4 + 2, 2, false},
-            {0, 7 * 4 + 3, 7, false},
-            {0, 3, 0, false},
-            {1, -4, 0, false},
-            {UINT32_MAX, 0, UINT32_MAX, true},
-            {2, (INT64_MAX / 8) * 4, 2, false},
+            {1, 0, 1, false},  {5, -3 * 4 + 2, 2, false},         {0, 7 * 4 + 3, 7, false},           {0, 3, 0, false},
+            {1, -4, 0, false}, {UINT32_MAX, 0, UINT32_MAX, true}, {2, (INT64_MAX / 8) * 4, 2, false},
         };
         mx_addr text = fake_str(&fake, "x");
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

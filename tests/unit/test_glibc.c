@@ -275,6 +275,54 @@ static void test_versions_without_threads(void)
     }
 }
 
+/* The tcache of 2.42+ where the free chunk was: counts are of what may still be added. */
+static void put_late_tcache(struct forged *forged, uint16_t room, uint16_t used)
+{
+    mx_addr counts = FREE + 16, entries = counts + 76 * 2, bin = forged->bins + 0x600;
+    put_chunk(forged, FREE, 0x300, PREV_INUSE, 0);
+    put_chunk(forged, FREE + 0x300, 0x200, PREV_INUSE, 0);
+    put_chunk(forged, LAST, 0x60, PREV_INUSE, 0);
+    put(forged, bin, bin - 16);
+    put(forged, bin + 8, bin - 16);
+    memset(at(forged, counts), 0, 0x2f0);
+    for (mx_addr i = 0; i < 76; i++)
+        memcpy(at(forged, counts + i * 2), &room, sizeof(room));
+    uint16_t left = (uint16_t)(room - used);
+    memcpy(at(forged, counts + 2), &left, sizeof(left));
+    cache_chunk(forged, entries + 8, FAST + 16, 0);
+    cache_chunk(forged, entries + 8, FAST + 0x40, 0);
+}
+
+/* 2.43: no fastbins in front of the bins. */
+static void test_no_fastbins_and_a_tcache_that_counts_room(void)
+{
+    static struct forged forged;
+    forge(&forged, 24, true, true, false);
+    put_late_tcache(&forged, 16, 2);
+    walk(&forged);
+    CU_ASSERT_EQUAL(forged.glibc.walk_errors, 0);
+    CU_ASSERT_EQUAL(forged.glibc.arenas.count, 1);
+    CU_ASSERT_EQUAL(forged.glibc.cached.count, 4);
+    CU_ASSERT_EQUAL(forged.glibc.fast.count, 0);
+    expect(&forged, FAST + 16, 0x28, false);
+    expect(&forged, FAST + 0x40, 0x28, false);
+    expect(&forged, CACHED + 16, 0x38, false);
+    expect(&forged, FREE + 16, 0x2f8, true);
+    dispose(&forged);
+}
+
+/* A block of that size that is nearly all zeros, with one address in it: no count says that this is a chunk. */
+static void test_what_is_no_late_tcache(void)
+{
+    static struct forged forged;
+    forge(&forged, 24, true, true, false);
+    put_late_tcache(&forged, 0, 0);
+    walk(&forged);
+    CU_ASSERT_EQUAL(forged.glibc.cached.count, 2);
+    expect(&forged, FAST + 16, 0x28, true);
+    dispose(&forged);
+}
+
 static void test_thread_arenas_and_their_heaps(void)
 {
     static struct forged forged;
@@ -526,6 +574,8 @@ void suite_glibc(CU_pSuite suite)
     CU_ADD_TEST(suite, test_chains_that_run_in_circles_end);
     CU_ADD_TEST(suite, test_chains_that_leave_the_heap_end);
     CU_ADD_TEST(suite, test_what_is_no_tcache);
+    CU_ADD_TEST(suite, test_no_fastbins_and_a_tcache_that_counts_room);
+    CU_ADD_TEST(suite, test_what_is_no_late_tcache);
     CU_ADD_TEST(suite, test_main_arena_in_pieces);
     CU_ADD_TEST(suite, test_top_without_a_size);
     CU_ADD_TEST(suite, test_broken_ring_ends);

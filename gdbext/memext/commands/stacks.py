@@ -51,7 +51,8 @@ class Stacks(Command):
         nativestacks.identify(rows)
         answer = self.new_answer()
         answer.total = {"threads": len(rows), "interpreters": len({row["interpreter"] for row in rows}),
-                        "gil": next((row["thread"] or row["thread_id"] for row in rows if row["gil"]), None)}
+                        "gil": next((row["thread"] or row["thread_id"] for row in rows if row["gil"]), None),
+                        "free_threaded": SESSION.info()["free_threaded"]}
         answer.rows = stacks.pick(rows, arguments.operands[0] if arguments.operands else None)
         if arguments.native:
             nativestacks.add_to(answer.rows, limit)
