@@ -92,3 +92,13 @@ bool mx_header_read(const struct mx_types *types, const struct mx_type *type, mx
     ret->deferred = false;
     return ret->refcount > 0;
 }
+
+bool mx_is_mortal(const struct mx_layout *layout, const uint8_t *object)
+{
+    bool immortal = false, deferred;
+    if (layout->header_shape == MX_HEADER_FREE_THREADED)
+        mx_threaded_refcount(layout, object, &immortal, &deferred);
+    else
+        mx_refcount(layout, mx_load_u64(object + layout->object.ob_refcnt), &immortal);
+    return layout->header_shape != MX_HEADER_REFCOUNT && !immortal;
+}

@@ -282,14 +282,7 @@ void mx_scan_chunks(struct mx_worker *worker, const struct mx_glibc *glibc, cons
 static bool is_no_static_object(const struct mx_runtime *runtime, mx_addr address, const uint8_t *bytes)
 {
     const struct mx_layout *layout = &runtime->layout;
-    bool immortal = false, deferred;
-    if (layout->header_shape == MX_HEADER_REFCOUNT || address - runtime->address >= (uint64_t)layout->runtime.size)
-        return false;
-    if (layout->header_shape == MX_HEADER_FREE_THREADED)
-        mx_threaded_refcount(layout, bytes, &immortal, &deferred);
-    else
-        mx_refcount(layout, mx_load_u64(bytes + layout->object.ob_refcnt), &immortal);
-    return !immortal;
+    return address - runtime->address < (uint64_t)layout->runtime.size && mx_is_mortal(layout, bytes);
 }
 
 static void scan_static_word(struct mx_worker *worker, mx_addr address, const uint8_t *bytes, size_t available,
