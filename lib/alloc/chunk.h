@@ -15,7 +15,7 @@ enum {
     MX_CHUNK_HEADER = 16, /* from the chunk to its user memory */
     MX_CHUNK_LEAST = 32,
     MX_CHUNK_ANY_SIZE = 0, /* of a chain whose chunks differ in size: large ones in tcache, since 2.42 */
-    MX_CHUNK_SHOWN = 512, /* bytes of user memory that a walk shows */
+    MX_CHUNK_SHOWN = 512,  /* bytes of user memory that a walk shows */
 };
 
 /* A cursor's view, kept over many chunks. All zeros but for `cursor` is a fresh one. */
@@ -44,9 +44,9 @@ bool mx_chunk_plausible(const struct mx_memory *memory, mx_addr chunk, mx_addr l
 bool mx_chunk_peek(const struct mx_memory *memory, mx_addr address, size_t length, uint8_t *out);
 
 /*
- * Adds to `cached` the chunks of a chain of free ones, all of `size` bytes or MX_CHUNK_ANY_SIZE: `user` is the first's user memory, a link
- * is `link_bias` less than the next one's user memory (fastbins link chunks, tcache links user memory). Links may be
- * mangled (glibc 2.32+) or plain. False when there is no memory.
+ * Adds to `cached` the chunks of a chain of free ones, all of `size` bytes or MX_CHUNK_ANY_SIZE: `user` is the first's
+ * user memory, a link is `link_bias` less than the next one's user memory (fastbins link chunks, tcache links user
+ * memory). Links may be mangled (glibc 2.32+) or plain. False when there is no memory.
  */
 bool mx_chunk_chain(struct mx_glibc *glibc, mx_addr user, uint64_t size, uint64_t link_bias, uint64_t most);
 

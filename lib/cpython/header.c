@@ -93,15 +93,12 @@ bool mx_header_read(const struct mx_types *types, const struct mx_type *type, mx
     return ret->refcount > 0;
 }
 
-bool mx_is_no_static_object(const struct mx_runtime *runtime, mx_addr address, const uint8_t *bytes)
+bool mx_is_mortal(const struct mx_layout *layout, const uint8_t *object)
 {
-    const struct mx_layout *layout = &runtime->layout;
     bool immortal = false, deferred;
-    if (layout->header_shape == MX_HEADER_REFCOUNT || address - runtime->address >= (uint64_t)layout->runtime.size)
-        return false;
     if (layout->header_shape == MX_HEADER_FREE_THREADED)
-        mx_threaded_refcount(layout, bytes, &immortal, &deferred);
+        mx_threaded_refcount(layout, object, &immortal, &deferred);
     else
-        mx_refcount(layout, mx_load_u64(bytes + layout->object.ob_refcnt), &immortal);
-    return !immortal;
+        mx_refcount(layout, mx_load_u64(object + layout->object.ob_refcnt), &immortal);
+    return layout->header_shape != MX_HEADER_REFCOUNT && !immortal;
 }

@@ -42,10 +42,7 @@ bool mx_threaded_frozen(uint8_t gc_bits);
 /* The count in a reference count word; *immortal tells that it does not count. 0 = dead. */
 int64_t mx_refcount(const struct mx_layout *layout, uint64_t word, bool *immortal);
 
-/*
- * The interpreter's own state counts something beside the address of each static type (3.13+), as an object would;
- * `bytes` are those at `address`, a header at least.
- */
-bool mx_is_no_static_object(const struct mx_runtime *runtime, mx_addr address, const uint8_t *bytes);
+/* Whether a header of a version that has immortal objects (3.12+) says that its object is none. */
+bool mx_is_mortal(const struct mx_layout *layout, const uint8_t *object);
 
 #endif

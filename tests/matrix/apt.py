@@ -16,7 +16,8 @@ class Unobtainable(Exception):
 
 
 def run(command, what, **options):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          **options)
     text = done.stdout.decode(errors="replace").strip()
     if done.returncode:
         raise Unobtainable("%s failed: %s" % (what, text.splitlines()[-1] if text else "status %d" % done.returncode))

@@ -1,6 +1,7 @@
 """The truth tests on every interpreter that can be had.
 
-  matrix.py --build build/release --folder build/matrix [--interpreter NAME]... [--kind KIND]... [--write] [--obtain-only]
+  matrix.py --build build/release --folder build/matrix [--interpreter NAME]... [--kind KIND]... [--write]
+            [--obtain-only]
 
 Obtains the interpreters (provision.py), adds those of the machine itself, and runs every kind of truth test on each:
 live processes and cores. Printed are failures, skips with their reasons, and one line at the end; --write puts the

@@ -70,8 +70,8 @@ def judge(target, path):
         if ident in mine and names.get(ident) != "guest":
             problems += differences(names.get(ident, "main"), stack, mine[ident]["frames"])
     own = [thread for thread in threads if thread["interpreter"] == 0]
-    held = holders(names, own, target.info()["free_threaded"])
-    return (problems + exceptions(target, names, own) + held + guests(path + ".guest", threads)
+    return (problems + exceptions(target, names, own) + holders(names, own, target.info()["free_threaded"])
+            + guests(path + ".guest", threads)
             + limited(target))
 
 
