@@ -17,7 +17,7 @@ PT_LOAD = 1
 
 # What each command is tried with on a process that stands; those that let it run have no line here.
 TOUCHED = {
-    "py-memext": [""], "py-info": ["", "-verify"], "py-count": ["-limit 3", "-gc -json"], "py-growth": ["", "-peek"],
+    "py-info": ["", "-verify"], "py-count": ["-limit 3", "-gc -json"], "py-growth": ["", "-peek"],
     "py-mark": ["here", "-list"], "py-objects": ["Session -limit 3", "Session -sort retained -limit 2"],
     "py-show": ["__main__.CACHE", "Session#0"], "py-sizeof": ["__main__.CACHE"], "py-refs": ["__main__.CACHE"],
     "py-backrefs": ["Session#0"], "py-path": ["Session#0"], "py-retained": ["-limit 3", "__main__.CACHE"],

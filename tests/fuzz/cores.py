@@ -69,7 +69,7 @@ class Core:
         return b""
 
     def rebuilt(self, notes, segments=()):
-        """The same memory with other notes, and further segments (address, size in memory) of which nothing is there."""
+        """The same memory with other notes, and further segments (address, size in memory) without bytes."""
         loads = [header for header in self.headers if header[0] == PT_LOAD]
         count = len(loads) + len(segments) + 1
         start = HEADER.size + SEGMENT.size * count + 64

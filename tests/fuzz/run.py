@@ -3,8 +3,8 @@ sanitizer.
 
   run.py --build build/release [--count 1800] [--cuts 150] [--refusals 25]
 
-One core each of the oldest, Debian's and the newest interpreter found; fuzz_core.c makes the damage. The small core is cut
-at so many lengths, and so many allocations of each stage are refused (fail_alloc.c).
+One core each of the oldest, Debian's and the newest interpreter found; fuzz_core.c makes the damage. The small core is
+cut at so many lengths, and so many allocations of each stage are refused (fail_alloc.c).
 To see one mutation again: MEMEXT_KEEP=1, then fuzz_core CORE SCRATCH NUMBER 1.
 """
 import argparse

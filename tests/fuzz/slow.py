@@ -166,7 +166,8 @@ def named_files(results, build, core, folder):
         file.write("#!/bin/sh\ntouch %s\n" % os.path.join(folder, "was-run"))
     os.chmod(script, 0o755)
     for name, path in (("a FIFO", fifo), ("a device", "/dev/zero"), ("a terminal", "/dev/tty"),
-                       ("a script", script), ("a folder", folder), ("no name", ""), ("a strange name", "%n%s%s\x1b[2J")):
+                       ("a script", script), ("a folder", folder), ("no name", ""),
+                       ("a strange name", "%n%s%s\x1b[2J")):
         made = cores.Core(core)
         other = os.path.join(folder, "named.core")
         made.write(other, made.rebuilt(made.notes() + named(50, path)))
