@@ -1,10 +1,12 @@
 """Targets whose files or bytes lie elsewhere: packed cores, other namespaces, moved files. Each check returns problems."""
+import glob
 import os
 import re
 import shutil
 import subprocess
 
 import harness
+import interpreters
 from remotes import child_of, namespaces, rows
 from stage import Skip
 
@@ -131,8 +133,47 @@ def files_of_a_core_lie_elsewhere(stage):
         problems += missing(stage.gdb([], setting, "core-file " + core, "py-info", "py-count Session"), *found)
     text = stage.gdb(["-c", core], "py-info", "set memext library-path " + wrong, "py-info",
                      "set memext library-path " + folder, "py-info", "py-count Session")
-    return problems + missing(text, "but the file here is missing", "but the file here is of another build",
+    return problems + missing(text, "not found: set memext sysroot or library-path", "differs from the one in the target",
+                              "here is of another build: Python was found by its looks",
                               *found)
+
+
+# ---- cores without any file ----
+
+def without_files(stage, interpreter, name):
+    """(target without the interpreter's files, its counts while they were there); a shared one's library goes too."""
+    folder = stage.path(name)
+    os.mkdir(folder)
+    real = os.path.realpath(interpreter.path)
+    copy = os.path.join(folder, "lost")
+    shutil.copy(real, copy)
+    for library in glob.glob(os.path.join(os.path.dirname(real), "..", "lib", "libpython3.*.so.1.0")):
+        shutil.copy(library, folder)
+    home = subprocess.check_output([interpreter.path, "-c", "import sys; print(sys.base_prefix)"]).decode().strip()
+    work = stage.leak(python=copy, env={"PYTHONHOME": home, "LD_LIBRARY_PATH": folder})
+    core = work.gcore(stage.path(name + ".core"))
+    whole = rows(stage.gdb(["-c", core], "py-count -json"))
+    work.close()
+    shutil.rmtree(folder)
+    return ["-c", core], whole
+
+
+@check
+def core_without_any_file(stage):
+    """Each supported interpreter is found by its looks: as many objects, nine of ten under their type's name."""
+    problems = []
+    for interpreter in interpreters.find():
+        if interpreter.refused:
+            continue
+        target, whole = without_files(stage, interpreter, "lost-" + interpreter.name)
+        found = rows(stage.gdb(target, "py-count -json"))
+        total, left = sum(row[1] for row in whole), sum(row[1] for row in found)
+        named = sum(row[1] for row in found if not row[0].startswith("<type at "))
+        if total != left or named < 0.9 * total:
+            problems.append("%s: %d of %d objects, %d with names" % (interpreter.name, left, total, named))
+        text = stage.gdb(target, "py-info", "py-path Session#7")
+        problems += missing(text, "Python was found by its looks", "CACHE['session-")
+    return problems
 
 
 # ---- kernel cores by filter ----
