@@ -194,3 +194,37 @@ def kernel_cores_of_each_filter(stage):
         file.write("0x12")
     text = stage.gdb([stage.python, "-c", stage.kernel_core_of(work, "filter12.core")], "py-count Session")
     return problems + (["0x12: " + text[-500:]] if not re.search("^memext: ", text, re.MULTILINE) else [])
+
+
+# ---- other mallocs ----
+
+PRELOADS = {"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4", "mimalloc": "libmimalloc.so.2.0"}
+
+
+def counts(text, least=20):
+    """{type: count} of types with many instances: what start-up leaves of the others differs from run to run."""
+    return {name: count for name, count, _ in rows(text) if count >= least}
+
+
+@check
+def preloaded_mallocs(stage):
+    """Named, and said to be not walked; what the collector tracks is counted as above glibc's malloc, large ones too."""
+    plain = counts(stage.gdb(["-p", str(stage.leak().pid)], "py-count -gc -json"))
+    problems, tried = [], 0
+    for name, library in PRELOADS.items():
+        path = os.path.join("/usr/lib/x86_64-linux-gnu", library)
+        if not os.path.exists(path):
+            continue
+        tried += 1
+        for malloc in ("pymalloc", "malloc"):
+            work = stage.leak(env={"LD_PRELOAD": path, "PYTHONMALLOC": malloc})
+            target = ["-p", str(work.pid)]
+            found = counts(stage.gdb(target, "py-count -gc -json"))
+            problems += ["%s, %s: %s" % (name, malloc, {key: (plain.get(key), found.get(key)) for key in set(plain) | set(found)
+                                                          if plain.get(key) != found.get(key)})] if found != plain else []
+            text = stage.gdb(target, "py-info", "py-count Session", "py-path Session#7", "py-suspects", "py-memory")
+            problems += missing(text, name + " (not walked)", "2,000", "CACHE['session-", "__main__.CACHE",
+                                "the garbage collector does not track are not counted")
+    if not tried:
+        raise Skip("none of %s is here" % ", ".join(sorted(PRELOADS.values())))
+    return problems
