@@ -1,4 +1,4 @@
-"""Targets whose files or bytes lie elsewhere: packed cores, other namespaces, moved files. Each check returns problems."""
+"""Targets whose files or bytes lie elsewhere: packed cores, namespaces, moved files. Each check returns problems."""
 import glob
 import os
 import re
@@ -128,12 +128,13 @@ def files_of_a_core_lie_elsewhere(stage):
     shutil.copy("/bin/true", os.path.join(wrong, "moved-python"))
     found = ("found, and the same as in the target", "2,000")
     problems = []
-    for setting in ("set memext sysroot " + root, "set sysroot " + root, "set memext library-path %s:%s" % (wrong, folder),
-                    "set solib-search-path " + folder):
+    for setting in ("set memext sysroot " + root, "set sysroot " + root, "set solib-search-path " + folder,
+                    "set memext library-path %s:%s" % (wrong, folder)):
         problems += missing(stage.gdb([], setting, "core-file " + core, "py-info", "py-count Session"), *found)
     text = stage.gdb(["-c", core], "py-info", "set memext library-path " + wrong, "py-info",
                      "set memext library-path " + folder, "py-info", "py-count Session")
-    return problems + missing(text, "not found: set memext sysroot or library-path", "differs from the one in the target",
+    return problems + missing(text, "not found: set memext sysroot or library-path",
+                              "differs from the one in the target",
                               "here is of another build: Python was found by its looks",
                               *found)
 
@@ -180,7 +181,7 @@ def core_without_any_file(stage):
 
 @check
 def kernel_cores_of_each_filter(stage):
-    """Bits: 0 anonymous private, 1 anonymous shared, 2 and 3 file-backed, 4 ELF headers. Without bit 0 there is no heap."""
+    """Bits: 0 anonymous private, 1 anonymous shared, 2 and 3 file-backed, 4 ELF headers. Bit 0 has the heap."""
     problems = []
     for value in (0x33, 0x3f, 0x23, 0x31, 0x13, 0x03, 0x01):
         work = stage.leak()
@@ -208,7 +209,7 @@ def counts(text, least=20):
 
 @check
 def preloaded_mallocs(stage):
-    """Named, and said to be not walked; what the collector tracks is counted as above glibc's malloc, large ones too."""
+    """Named, and said to be not walked; what the collector tracks is counted as above glibc's, large ones too."""
     plain = counts(stage.gdb(["-p", str(stage.leak().pid)], "py-count -gc -json"))
     problems, tried = [], 0
     for name, library in PRELOADS.items():
@@ -220,8 +221,9 @@ def preloaded_mallocs(stage):
             work = stage.leak(env={"LD_PRELOAD": path, "PYTHONMALLOC": malloc})
             target = ["-p", str(work.pid)]
             found = counts(stage.gdb(target, "py-count -gc -json"))
-            problems += ["%s, %s: %s" % (name, malloc, {key: (plain.get(key), found.get(key)) for key in set(plain) | set(found)
-                                                          if plain.get(key) != found.get(key)})] if found != plain else []
+            other = {key: (plain.get(key), found.get(key)) for key in set(plain) | set(found)
+                     if plain.get(key) != found.get(key)}
+            problems += ["%s, %s: %s" % (name, malloc, other)] if other else []
             text = stage.gdb(target, "py-info", "py-count Session", "py-path Session#7", "py-suspects", "py-memory")
             problems += missing(text, name + " (not walked)", "2,000", "CACHE['session-", "__main__.CACHE",
                                 "the garbage collector does not track are not counted")
