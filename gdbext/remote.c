@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* How much is asked for at once: GDB is slower with more, and Ctrl-C would have to wait. */
-static const size_t most_read = 256 * 1024;
+static const size_t most_read = (size_t)256 * 1024;
 
 static void close_target(void *pointer)
 {

@@ -129,7 +129,8 @@ def gdb_target():
     kind = connection_type(inferior)
     if not kind or (kind != "core" and not inferior.pid):
         return None
-    return inferior.num, kind, connection_number(inferior), inferior.pid, core_path(inferior) if kind == "core" else None
+    core = core_path(inferior) if kind == "core" else None
+    return inferior.num, kind, connection_number(inferior), inferior.pid, core
 
 
 def given_executable():

@@ -19,6 +19,11 @@ static const struct other others[] = {
     {"jemalloc", "libjemalloc", {"mallctl", "je_malloc"}},
     {"tcmalloc", "libtcmalloc", {"tc_malloc", "tc_new"}},
     {"mimalloc", "libmimalloc", {"mi_malloc", "mi_heap_malloc"}},
+    {"Valgrind's", "vgpreload_memcheck", {NULL, NULL}},
+    {"Valgrind's", "vgpreload_massif", {NULL, NULL}},
+    {"Valgrind's", "vgpreload_dhat", {NULL, NULL}},
+    {"Valgrind's", "vgpreload_helgrind", {NULL, NULL}},
+    {"Valgrind's", "vgpreload_drd", {NULL, NULL}},
 };
 enum { OTHERS = sizeof(others) / sizeof(*others) };
 
@@ -36,7 +41,7 @@ static bool begins(const struct mx_module *module, const char *prefix)
 static bool defines(const struct mx_module *module, const char *name)
 {
     struct mx_symbol symbol;
-    return mx_module_symbol(module, name, &symbol);
+    return name && mx_module_symbol(module, name, &symbol);
 }
 
 /*

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "cpython/allocator.h"
+#include "cpython/recover.h"
 #include "cpython/verify.h"
 #include "cpython/version.h"
 
@@ -196,6 +197,13 @@ static struct mx_error *open_at(const struct mx_symbol *symbol, const char *debu
     if (runtime->layout.unproven)
         MX_TRY(mx_runtime_warn(runtime, "memext was not compared with CPython %s's own answers yet: counts may be off",
                                runtime->version));
+    if (mx_recovered(runtime))
+        MX_TRY(mx_runtime_warn(runtime,
+                               "the file of %s %s: Python was found by its looks, and types of C code have names only "
+                               "where a module of Python's has them; the file (set memext sysroot or library-path) "
+                               "tells the rest",
+                               symbol->module->path,
+                               symbol->module->state == MX_FILE_DIFFERS ? "here is of another build" : "is not here"));
     if (!mx_memory_state(runtime->memory, symbol->address, 64))
         return mx_runtime_warn(runtime, "_PyRuntime is missing from the core: interpreters, threads and the garbage "
                                         "collector's lists are not known");

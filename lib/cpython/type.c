@@ -17,6 +17,7 @@
 
 #include "cpython/dict.h"
 #include "cpython/kind.h"
+#include "cpython/recover.h"
 #include "cpython/str.h"
 
 enum {
@@ -89,6 +90,8 @@ static void read_name(const struct mx_runtime *runtime, mx_addr address, uint64_
     }
     mx_addr tp_name = mx_memory_pointer(memory, address + (mx_addr)layout->type.tp_name);
     const char *text = mx_memory_text(memory, tp_name, MOST_NAME);
+    if (!text)
+        text = mx_recovered_name(runtime, address);
     if (!text)
         snprintf(name, size, "<type at 0x%llx>", (unsigned long long)address);
     else

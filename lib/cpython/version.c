@@ -15,7 +15,7 @@
 enum { FINAL = 0xf0, SCAN_STEP = 1 << 16, MOST_VERSION_TEXT = 16 };
 
 /* The first 24 bytes of _PyRuntime since 3.13: "xdebugpy", PY_VERSION_HEX, free-threaded. */
-static bool read_cookie(const struct mx_memory *memory, mx_addr runtime, struct mx_layout_key *ret)
+bool mx_version_of_cookie(const struct mx_memory *memory, mx_addr runtime, struct mx_layout_key *ret)
 {
     const uint8_t *bytes = mx_memory_view(memory, runtime, 24);
     if (!bytes || memcmp(bytes, "xdebugpy", 8) || mx_load_u64(bytes + 8) > UINT32_MAX)
@@ -71,7 +71,7 @@ static uint32_t find_version_text(const uint8_t *bytes, size_t length)
 }
 
 /* Py_GetVersion() formats into a static buffer when `sys` is made, in all versions. */
-static uint32_t scan_version_text(const struct mx_memory *memory, const struct mx_module *module)
+uint32_t mx_version_of_data(const struct mx_memory *memory, const struct mx_module *module)
 {
     for (size_t i = 0; i < memory->regions.count; i++) {
         const struct mx_region *region = &memory->regions.items[i];
@@ -127,8 +127,9 @@ void mx_version_identify(const struct mx_memory *memory, const struct mx_symbol 
     const struct mx_module *module = runtime->module;
     struct mx_layout_key key = {.runtime_size = runtime->size, .free_threaded = name_has_flag(module, 't')};
     key.debug_build = counts_all_references(module) || name_has_flag(module, 'd');
-    if (!read_cookie(memory, runtime->address, &key) && !read_version_constant(memory, module, &key.version_hex)) {
-        key.version_hex = scan_version_text(memory, module);
+    if (!mx_version_of_cookie(memory, runtime->address, &key) &&
+        !read_version_constant(memory, module, &key.version_hex)) {
+        key.version_hex = mx_version_of_data(memory, module);
         if (!key.version_hex)
             key.version_hex = version_of_name(module);
     }

@@ -17,6 +17,12 @@
  */
 void mx_version_identify(const struct mx_memory *memory, const struct mx_symbol *runtime, struct mx_layout_key *ret);
 
+/* By the cookie at the start of a _PyRuntime of 3.13+; false when there is none. */
+bool mx_version_of_cookie(const struct mx_memory *memory, mx_addr runtime, struct mx_layout_key *ret);
+
+/* PY_VERSION_HEX by the text of Py_GetVersion() in the module's data; 0 when there is none. */
+uint32_t mx_version_of_data(const struct mx_memory *memory, const struct mx_module *module);
+
 /* "3.11.2", "3.13.0rc2"; "3.9" when the micro version is not known (0 with no release level). */
 void mx_version_text(uint32_t version_hex, char *ret, size_t room);
 

@@ -14,12 +14,13 @@
 #include "cpython/gc.h"
 #include "cpython/size.h"
 #include "heap/scan.h"
+#include "heap/tracked.h"
 
-enum job_kind { JOB_CHUNKS, JOB_STATIC, JOB_ARENA, JOB_SEGMENT };
+enum job_kind { JOB_CHUNKS, JOB_STATIC, JOB_ARENA, JOB_SEGMENT, JOB_TRACKED };
 
 struct job {
     enum job_kind kind;
-    size_t index;             /* of the span, region, arena or segment */
+    size_t index;             /* of the span, region, arena, segment or group */
     struct mx_listed listed;  /* chunks and static data: what was found */
     size_t first_span, spans; /* arenas, segments: in census.pool_spans */
     size_t first_kind;        /* arenas, segments: in census.pool_kinds */
@@ -35,6 +36,7 @@ struct census {
     struct mx_scan scan;
     MX_ARRAY(struct job) jobs; /* the long ones first, so that no worker is left with one at the end */
     _Atomic size_t next_job;
+    struct mx_tracked tracked; /* where malloc's memory is not walked */
     struct mx_worker *workers;
     unsigned worker_count;
     struct mx_span *pool_spans;
@@ -56,6 +58,7 @@ static void deinit_census(struct census *census)
         mx_array_free(&census->jobs.items[i].listed.kinds);
     }
     mx_array_free(&census->jobs);
+    mx_tracked_deinit(&census->tracked);
     for (unsigned i = 0; i < census->worker_count; i++)
         mx_worker_deinit(&census->workers[i]);
     free(census->workers);
@@ -161,6 +164,8 @@ static struct mx_error *plan_jobs(struct census *census)
         ok = add_job(census, JOB_ARENA, i);
     for (size_t i = 0; ok && i < census->allocators->mimalloc.segments.count; i++)
         ok = add_job(census, JOB_SEGMENT, i);
+    for (size_t i = 0; ok && i < census->tracked.groups.count; i++)
+        ok = add_job(census, JOB_TRACKED, i);
     return ok ? NULL : mx_error_no_memory();
 }
 
@@ -214,6 +219,9 @@ static void run_job(struct census *census, struct mx_worker *worker, struct job 
         break;
     case JOB_STATIC:
         mx_scan_static(worker, &census->target->memory->regions.items[job->index], &job->listed);
+        break;
+    case JOB_TRACKED:
+        mx_tracked_scan(worker, &census->tracked, job->index, &job->listed);
         break;
     case JOB_ARENA:
         job->spans = mx_scan_arena(worker, &census->allocators->arenas.arenas.items[job->index],
@@ -480,7 +488,9 @@ static struct mx_error *judge(struct census *census)
                     (unsigned long long)(memory->missing_bytes + 999999) / 1000000,
                     (unsigned long long)(memory->expected_bytes + 999999) / 1000000));
     if (!glibc->found)
-        MX_TRY(warn(heap, "incomplete: objects above 512 bytes are not counted, for the process's malloc is %s",
+        MX_TRY(warn(heap,
+                    "incomplete: objects above 512 bytes that the garbage collector does not track are not counted, "
+                    "for the process's malloc is %s",
                     glibc->name[0] ? glibc->name : "not one that memext walks"));
     if (is_segmentless(census->target)) {
         heap->info.complete = false;
@@ -530,6 +540,8 @@ static struct mx_error *prepare(struct census *census)
         .padding = target->runtime.block_padding,
         .live = mx_memory_on_demand(target->memory),
     };
+    if (!census->allocators->glibc.found)
+        MX_TRY(mx_tracked_find(target, &census->tracked));
     MX_TRY(plan_jobs(census));
     MX_TRY(allot_pools(census));
     return make_workers(census);

@@ -98,6 +98,18 @@ static uint16_t scan_block(struct mx_worker *worker, mx_addr block, const uint8_
     return kind_of_type(worker, found.type, block);
 }
 
+uint16_t mx_scan_block(struct mx_worker *worker, mx_addr block, const uint8_t *bytes, uint64_t size, size_t available)
+{
+    return scan_block(worker, block, bytes, size, available, 0, NULL);
+}
+
+bool mx_listed_add(struct mx_listed *listed, mx_addr start, uint16_t kind)
+{
+    uint64_t offset = (start - listed->start) / 8;
+    return offset <= UINT32_MAX && mx_array_push(&listed->starts, (uint32_t)offset) &&
+           mx_array_push(&listed->kinds, kind);
+}
+
 static void scan_pool(struct mx_worker *worker, const struct mx_pool *pool, const uint8_t *bytes,
                       const uint64_t *free_bits, uint16_t *kinds)
 {

@@ -84,6 +84,12 @@ void mx_scan_chunks(struct mx_worker *worker, const struct mx_glibc *glibc, cons
 /* Scans a module's writable data for static objects; only these are listed. */
 void mx_scan_static(struct mx_worker *worker, const struct mx_region *region, struct mx_listed *ret);
 
+/* One block in use, of which `available` bytes are at `bytes`: counts what it holds; its kind. */
+uint16_t mx_scan_block(struct mx_worker *worker, mx_addr block, const uint8_t *bytes, uint64_t size, size_t available);
+
+/* Adds a block; false when there is no memory, or it is too far behind the first. */
+bool mx_listed_add(struct mx_listed *listed, mx_addr start, uint16_t kind);
+
 /* Sizes the dicts that were put off, their tables in address order. */
 void mx_scan_pending(struct mx_worker *worker);
 

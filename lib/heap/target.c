@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "cpython/recover.h"
 #include "memory/saved.h"
 
 static struct mx_file_options file_options(const struct mx_target_options *options)
@@ -29,6 +30,8 @@ static struct mx_error *open_python(struct mx_target *target, const struct mx_ta
 {
     struct mx_work work;
     mx_work_begin(&work, options ? options->progress : NULL, "reading the interpreter", 0);
+    if (!target->origin.kind)
+        MX_TRY(mx_recover_symbols(target->memory, &target->modules));
     MX_TRY(open_runtime(target, options));
     MX_TRY(mx_types_open(&target->runtime, &work, &target->types));
     MX_TRY(mx_allocators_open(&target->runtime, &target->allocators));

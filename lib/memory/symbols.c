@@ -12,6 +12,7 @@ void mx_symbols_deinit(struct mx_symbols *symbols)
 {
     mx_array_free(&symbols->symbols);
     mx_map_deinit(&symbols->by_hash);
+    mx_strtab_deinit(&symbols->own_names);
 }
 
 static uint64_t hash_name(const char *name, size_t length)

@@ -10,6 +10,7 @@
 
 #include "base/array.h"
 #include "base/map.h"
+#include "base/strtab.h"
 
 struct mx_symbol_entry {
     const char *name; /* not NUL-terminated; its owner keeps it */
@@ -19,7 +20,8 @@ struct mx_symbol_entry {
 
 struct mx_symbols {
     MX_ARRAY(struct mx_symbol_entry) symbols;
-    struct mx_map by_hash; /* of the name; colliding names take the next keys */
+    struct mx_map by_hash;      /* of the name; colliding names take the next keys */
+    struct mx_strtab own_names; /* those that have no other owner */
 };
 
 void mx_symbols_deinit(struct mx_symbols *symbols);

@@ -1,10 +1,12 @@
-"""Targets whose files or bytes lie elsewhere: packed cores, other namespaces, moved files. Each check returns problems."""
+"""Targets whose files or bytes lie elsewhere: packed cores, namespaces, moved files. Each check returns problems."""
+import glob
 import os
 import re
 import shutil
 import subprocess
 
 import harness
+import interpreters
 from remotes import child_of, namespaces, rows
 from stage import Skip
 
@@ -126,20 +128,60 @@ def files_of_a_core_lie_elsewhere(stage):
     shutil.copy("/bin/true", os.path.join(wrong, "moved-python"))
     found = ("found, and the same as in the target", "2,000")
     problems = []
-    for setting in ("set memext sysroot " + root, "set sysroot " + root, "set memext library-path %s:%s" % (wrong, folder),
-                    "set solib-search-path " + folder):
+    for setting in ("set memext sysroot " + root, "set sysroot " + root, "set solib-search-path " + folder,
+                    "set memext library-path %s:%s" % (wrong, folder)):
         problems += missing(stage.gdb([], setting, "core-file " + core, "py-info", "py-count Session"), *found)
     text = stage.gdb(["-c", core], "py-info", "set memext library-path " + wrong, "py-info",
                      "set memext library-path " + folder, "py-info", "py-count Session")
-    return problems + missing(text, "but the file here is missing", "but the file here is of another build",
+    return problems + missing(text, "not found: set memext sysroot or library-path",
+                              "differs from the one in the target",
+                              "here is of another build: Python was found by its looks",
                               *found)
+
+
+# ---- cores without any file ----
+
+def without_files(stage, interpreter, name):
+    """(target without the interpreter's files, its counts while they were there); a shared one's library goes too."""
+    folder = stage.path(name)
+    os.mkdir(folder)
+    real = os.path.realpath(interpreter.path)
+    copy = os.path.join(folder, "lost")
+    shutil.copy(real, copy)
+    for library in glob.glob(os.path.join(os.path.dirname(real), "..", "lib", "libpython3.*.so.1.0")):
+        shutil.copy(library, folder)
+    home = subprocess.check_output([interpreter.path, "-c", "import sys; print(sys.base_prefix)"]).decode().strip()
+    work = stage.leak(python=copy, env={"PYTHONHOME": home, "LD_LIBRARY_PATH": folder})
+    core = work.gcore(stage.path(name + ".core"))
+    whole = rows(stage.gdb(["-c", core], "py-count -json"))
+    work.close()
+    shutil.rmtree(folder)
+    return ["-c", core], whole
+
+
+@check
+def core_without_any_file(stage):
+    """Each supported interpreter is found by its looks: as many objects, nine of ten under their type's name."""
+    problems = []
+    for interpreter in interpreters.find():
+        if interpreter.refused:
+            continue
+        target, whole = without_files(stage, interpreter, "lost-" + interpreter.name)
+        found = rows(stage.gdb(target, "py-count -json"))
+        total, left = sum(row[1] for row in whole), sum(row[1] for row in found)
+        named = sum(row[1] for row in found if not row[0].startswith("<type at "))
+        if total != left or named < 0.9 * total:
+            problems.append("%s: %d of %d objects, %d with names" % (interpreter.name, left, total, named))
+        text = stage.gdb(target, "py-info", "py-path Session#7")
+        problems += missing(text, "Python was found by its looks", "CACHE['session-")
+    return problems
 
 
 # ---- kernel cores by filter ----
 
 @check
 def kernel_cores_of_each_filter(stage):
-    """Bits: 0 anonymous private, 1 anonymous shared, 2 and 3 file-backed, 4 ELF headers. Without bit 0 there is no heap."""
+    """Bits: 0 anonymous private, 1 anonymous shared, 2 and 3 file-backed, 4 ELF headers. Bit 0 has the heap."""
     problems = []
     for value in (0x33, 0x3f, 0x23, 0x31, 0x13, 0x03, 0x01):
         work = stage.leak()
@@ -153,3 +195,38 @@ def kernel_cores_of_each_filter(stage):
         file.write("0x12")
     text = stage.gdb([stage.python, "-c", stage.kernel_core_of(work, "filter12.core")], "py-count Session")
     return problems + (["0x12: " + text[-500:]] if not re.search("^memext: ", text, re.MULTILINE) else [])
+
+
+# ---- other mallocs ----
+
+PRELOADS = {"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4", "mimalloc": "libmimalloc.so.2.0"}
+
+
+def counts(text, least=20):
+    """{type: count} of types with many instances: what start-up leaves of the others differs from run to run."""
+    return {name: count for name, count, _ in rows(text) if count >= least}
+
+
+@check
+def preloaded_mallocs(stage):
+    """Named, and said to be not walked; what the collector tracks is counted as above glibc's, large ones too."""
+    plain = counts(stage.gdb(["-p", str(stage.leak().pid)], "py-count -gc -json"))
+    problems, tried = [], 0
+    for name, library in PRELOADS.items():
+        path = os.path.join("/usr/lib/x86_64-linux-gnu", library)
+        if not os.path.exists(path):
+            continue
+        tried += 1
+        for malloc in ("pymalloc", "malloc"):
+            work = stage.leak(env={"LD_PRELOAD": path, "PYTHONMALLOC": malloc})
+            target = ["-p", str(work.pid)]
+            found = counts(stage.gdb(target, "py-count -gc -json"))
+            other = {key: (plain.get(key), found.get(key)) for key in set(plain) | set(found)
+                     if plain.get(key) != found.get(key)}
+            problems += ["%s, %s: %s" % (name, malloc, other)] if other else []
+            text = stage.gdb(target, "py-info", "py-count Session", "py-path Session#7", "py-suspects", "py-memory")
+            problems += missing(text, name + " (not walked)", "2,000", "CACHE['session-", "__main__.CACHE",
+                                "the garbage collector does not track are not counted")
+    if not tried:
+        raise Skip("none of %s is here" % ", ".join(sorted(PRELOADS.values())))
+    return problems

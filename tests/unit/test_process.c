@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -327,8 +328,111 @@ static void test_no_such_process(void)
     mx_error_free(error);
 }
 
+/* A debugger that reads the child by /proc/PID/mem, and has its files. */
+struct debugger {
+    pid_t pid;
+    unsigned reads, fetches, closes;
+};
+
+static size_t read_child(void *context, mx_addr address, uint8_t *out, size_t length)
+{
+    struct debugger *debugger = context;
+    struct iovec local = {out, length}, remote = {(void *)(uintptr_t)address, length};
+    debugger->reads++;
+    ssize_t got = process_vm_readv(debugger->pid, &local, 1, &remote, 1, 0);
+    return got > 0 ? (size_t)got : 0;
+}
+
+static char *fetch_file(void *context, const char *path)
+{
+    ((struct debugger *)context)->fetches++;
+    return access(path, R_OK) ? NULL : strdup(path);
+}
+
+static char *fetch_nothing(void *context, const char *path)
+{
+    (void)context;
+    (void)path;
+    return NULL;
+}
+
+static void close_debugger(void *context)
+{
+    ((struct debugger *)context)->closes++;
+}
+
+static struct mx_remote remote_of(struct debugger *debugger)
+{
+    static const struct mx_remote_thread thread = {.tid = 7, .stack_pointer = 0x1000, .fs_base = 0x2000};
+    return (struct mx_remote){.pid = debugger->pid,
+                              .read = read_child,
+                              .fetch = fetch_file,
+                              .close = close_debugger,
+                              .context = debugger,
+                              .threads = &thread,
+                              .thread_count = 1};
+}
+
+static void *view_elsewhere(void *memory)
+{
+    return (void *)(uintptr_t)mx_memory_view(memory, at(AREA - 8192), 1);
+}
+
+static void test_a_remote_process(void)
+{
+    make_area();
+    struct child child = open_child();
+    struct debugger debugger = {.pid = child.pid};
+    struct mx_remote remote = remote_of(&debugger);
+    struct mx_memory *memory;
+    struct mx_modules modules = {0};
+    struct mx_threads threads = {0};
+    CU_ASSERT_PTR_NULL_FATAL(mx_remote_open(&remote, NULL, &memory, &modules, &threads));
+    CU_ASSERT_EQUAL(memory->regions.count, child.memory->regions.count);
+    CU_ASSERT_EQUAL(modules.modules.count, child.modules.modules.count);
+    CU_ASSERT_EQUAL(threads.threads.items[0].fs_base, 0x2000);
+    CU_ASSERT_EQUAL(mx_memory_threads(memory), 1);
+    struct mx_cursor cursor;
+    mx_cursor_init(&cursor, memory);
+    CU_ASSERT_FALSE(memcmp(mx_cursor_view(&cursor, at(0), 100000), area, 100000));
+    unsigned reads = debugger.reads;
+    CU_ASSERT_FALSE(memcmp(mx_memory_view(memory, at(5), 99000), area + 5, 99000));
+    uint8_t row[64];
+    mx_addr address = at(4096);
+    CU_ASSERT_EQUAL(mx_memory_gather(memory, &address, 1, sizeof(row), row, NULL), 1);
+    CU_ASSERT_EQUAL(debugger.reads, reads);
+    CU_ASSERT_PTR_NULL(mx_memory_view(memory, at(HOLE), 1));
+    mx_cursor_deinit(&cursor);
+    pthread_t other;
+    void *seen = memory;
+    CU_ASSERT_FALSE(pthread_create(&other, NULL, view_elsewhere, memory) || pthread_join(other, &seen));
+    CU_ASSERT_PTR_NULL(seen);
+    mx_threads_deinit(&threads);
+    mx_modules_deinit(&modules);
+    mx_memory_close(memory);
+    end_child(&child);
+    close_child(&child);
+}
+
+static void test_a_connection_that_gives_no_files(void)
+{
+    struct debugger debugger = {.pid = getpid()};
+    struct mx_remote remote = remote_of(&debugger);
+    remote.fetch = fetch_nothing;
+    struct mx_memory *memory;
+    struct mx_modules modules;
+    struct mx_threads threads;
+    struct mx_error *error = mx_remote_open(&remote, NULL, &memory, &modules, &threads);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(error);
+    CU_ASSERT_EQUAL(error->code, MX_ERROR_UNSUPPORTED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error->message, "does not give the memory map"));
+    mx_error_free(error);
+}
+
 void suite_process(CU_pSuite suite)
 {
+    CU_ADD_TEST(suite, test_a_remote_process);
+    CU_ADD_TEST(suite, test_a_connection_that_gives_no_files);
     CU_ADD_TEST(suite, test_views_hold_the_childs_bytes);
     CU_ADD_TEST(suite, test_a_page_that_cannot_be_read);
     CU_ADD_TEST(suite, test_gather_reads_many_rows);

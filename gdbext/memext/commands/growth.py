@@ -9,7 +9,8 @@ from ..options import Option, UsageError
 from ..session import SESSION
 
 
-ADVICE = {"core": "open the next core", "saved": "open the next saved target", "live": "run on, stop again,", "remote": "run on, stop again,"}
+ADVICE = {"core": "open the next core", "saved": "open the next saved target", "live": "run on, stop again,",
+          "remote": "run on, stop again,"}
 
 
 class Growth(Command):
