@@ -111,7 +111,7 @@ def beside_valgrind(results, build, name, python):
 def run(results, build, interpreter):
     prefix = "truth/leaks/%s/" % interpreter.name
     planting.look_at_both(results, prefix, interpreter.path, "cleaks.py", lambda *of: Lost(build, *of),
-                         judge_planted, judge_well)
+                         judge_planted, judge_well, lambda core: planting.differ_by_threads(build, core, "leaks"))
     if interpreter.path.startswith("/usr/bin/"):
         beside_valgrind(results, build, prefix + "valgrind", interpreter.path)
 
