@@ -16,8 +16,7 @@ enum {
     PART = 1 << 16, /* blocks of a thread's task */
     AHEAD = 16,     /* edges from where a target's kind is fetched to where it is looked at */
     STEP = 4096,    /* blocks between looks at the progress */
-    PAGE = 4096,
-    HEADER = 16, /* what allocators on top of malloc put before what they hand out */
+    HEADER = 16,    /* what allocators on top of malloc put before what they hand out */
     SMALL = 512,
 };
 
@@ -115,8 +114,8 @@ static void follow_words(struct marking *marking, const uint8_t *bytes, size_t l
 
 static void follow_memory(struct marking *marking, mx_addr start, mx_addr end, bool firm_place)
 {
-    for (mx_addr at = start & ~UINT64_C(7); at < end; at += PAGE - at % PAGE) {
-        mx_addr until = at - at % PAGE + PAGE < end ? at - at % PAGE + PAGE : end;
+    for (mx_addr at = start & ~UINT64_C(7); at < end; at += MX_PAGE - at % MX_PAGE) {
+        mx_addr until = at - at % MX_PAGE + MX_PAGE < end ? at - at % MX_PAGE + MX_PAGE : end;
         const uint8_t *bytes = mx_memory_state(marking->graph->target->memory, at, until - at);
         if (bytes)
             follow_words(marking, bytes, until - at, at, firm_place);

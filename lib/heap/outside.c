@@ -5,10 +5,8 @@
 #include "heap/outside.h"
 
 enum {
-    PAGE = 4096,
     CHUNK_SIZE = 8,
     CHUNK_FLAGS = 7,
-    RED_ZONE = 128,     /* below a stack pointer, used by leaf functions */
     TLS_AT_MOST = 8192, /* below a thread's pthread block: its thread-local variables */
 };
 
@@ -19,7 +17,7 @@ struct taken {
 
 static void take(struct taken *taken, mx_addr start, mx_addr end)
 {
-    if (start < end && !mx_array_push(&taken->ranges, (struct mx_range){start & ~(mx_addr)(PAGE - 1), end}))
+    if (start < end && !mx_array_push(&taken->ranges, (struct mx_range){start & ~(mx_addr)(MX_PAGE - 1), end}))
         taken->no_memory = true;
 }
 
@@ -90,7 +88,7 @@ struct mx_error *mx_outside_each(const struct mx_target *target, mx_outside_visi
             const struct mx_range *range = &taken.ranges.items[next++];
             if (is_outside(region) && range->start > at)
                 go_on = visit(context, at, range->start);
-            mx_addr end = (range->end + PAGE - 1) & ~(mx_addr)(PAGE - 1);
+            mx_addr end = (range->end + MX_PAGE - 1) & ~(mx_addr)(MX_PAGE - 1);
             at = end > at ? end : at;
         }
         if (go_on && is_outside(region) && at < region->end)
@@ -147,7 +145,7 @@ bool mx_thread_variables_each(const struct mx_target *target, mx_outside_visit v
         const struct mx_region *region = stack_of(target, thread);
         mx_addr start = region ? stack_end(thread, region) : 0;
         if (region && start < region->end)
-            go_on = visit(context, start, thread->fs_base + PAGE);
+            go_on = visit(context, start, thread->fs_base + MX_PAGE);
     }
     return go_on;
 }
@@ -159,7 +157,7 @@ bool mx_used_stacks_each(const struct mx_target *target, mx_outside_visit visit,
         const struct mx_thread *thread = &target->threads.threads.items[i];
         const struct mx_region *region = stack_of(target, thread);
         if (region)
-            go_on = visit(context, thread->stack_pointer - RED_ZONE, stack_end(thread, region));
+            go_on = visit(context, thread->stack_pointer - MX_RED_ZONE, stack_end(thread, region));
     }
     return go_on;
 }
