@@ -41,6 +41,15 @@ def differ_by_threads(build, core, question):
     return problems
 
 
+def look_at_planted(results, name, command, find, judge_planted, threads=None):
+    """Of the workload `command(folder)`, which writes what it planted to `planted` in the folder."""
+    def judge(folder, found):
+        with open(os.path.join(folder, "planted")) as f:
+            return judge_planted(found, json.load(f))
+
+    look(results, name, command, find, judge, threads)
+
+
 def look_at_both(results, prefix, python, workload, find, judge_planted, judge_well, threads):
     """The workload writes what it planted to the file that its first argument names; the faulty C extension plants more
     where it can be built."""
@@ -51,10 +60,6 @@ def look_at_both(results, prefix, python, workload, find, judge_planted, judge_w
         return harness.workload(python, workload, os.path.join(folder, "planted"),
                                 *([] if refusal else ["--extension", folder]))
 
-    def judge(folder, found):
-        with open(os.path.join(folder, "planted")) as f:
-            return judge_planted(found, json.load(f))
-
-    look(results, prefix + "planted", command, find, judge, threads)
+    look_at_planted(results, prefix + "planted", command, find, judge_planted, threads)
     look(results, prefix + "well", lambda _: harness.workload(python, "app.py", "--rows", "1000"), find,
          lambda _, found: judge_well(found))
