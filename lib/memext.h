@@ -688,10 +688,10 @@ MX_API void mx_leaks_close(struct mx_leaks *leaks);
  *       python/raw/HOLDER         other blocks of pools: what C code allocated there
  *       python/data-stacks        frames of running functions (3.11+)
  *       pymalloc/...              free-blocks, free-pools, pool-headers, pool-tails, arena-alignment
- *       malloc/used/HOLDER, malloc/mapped/HOLDER  chunks that no object is known to own: C data; mapped: one by one from
- *                                 the system; HOLDER is the first of these from which addresses lead there: "objects"
- *                                 of Python's, "globals" (of C, threads' variables, pages that C code mapped),
- *                                 "stacks" of C, or "nobody"
+ *       malloc/used/HOLDER        chunks that no object is known to own: C data
+ *       malloc/mapped/HOLDER      such chunks, mapped one by one from the system; HOLDER is the first of these from
+ *                                 which addresses lead there: "objects" of Python's, "globals" (of C, threads'
+ *                                 variables, pages that C code mapped), "stacks" of C, or "nobody"
  *       malloc/free/...           bins, tcache, fastbins, top
  *       malloc/...                overhead (headers, arenas' own), not-walked (broken chunks), reserved
  *       stacks/...                used (from the stack pointer up), unused, thread-blocks

@@ -84,7 +84,7 @@ static bool drain(struct holding *holding)
     return !holding->no_memory;
 }
 
-/* What objects of C types have themselves, and what their words led to: few among many, so whole bytes are passed by. */
+/* What objects of C types have themselves, and what their words led to: few among many. */
 static bool follow_owned(struct holding *holding)
 {
     const uint8_t *pairs = (const uint8_t *)holding->owners->pairs;

@@ -38,7 +38,8 @@ def work(rounds):
     return kept
 def lose(count):
     for number in range(count):
-        ctypes.memset(malloc(100 + number %% 300), 0, 100)
+        size = 100 + number %% 300
+        ctypes.memset(malloc(size), 0, size)
 work(%(rounds)d)
 lose(%(lost)d)
 sorted(range(1000), key=lambda number: -number)

@@ -8,8 +8,8 @@ from references import Graph
 
 
 def look(results, name, command, find, judge, threads=None):
-    """`find(how, what)` is what memext says of a target, `judge(folder, found)` what is wrong with that; `threads(core)`
-    what is wrong with how threads share the work."""
+    """`find(how, what)` is what memext says of a target, `judge(folder, found)` what is wrong with that, and
+    `threads(core)` what is wrong with how threads share the work."""
     with harness.Folder() as folder, harness.Workload(command(folder), folder) as work:
         work.stop()
         results.check(name + "/live", judge(folder, find("live", work.pid)))
