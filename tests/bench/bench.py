@@ -83,7 +83,7 @@ touch then waits for the host (the first row): before each measured run as much 
 freed, so that the program is measured and not the host; the row *in memory left alone before* is without. *py-save*
 is `build/release/save`, with one worker a processor, and what it wrote is counted by `build/release/census`. *memcheck*
 has a small program from its start; *py-leaks* looks at it once, halfway, by a GDB that attaches and detaches. Both are
-told in processor seconds of the program, which stands still at the stop; the stop is GDB's from its start to its end."""
+told in processor seconds of the program, which stands still at the stop; the stop is GDB from its start to its end."""
 
 
 class Peak:
