@@ -749,10 +749,13 @@ MX_API void mx_leaks_close(struct mx_leaks *leaks);
  *   - A row's kind is a path from general to particular:
  *       python/objects/TYPE       blocks of objects, in pools and in malloc's memory (static objects: modules/.../data)
  *       python/buffers/OWNER      tables, items and values that belong to objects of that sort ("dict", "ndarray")
- *       python/raw                other blocks of pools: what C code allocated there
+ *       python/raw/HOLDER         other blocks of pools: what C code allocated there
  *       python/data-stacks        frames of running functions (3.11+)
  *       pymalloc/...              free-blocks, free-pools, pool-headers, pool-tails, arena-alignment
- *       malloc/used, malloc/mapped  chunks that no object is known to own: C data; mapped: one by one from the system
+ *       malloc/used/HOLDER        chunks that no object is known to own: C data
+ *       malloc/mapped/HOLDER      such chunks, mapped one by one from the system; HOLDER is the first of these from
+ *                                 which addresses lead there: "objects" of Python's, "globals" (of C, threads'
+ *                                 variables, pages that C code mapped), "stacks" of C, or "nobody"
  *       malloc/free/...           bins, tcache, fastbins, top
  *       mimalloc/...              free-blocks, free-slices, headers (free-threaded builds, PYTHONMALLOC=mimalloc)
  *       malloc/...                overhead (headers, arenas' own), not-walked (broken chunks), reserved

@@ -7,11 +7,11 @@ from .retaining import percent
 GROUPS = (
     ("live Python objects", ("python/objects/",), "type"),
     ("buffers of Python objects", ("python/buffers/",), "kind"),
-    ("C data in Python's blocks", ("python/raw",), ""),
+    ("C data in Python's blocks", ("python/raw/",), "kind"),
     ("frames of Python functions", ("python/data-stacks",), ""),
     ("free inside Python's allocator", ("pymalloc/free-", "mimalloc/free-"), "kind"),
     ("overhead of Python's allocator", ("pymalloc/", "mimalloc/"), "kind"),
-    ("C data in malloc", ("malloc/used", "malloc/mapped"), "kind"),
+    ("C data in malloc", ("malloc/used/", "malloc/mapped/"), "kind"),
     ("free inside malloc", ("malloc/free/",), "kind"),
     ("overhead of malloc", ("malloc/",), "kind"),
     ("thread stacks", ("stacks/",), "kind"),
@@ -29,8 +29,7 @@ NAMES = {
     "pymalloc/pool-headers": "pool headers", "pymalloc/pool-tails": "ends of pools, too short for a block",
     "pymalloc/arena-alignment": "ends of arenas that are not aligned", "pymalloc/not-read": "pools that are missing",
     "mimalloc/free-blocks": "free blocks in pages", "mimalloc/free-slices": "slices of segments that no page has",
-    "mimalloc/headers": "headers of segments",
-    "malloc/used": "in malloc's arenas", "malloc/mapped": "mapped one by one", "malloc/free/bins": "free chunks (bins)",
+    "mimalloc/headers": "headers of segments", "malloc/free/bins": "free chunks (bins)",
     "malloc/free/tcache": "threads' caches (tcache)", "malloc/free/fastbins": "fastbins",
     "malloc/free/top": "behind the last chunks (top)", "malloc/overhead": "chunk headers, arenas",
     "malloc/not-walked": "broken chunks, not walked", "malloc/reserved": "reserved for threads' arenas",
@@ -39,8 +38,11 @@ NAMES = {
     "other/executable": "executable anonymous memory", "other/brk": "brk memory that is not malloc's",
     "reserved/no-access": "no access: guard pages, address space kept",
 }
+# What leads to blocks of C data that no Python object owns.
+HOLDERS = {"objects": "reached from Python objects", "globals": "reached from C globals",
+           "stacks": "reached from C stacks only", "nobody": "reached by no address"}
 SMALL = 0.01  # of the total: what is smaller is put together
-HOLDERS = {"saved": "saved target", "remote": "connection of this sort"}
+TARGETS = {"saved": "saved target", "remote": "connection of this sort"}
 HEADS = {"live": "RSS %s", "remote": "RSS %s", "mapped": "the process has mapped %s",
          "core": "the core holds %s", "saved": "the saved target stands for %s"}
 NOTABLE = 0.05
@@ -114,6 +116,8 @@ def child_name(kind):
     if kind in NAMES:
         return NAMES[kind]
     parts = kind.split("/")
+    if parts[-1] in HOLDERS and parts[:-1] in (["python", "raw"], ["malloc", "used"], ["malloc", "mapped"]):
+        return HOLDERS[parts[-1]] + (", mapped one by one" if parts[1] == "mapped" else "")
     if parts[0] == "modules":
         return "/".join(parts[1:-1])
     if kind.startswith("python/buffers/"):
@@ -128,9 +132,19 @@ def hint(title, ledger, size):
         if trimmable * 2 < ledger.resident(title):
             return "fragmentation: in holes smaller than a page, malloc_trim would return %s" % size(trimmable)
         return "fragmentation: malloc_trim would return %s" % size(trimmable)
+    if title == "C data in malloc":
+        return hint_of_c_data(ledger, size)
     return {"free inside Python's allocator": "arenas that a few objects keep",
-            "C data in malloc": "py-leaks tells what of it nothing reaches",
             "the rest: nobody is known to own it": "mapped by C code for itself"}.get(title)
+
+
+def hint_of_c_data(ledger, size):
+    """What leads to most of it."""
+    held = {holder: sum(row["resident"] for row in ledger.rows if row["kind"] in
+                        ("malloc/used/" + holder, "malloc/mapped/" + holder)) for holder in HOLDERS}
+    most = max(held, key=lambda holder: held[holder])
+    text = "%s of it %s" % (size(held[most]), HOLDERS[most])
+    return text + ": py-leaks" if most == "nobody" else text
 
 
 def verdict(ledger, size):
@@ -155,7 +169,7 @@ def figure_lines(ledger, size):
     hidden = [name for name, _, known in ledger.figures if known == "not"]
     lines = ["  ".join(told)]
     return lines + (["a %s does not tell %s; resident is what it holds"
-                     % (HOLDERS.get(ledger.kind, ledger.kind), ", ".join(hidden))] if hidden else [])
+                     % (TARGETS.get(ledger.kind, ledger.kind), ", ".join(hidden))] if hidden else [])
 
 
 def shown_children(group, total, limit):

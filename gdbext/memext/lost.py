@@ -30,14 +30,17 @@ def group_table(rows, size):
     return result
 
 
-def verdict(rows, info, size):
+def verdict(rows, info, size, since=None):
     """The first line: is anything lost, how much, and by whom."""
     lost = info["definite_bytes"] + info["indirect_bytes"]
+    if not lost and since:
+        return "nothing was definitely lost since %s: an address leads to each new block of C data" % since
     if not lost:
-        return "nothing is definitely lost: an address leads to each of %s" % table.plural(
-            info["blocks"] - info["possible_blocks"], "block of C data")
-    text = "%s in %s definitely lost" % (
-        size(lost), table.plural(info["definite_blocks"] + info["indirect_blocks"], "block"))
+        return "nothing is definitely lost: an address leads to each of %s of C data" % table.plural(
+            info["blocks"] - info["possible_blocks"], "block")
+    text = "%s in %s definitely lost%s" % (
+        size(lost), table.plural(info["definite_blocks"] + info["indirect_blocks"], "block"),
+        " since " + since if since else "")
     by_module = {}
     for group in rows:
         if group["class"] == "definite" and group["module"]:

@@ -210,6 +210,14 @@ size_t mx_glibc_first_at(const mx_addr *addresses, size_t count, mx_addr user)
     return low;
 }
 
+bool mx_glibc_is_list(const struct mx_glibc *glibc, mx_addr address)
+{
+    for (size_t i = 0; i < glibc->arenas.count; i++)
+        if (address - glibc->arenas.items[i].address < MX_GLIBC_STATE_SIZE)
+            return true;
+    return false;
+}
+
 bool mx_glibc_is_fast(const struct mx_glibc *glibc, mx_addr user)
 {
     size_t index = mx_glibc_first_at(glibc->fast.items, glibc->fast.count, user);

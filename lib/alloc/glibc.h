@@ -81,6 +81,12 @@ uint64_t mx_glibc_top_size(const struct mx_glibc *glibc, const struct mx_glibc_a
 /* Where the mapping of an mmapped chunk begins: memalign says in front of its header how far that is. */
 mx_addr mx_glibc_mapping_start(const struct mx_glibc *glibc, const struct mx_chunk_span *span);
 
+/* struct malloc_state of glibc: the lists in it lead beside used chunks. (malloc/malloc.c) */
+enum { MX_GLIBC_STATE_SIZE = 2200 };
+
+/* Whether an address lies in an arena's lists: what malloc left in memory that it handed out again. */
+bool mx_glibc_is_list(const struct mx_glibc *glibc, mx_addr address);
+
 /* Whether a chunk that is cached sits in a fastbin. */
 bool mx_glibc_is_fast(const struct mx_glibc *glibc, mx_addr user);
 

@@ -90,6 +90,7 @@ static bool add_plan(struct mx_buffers *buffers, const struct mx_type *type, con
         ok = mx_array_push(&buffers->places, at);
     made.count = (uint32_t)buffers->places.count - made.first;
     made.walks = !is_simple(plan->decode);
+    made.is_known = type->is_python_class && is_simple(plan->decode) && plan->scan_start >= plan->scan_end;
     if (made.count || made.walks || made.is_str)
         made.owner = (uint8_t)owner_of(type);
     return ok && mx_array_push(&buffers->plans, made);

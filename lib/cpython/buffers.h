@@ -33,6 +33,7 @@ struct mx_buffer_plan {
     uint32_t first, count; /* in mx_buffers.places */
     uint8_t owner;         /* enum mx_buffer_owner; NONE: its instances have no buffers */
     bool is_str, walks;    /* addresses stand elsewhere as well */
+    bool is_known;         /* of a class statement, its slots and bases all known: there are no further addresses */
 };
 
 struct mx_buffers {

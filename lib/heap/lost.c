@@ -9,18 +9,15 @@
 #include <string.h>
 
 #include "base/pages.h"
-#include "cpython/size.h"
 #include "heap/outside.h"
+#include "heap/plain.h"
 
 enum {
-    PART = 1 << 16,   /* blocks of a thread's task */
-    AHEAD = 16,       /* edges from where a target's kind is fetched to where it is looked at */
-    STEP = 4096,      /* blocks between looks at the progress */
-    OBJECT_HEAD = 64, /* bytes that tell an object's size */
-    HEADER = 16,      /* what allocators on top of malloc put before what they hand out */
+    PART = 1 << 16, /* blocks of a thread's task */
+    AHEAD = 16,     /* edges from where a target's kind is fetched to where it is looked at */
+    STEP = 4096,    /* blocks between looks at the progress */
+    HEADER = 16,    /* what allocators on top of malloc put before what they hand out */
     SMALL = 512,
-    TLS_AT_MOST = 8192,  /* below a thread's pthread block: its thread-local variables */
-    MALLOC_STATE = 2200, /* glibc malloc/malloc.c: struct malloc_state, whose lists lead beside used chunks */
 };
 
 /* Of a type: what of its objects holds values, or nothing but the references that the graph has. */
@@ -100,82 +97,13 @@ static void note_weak(struct marking *marking, uint32_t block, mx_addr place)
         marking->no_memory = true;
 }
 
-static const struct mx_type *base_of(const struct mx_types *types, const struct mx_type *type)
-{
-    return type->base_index < types->types.count ? &types->types.items[type->base_index] : NULL;
-}
-
-/*
- * A class statement's, directly or by others on top of `object`, without slots: an address of its dict, where it is not
- * in front of the object, one of its weak references, and nothing else. C's types that leave their end to Python's
- * code look the same but for the dict.
- */
-static bool is_bare_class(const struct mx_types *types, const struct mx_type *type)
-{
-    enum { HEAD = 16, MOST_BASES = 100 };
-    for (int i = 0; type && type->base && i < MOST_BASES; i++, type = base_of(types, type)) {
-        int64_t known = HEAD + (type->dictoffset ? 8 : 0) + (type->dictoffset > 0 ? 8 : 0);
-        if (!type->is_python_class || type->kind != MX_KIND_OTHER || type->basicsize > known || type->itemsize)
-            return false;
-    }
-    return type && !type->base;
-}
-
-/* Objects whose words, beside what the graph has as edges, are values and no addresses: of built-in types, not of what
-   C code made of them. */
-static bool is_plain(const struct mx_types *types, const struct mx_type *type)
-{
-    const struct mx_type *base = base_of(types, type);
-    if (type->is_python_class)
-        return is_bare_class(types, type);
-    if (!base || base->base)
-        return false;
-    switch (type->kind) {
-    case MX_KIND_NONE:
-    case MX_KIND_BOOL:
-    case MX_KIND_INT:
-    case MX_KIND_FLOAT:
-    case MX_KIND_COMPLEX:
-    case MX_KIND_STR:
-    case MX_KIND_BYTES:
-    case MX_KIND_LIST:
-    case MX_KIND_TUPLE:
-    case MX_KIND_DICT:
-    case MX_KIND_SET:
-    case MX_KIND_FUNCTION:
-    case MX_KIND_METHOD:
-    case MX_KIND_CELL:
-    case MX_KIND_SLICE:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* Among a module's data there are values of Python's: the words of frozen code are instructions. */
-static bool is_in_value(const struct marking *marking, mx_addr place)
-{
-    const struct mx_span *span;
-    const struct mx_types *types = &marking->graph->target->types;
-    uint32_t block = mx_spans_locate(marking->spans, place, &span);
-    uint32_t index = block == MX_NO_BLOCK || span->kind != MX_SPAN_STATIC
-                         ? MX_MAP_NONE
-                         : mx_heap_type_of(marking->graph->heap, block);
-    const struct mx_type *type = index < types->types.count ? &types->types.items[index] : NULL;
-    if (!type || (type->kind != MX_KIND_CODE && !(marking->plain[index] & PLAIN_INSIDE)))
-        return false;
-    mx_addr object = mx_block_address(marking->spans, span, block);
-    const uint8_t *bytes = mx_memory_view(marking->graph->target->memory, object, OBJECT_HEAD);
-    return bytes && place - object < mx_object_size(types, type, object, bytes, OBJECT_HEAD, NULL);
-}
-
 /* Words of memory in use; those at `place` of the target. */
 static void follow_words(struct marking *marking, const uint8_t *bytes, size_t length, mx_addr place, bool firm_place)
 {
     for (size_t i = 0; i + 8 <= length; i += 8) {
         bool firm;
         uint32_t block = wanted_block(marking, mx_load_u64(bytes + i), &firm);
-        if (block == MX_NO_BLOCK || is_in_value(marking, place + i))
+        if (block == MX_NO_BLOCK || mx_is_in_value(marking->graph->target, marking->graph->heap, place + i))
             continue;
         if (marking->mark != MX_HELD_FIRMLY || (firm && firm_place))
             reach(marking, block);
@@ -333,28 +261,6 @@ static bool follow_objects(struct marking *marking)
     return !atomic_load(&marking->work->cancelled);
 }
 
-static bool is_data(const struct mx_region *region)
-{
-    return region->module != MX_NO_MODULE && (region->flags & MX_REGION_WRITE) &&
-           !(region->flags & (MX_REGION_SHARED | MX_REGION_MISSING | MX_REGION_INITIAL));
-}
-
-static void follow_data(struct marking *marking)
-{
-    const struct mx_target *target = marking->graph->target;
-    const struct mx_glibc *glibc = &target->allocators.glibc;
-    mx_addr state = glibc->arenas.count ? glibc->arenas.items[0].address : 0;
-    for (size_t i = 0; i < target->memory->regions.count; i++) {
-        const struct mx_region *region = &target->memory->regions.items[i];
-        if (!is_data(region))
-            continue;
-        bool has_state = state - region->start < region->end - region->start;
-        follow_memory(marking, region->start, has_state ? state : region->end, true);
-        if (has_state)
-            follow_memory(marking, state + MALLOC_STATE, region->end, true);
-    }
-}
-
 static bool follow_page(void *context, mx_addr start, mx_addr end)
 {
     struct marking *marking = context;
@@ -362,44 +268,21 @@ static bool follow_page(void *context, mx_addr start, mx_addr end)
     return !marking->no_memory && mx_work_step(marking->work, 0);
 }
 
-/* NULL also where none of it is there: a damaged core can claim half the address space for a stack. */
-static const struct mx_region *stack_of(const struct mx_memory *memory, const struct mx_thread *thread)
+static bool follow_stack(void *context, mx_addr start, mx_addr end)
 {
-    const struct mx_region *region = thread->stack_pointer ? mx_memory_region(memory, thread->stack_pointer) : NULL;
-    return region && !(region->flags & MX_REGION_MISSING) ? region : NULL;
-}
-
-/* A thread's stack is used from the stack pointer up, to its thread-local variables and the thread's own block: these
-   are no stack. */
-static void follow_stacks(struct marking *marking, bool variables)
-{
-    const struct mx_target *target = marking->graph->target;
-    for (size_t i = 0; i < target->threads.threads.count; i++) {
-        const struct mx_thread *thread = &target->threads.threads.items[i];
-        const struct mx_region *region = stack_of(target->memory, thread);
-        if (!region)
-            continue;
-        bool has_own = thread->fs_base > thread->stack_pointer && thread->fs_base < region->end;
-        mx_addr start = thread->stack_pointer - MX_RED_ZONE;
-        mx_addr own = !has_own                                                ? region->end
-                      : thread->fs_base - thread->stack_pointer < TLS_AT_MOST ? thread->stack_pointer
-                                                                              : thread->fs_base - TLS_AT_MOST;
-        if (variables && has_own)
-            follow_memory(marking, own, thread->fs_base + MX_PAGE, true);
-        else if (!variables)
-            follow_memory(marking, start, own, false);
-    }
+    struct marking *marking = context;
+    follow_memory(marking, start, end, false);
+    return !marking->no_memory && mx_work_step(marking->work, 0);
 }
 
 static struct mx_error *mark_firm(struct marking *marking)
 {
     marking->mark = MX_HELD_FIRMLY;
-    bool complete = follow_objects(marking);
-    follow_data(marking);
-    struct mx_error *error = complete ? mx_outside_each(marking->graph->target, follow_page, marking) : NULL;
-    follow_stacks(marking, true);
-    complete = complete && drain(marking);
-    follow_stacks(marking, false);
+    const struct mx_target *target = marking->graph->target;
+    bool complete = follow_objects(marking) && mx_module_data_each(target, follow_page, marking);
+    struct mx_error *error = complete ? mx_outside_each(target, follow_page, marking) : NULL;
+    complete = complete && !error && mx_thread_variables_each(target, follow_page, marking) && drain(marking) &&
+               mx_used_stacks_each(target, follow_stack, marking);
     return error ? error : complete ? NULL : mx_error_cancelled();
 }
 
@@ -487,7 +370,7 @@ static struct mx_error *mark_lost(struct marking *marking)
 
 static uint8_t plainness(const struct mx_types *types, const struct mx_type *type)
 {
-    if (is_plain(types, type))
+    if (mx_is_plain(types, type))
         return PLAIN_INSIDE | PLAIN_BUFFERS;
     bool is_bytes = type->kind == MX_KIND_BYTEARRAY || type->kind == MX_KIND_ARRAY || type->kind == MX_KIND_BYTESIO ||
                     type->kind == MX_KIND_BUFFERED;

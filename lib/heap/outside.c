@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * All writable pages, less those of arenas and malloc's heaps.
+ * All writable pages, less those of arenas and malloc's heaps; modules' data; and what threads have.
  */
 #include "heap/outside.h"
 
-enum { CHUNK_SIZE = 8, CHUNK_FLAGS = 7 };
+enum {
+    CHUNK_SIZE = 8,
+    CHUNK_FLAGS = 7,
+    TLS_AT_MOST = 8192, /* below a thread's pthread block: its thread-local variables */
+};
 
 struct taken {
     MX_ARRAY(struct mx_range) ranges; /* sorted */
@@ -95,4 +99,70 @@ struct mx_error *mx_outside_each(const struct mx_target *target, mx_outside_visi
     bool failed = taken.no_memory;
     mx_array_free(&taken.ranges);
     return failed ? mx_error_no_memory() : NULL;
+}
+
+static bool is_data(const struct mx_region *region)
+{
+    return region->module != MX_NO_MODULE && (region->flags & MX_REGION_WRITE) &&
+           !(region->flags & (MX_REGION_SHARED | MX_REGION_MISSING | MX_REGION_INITIAL));
+}
+
+bool mx_module_data_each(const struct mx_target *target, mx_outside_visit visit, void *context)
+{
+    const struct mx_glibc *glibc = &target->allocators.glibc;
+    mx_addr state = glibc->arenas.count ? glibc->arenas.items[0].address : 0;
+    bool go_on = true;
+    for (size_t i = 0; i < target->memory->regions.count && go_on; i++) {
+        const struct mx_region *region = &target->memory->regions.items[i];
+        if (!is_data(region))
+            continue;
+        bool has_state = state - region->start < region->end - region->start;
+        go_on = visit(context, region->start, has_state ? state : region->end);
+        if (has_state && go_on && region->end - state > MX_GLIBC_STATE_SIZE)
+            go_on = visit(context, state + MX_GLIBC_STATE_SIZE, region->end);
+    }
+    return go_on;
+}
+
+/* The mapping that a thread's stack is in; NULL where it is not known, and where none of it is there: a damaged core can
+ * claim half the address space for a stack. */
+static const struct mx_region *stack_of(const struct mx_target *target, const struct mx_thread *thread)
+{
+    const struct mx_region *region =
+        thread->stack_pointer ? mx_memory_region(target->memory, thread->stack_pointer) : NULL;
+    return region && !(region->flags & MX_REGION_MISSING) ? region : NULL;
+}
+
+/* The thread's variables and its own block stand above its stack, in the same mapping. */
+static mx_addr stack_end(const struct mx_thread *thread, const struct mx_region *region)
+{
+    if (thread->fs_base <= thread->stack_pointer || thread->fs_base >= region->end)
+        return region->end;
+    bool is_near = thread->fs_base - thread->stack_pointer < TLS_AT_MOST;
+    return is_near ? thread->stack_pointer : thread->fs_base - TLS_AT_MOST;
+}
+
+bool mx_thread_variables_each(const struct mx_target *target, mx_outside_visit visit, void *context)
+{
+    bool go_on = true;
+    for (size_t i = 0; i < target->threads.threads.count && go_on; i++) {
+        const struct mx_thread *thread = &target->threads.threads.items[i];
+        const struct mx_region *region = stack_of(target, thread);
+        mx_addr start = region ? stack_end(thread, region) : 0;
+        if (region && start < region->end)
+            go_on = visit(context, start, thread->fs_base + MX_PAGE);
+    }
+    return go_on;
+}
+
+bool mx_used_stacks_each(const struct mx_target *target, mx_outside_visit visit, void *context)
+{
+    bool go_on = true;
+    for (size_t i = 0; i < target->threads.threads.count && go_on; i++) {
+        const struct mx_thread *thread = &target->threads.threads.items[i];
+        const struct mx_region *region = stack_of(target, thread);
+        if (region)
+            go_on = visit(context, thread->stack_pointer - MX_RED_ZONE, stack_end(thread, region));
+    }
+    return go_on;
 }

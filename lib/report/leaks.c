@@ -95,6 +95,8 @@ static void add_word(const struct grouping *grouping, struct content *content, m
     const struct mx_region *region = module ? mx_memory_region(target->memory, word) : NULL;
     uint32_t block = mx_spans_find(&grouping->graph->heap->spans, word);
     char text[32];
+    if (word && mx_glibc_is_list(&target->allocators.glibc, word))
+        return add(content, "malloc's list", "malloc's list");
     if (region)
         return add_module(content, region, module, word);
     if (block != MX_NO_BLOCK && word % 8 == 0)

@@ -57,7 +57,17 @@ static inline void mx_book_add(struct mx_book *book, uint32_t row, uint64_t byte
     to->count += count;
 }
 
-/* Who owns raw blocks: enum mx_buffer_owner, four bits a block. */
+/* Raw blocks that no object owns, by what leads to them; numbers beside those of enum mx_buffer_owner. */
+enum mx_holder {
+    MX_HOLDER_OBJECTS = MX_BUFFER_OWNERS, /* Python objects, directly or over other raw blocks */
+    MX_HOLDER_GLOBALS,                    /* modules' data, threads' variables, pages of C code */
+    MX_HOLDER_STACKS,
+    MX_HOLDER_END,
+    MX_HOLDERS = 1 + MX_HOLDER_END - MX_HOLDER_OBJECTS, /* with "nobody" */
+};
+_Static_assert(MX_HOLDER_END <= 16, "four bits a block");
+
+/* Who owns raw blocks, or leads to them: four bits a block, 0 where nobody does. */
 struct mx_block_owners {
     _Atomic uint8_t *pairs;
     size_t mapped;
@@ -67,10 +77,20 @@ struct mx_error *mx_block_owners_find(const struct mx_target *target, const stru
                                       const struct mx_progress *progress, struct mx_block_owners *ret);
 void mx_block_owners_close(struct mx_block_owners *owners);
 
-static inline enum mx_buffer_owner mx_block_owner(const struct mx_block_owners *owners, uint32_t block)
+/* The second part of mx_block_owners_find(): from what objects have on. */
+struct mx_error *mx_block_holders_find(const struct mx_target *target, const struct mx_heap *heap, struct mx_work *work,
+                                       struct mx_block_owners *owners);
+
+/* An enum mx_buffer_owner, or an enum mx_holder. */
+static inline unsigned mx_block_owner(const struct mx_block_owners *owners, uint32_t block)
 {
-    return (enum mx_buffer_owner)(owners->pairs[block / 2] >> (block % 2 * 4) & 15);
+    return (unsigned)owners->pairs[block / 2] >> (block % 2 * 4) & 15u;
 }
+
+/* Of raw blocks without an owner: "nobody", then by enum mx_holder. */
+struct mx_holder_rows {
+    uint32_t rows[MX_HOLDERS];
+};
 
 /* The rows of what is in blocks. */
 struct mx_block_rows {
@@ -79,17 +99,18 @@ struct mx_block_rows {
     const struct mx_block_owners *owners;
     uint32_t *types; /* by type index */
     uint32_t buffers[MX_BUFFER_OWNERS];
-    uint32_t raw, free_blocks, free_pools, pool_headers, pool_tails, alignment;
+    struct mx_holder_rows raw, used, mapped;
+    uint32_t free_blocks, free_pools, pool_headers, pool_tails, alignment;
     uint32_t mimalloc_headers, mimalloc_unused;
-    uint32_t used, mapped, bins, tcache, fastbins, top, overhead, not_walked;
+    uint32_t bins, tcache, fastbins, top, overhead, not_walked;
 };
 
 struct mx_error *mx_block_rows_open(struct mx_book *book, const struct mx_heap *heap,
                                     const struct mx_block_owners *owners, struct mx_block_rows *ret);
 void mx_block_rows_close(struct mx_block_rows *rows);
 
-/* The row of a block in use or free; `raw` is that of blocks that nobody is known to own. */
-uint32_t mx_block_row(const struct mx_block_rows *rows, uint32_t block, uint32_t raw);
+/* The row of a block in use or free; `raw` are those of blocks that no object owns. */
+uint32_t mx_block_row(const struct mx_block_rows *rows, uint32_t block, const struct mx_holder_rows *raw);
 
 /* The first span of blocks that begins at or behind `address`; the number of spans when there is none. */
 size_t mx_first_span(const struct mx_heap *heap, mx_addr address);

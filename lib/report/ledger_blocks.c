@@ -13,9 +13,18 @@ enum {
     MOST_OVERHEAD = 4096, /* a larger stretch without chunks is no struct of malloc's */
 };
 
+static void make_holder_rows(struct mx_book *book, const char *kind, struct mx_holder_rows *ret)
+{
+    static const char *const names[MX_HOLDERS] = {"nobody", "objects", "globals", "stacks"};
+    for (int i = 0; i < MX_HOLDERS; i++)
+        ret->rows[i] = mx_book_row(book, "%s/%s", kind, names[i]);
+}
+
 static void make_rows(struct mx_book *book, struct mx_block_rows *rows)
 {
-    rows->raw = mx_book_row(book, "python/raw");
+    make_holder_rows(book, "python/raw", &rows->raw);
+    make_holder_rows(book, "malloc/used", &rows->used);
+    make_holder_rows(book, "malloc/mapped", &rows->mapped);
     rows->free_blocks = mx_book_row(book, "pymalloc/free-blocks");
     rows->free_pools = mx_book_row(book, "pymalloc/free-pools");
     rows->pool_headers = mx_book_row(book, "pymalloc/pool-headers");
@@ -25,8 +34,6 @@ static void make_rows(struct mx_book *book, struct mx_block_rows *rows)
     rows->mimalloc_unused = mx_book_row(book, "mimalloc/free-slices");
     if (book->target->allocators.mimalloc.segments.count)
         rows->free_blocks = mx_book_row(book, "mimalloc/free-blocks");
-    rows->used = mx_book_row(book, "malloc/used");
-    rows->mapped = mx_book_row(book, "malloc/mapped");
     rows->bins = mx_book_row(book, "malloc/free/bins");
     rows->tcache = mx_book_row(book, "malloc/free/tcache");
     rows->fastbins = mx_book_row(book, "malloc/free/fastbins");
@@ -60,7 +67,7 @@ void mx_block_rows_close(struct mx_block_rows *rows)
     rows->types = NULL;
 }
 
-uint32_t mx_block_row(const struct mx_block_rows *rows, uint32_t block, uint32_t raw)
+uint32_t mx_block_row(const struct mx_block_rows *rows, uint32_t block, const struct mx_holder_rows *raw)
 {
     uint16_t kind = rows->heap->kinds[block];
     if (kind < MX_BLOCK_FAR_TYPE)
@@ -68,11 +75,13 @@ uint32_t mx_block_row(const struct mx_block_rows *rows, uint32_t block, uint32_t
     if (kind == MX_BLOCK_FREE)
         return rows->free_blocks;
     if (kind == MX_BLOCK_RAW) {
-        enum mx_buffer_owner owner = mx_block_owner(rows->owners, block);
-        return owner ? rows->buffers[owner] : raw;
+        unsigned owner = mx_block_owner(rows->owners, block);
+        if (owner >= MX_HOLDER_OBJECTS)
+            return raw->rows[1 + owner - MX_HOLDER_OBJECTS];
+        return owner ? rows->buffers[owner] : raw->rows[0];
     }
     uint32_t type = mx_heap_type_of(rows->heap, block);
-    return type < rows->heap->types.count ? rows->types[type] : raw;
+    return type < rows->heap->types.count ? rows->types[type] : raw->rows[0];
 }
 
 size_t mx_first_span(const struct mx_heap *heap, mx_addr address)
@@ -100,7 +109,7 @@ static void post_pool(const struct mx_block_rows *rows, const struct mx_span *sp
     mx_addr block = span->start;
     mx_book_post(book, rows->pool_headers, span->start - facts_of(rows)->header_size, span->start, 1);
     for (uint32_t i = 0; i < span->count; i++, block += span->block_size)
-        mx_book_post(book, mx_block_row(rows, span->first + i, rows->raw), block, block + span->block_size, 1);
+        mx_book_post(book, mx_block_row(rows, span->first + i, &rows->raw), block, block + span->block_size, 1);
     mx_book_post(book, rows->free_blocks, block, blocks_end, (blocks_end - block) / span->block_size);
     mx_book_post(book, rows->pool_tails, blocks_end, end, 1);
 }
@@ -113,7 +122,7 @@ static void add_pool(const struct mx_block_rows *rows, const struct mx_span *spa
     mx_addr carved_end = span->start + (mx_addr)span->count * span->block_size;
     mx_book_add(book, rows->pool_headers, facts_of(rows)->header_size, in_ram, 1);
     for (uint32_t i = 0; i < span->count; i++)
-        mx_book_add(book, mx_block_row(rows, span->first + i, rows->raw), span->block_size, in_ram, 1);
+        mx_book_add(book, mx_block_row(rows, span->first + i, &rows->raw), span->block_size, in_ram, 1);
     mx_book_add(book, rows->free_blocks, blocks_end - carved_end, in_ram, (blocks_end - carved_end) / span->block_size);
     mx_book_add(book, rows->pool_tails, end - blocks_end, in_ram, end > blocks_end);
 }
@@ -172,7 +181,7 @@ void mx_ledger_segment(const struct mx_block_rows *rows, const struct mx_mi_segm
             break;
         mx_book_post(rows->book, rows->mimalloc_unused, at, block, block > at);
         for (uint32_t n = 0; n < span->count; n++, block += span->block_size)
-            mx_book_post(rows->book, mx_block_row(rows, span->first + n, rows->raw), block, block + span->block_size,
+            mx_book_post(rows->book, mx_block_row(rows, span->first + n, &rows->raw), block, block + span->block_size,
                          1);
         at = span->end;
     }
@@ -237,7 +246,7 @@ static bool write_chunk(void *context, const struct mx_chunk *chunk, const uint8
     if (!chunk->used)
         return true;
     bool known = block != MX_NO_BLOCK && rows->heap->kinds[block] != MX_BLOCK_FREE;
-    uint32_t row = known ? mx_block_row(rows, block, rows->used) : rows->used;
+    uint32_t row = known ? mx_block_row(rows, block, &rows->used) : rows->used.rows[0];
     mx_book_post(rows->book, rows->overhead, start, start + CHUNK_SIZE, 1);
     mx_book_post(rows->book, row, start + CHUNK_SIZE, end, 1);
     return true;
@@ -324,6 +333,6 @@ void mx_ledger_mapped(const struct mx_block_rows *rows, mx_addr start, const str
     find_blocks(&chunks, span->start - CHUNK_HEADER);
     bool known = chunks.block < chunks.end && rows->heap->kinds[chunks.block] != MX_BLOCK_FREE;
     mx_book_post(rows->book, rows->overhead, start, span->start, 1);
-    mx_book_post(rows->book, known ? mx_block_row(rows, chunks.block, rows->mapped) : rows->mapped, span->start,
-                 span->end, 1);
+    mx_book_post(rows->book, known ? mx_block_row(rows, chunks.block, &rows->mapped) : rows->mapped.rows[0],
+                 span->start, span->end, 1);
 }

@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Which raw blocks belong to objects: one pass over all objects that marks the
- * blocks that they say are theirs. It reads objects only, through windows that
- * keep nothing, and never follows what is in a container.
+ * blocks that they say are theirs, and those that words of objects lead to whose
+ * struct may have more in it. It reads objects only, through windows that keep
+ * nothing, and never follows what is in a container.
  */
 #include <sys/mman.h>
 
+#include "heap/plain.h"
 #include "report/ledger.h"
 
 enum {
     SLICES = 256,
     KINDS = 1 << 16,  /* of blocks */
-    LEAST_SEEN = 512, /* bytes of an object in a chunk that are looked at */
+    SEEN = 512,       /* bytes of an object in a chunk that are looked at, ... */
+    MOST_SEEN = 4096, /* ... and where all of its words may lead to raw blocks */
 };
 
 struct search {
     const struct mx_heap *heap;
     const struct mx_target *target;
     struct mx_buffers buffers;
-    uint8_t *asked; /* by kind of block: whether it may be an object that has buffers */
+    uint8_t *asked; /* by kind of block: whether it may be an object that leads to raw blocks */
+    uint8_t *plain; /* by type: whether what it says of its buffers is all */
     struct mx_block_owners *ret;
     struct mx_work work;
 };
 
 /* The smaller owner stays, so that who comes first does not matter. */
-static void mark(void *context, mx_addr address, enum mx_buffer_owner owner)
+static void mark(const struct search *search, mx_addr address, unsigned owner)
 {
-    const struct search *search = context;
     const struct mx_span *span;
     uint32_t block = mx_spans_locate(&search->heap->spans, address, &span);
     if (block == MX_NO_BLOCK || search->heap->kinds[block] != MX_BLOCK_RAW)
@@ -36,19 +39,40 @@ static void mark(void *context, mx_addr address, enum mx_buffer_owner owner)
     uint8_t old = atomic_load_explicit(pair, memory_order_relaxed), new;
     do {
         unsigned there = (unsigned)old >> shift & 15u;
-        if (there && there <= (unsigned)owner)
+        if (there && there <= owner)
             return;
-        new = (uint8_t)((old & ~(15u << shift)) | (unsigned)owner << shift);
+        new = (uint8_t)((old & ~(15u << shift)) | owner << shift);
     } while (!atomic_compare_exchange_weak(pair, &old, new));
 }
 
-/* The type of the object in a block, if objects of that type can have buffers; else MX_MAP_NONE. */
+static void mark_owned(void *context, mx_addr address, enum mx_buffer_owner owner)
+{
+    mark(context, address, owner);
+}
+
+/* A code object's instructions are no addresses. */
+static void mark_words(const struct search *search, uint32_t type, const uint8_t *object, size_t available)
+{
+    const struct mx_type *what = &search->target->types.types.items[type];
+    size_t length =
+        what->kind == MX_KIND_CODE && (uint64_t)what->basicsize < available ? (size_t)what->basicsize : available;
+    for (size_t i = 0; i + 8 <= length; i += 8)
+        if (mx_load_u64(object + i) % 8 == 0)
+            mark(search, mx_load_u64(object + i), MX_HOLDER_OBJECTS);
+}
+
+static bool is_asked(const struct search *search, size_t type)
+{
+    return search->buffers.plans.items[type].owner || !search->plain[type];
+}
+
+/* The type of the object in a block, if objects of that type can lead to raw blocks; else MX_MAP_NONE. */
 static inline uint32_t type_to_ask(const struct search *search, uint32_t block)
 {
     if (!search->asked[search->heap->kinds[block]])
         return MX_MAP_NONE;
     uint32_t type = mx_heap_type_of(search->heap, block);
-    return type < search->buffers.plans.count && search->buffers.plans.items[type].owner ? type : MX_MAP_NONE;
+    return type < search->buffers.plans.count && is_asked(search, type) ? type : MX_MAP_NONE;
 }
 
 /* `bytes` are those of the block. */
@@ -57,8 +81,12 @@ static void ask(struct search *search, const struct mx_span *span, uint32_t bloc
 {
     mx_addr object = mx_heap_object(search->heap, span, block, type);
     size_t before = (size_t)(object - mx_block_address(&search->heap->spans, span, block));
-    if (before < length)
-        mx_buffers_each(&search->buffers, type, object, bytes, before, length - before, mark, search);
+    if (before >= length)
+        return;
+    if (search->buffers.plans.items[type].owner)
+        mx_buffers_each(&search->buffers, type, object, bytes, before, length - before, mark_owned, search);
+    if (!search->plain[type])
+        mark_words(search, type, bytes + before, length - before);
 }
 
 static void ask_pool(struct search *search, struct mx_cursor *cursor, const struct mx_span *span)
@@ -80,7 +108,7 @@ static void ask_listed(struct search *search, struct mx_cursor *cursor, const st
             continue;
         mx_addr address = mx_block_address(&search->heap->spans, span, block);
         uint64_t size = mx_block_size(&search->heap->spans, span, block);
-        size_t length = size < LEAST_SEEN ? (size_t)size : LEAST_SEEN;
+        size_t most = search->plain[type] ? SEEN : MOST_SEEN, length = size < most ? (size_t)size : most;
         const uint8_t *bytes = mx_cursor_view(cursor, address, length);
         if (bytes)
             ask(search, span, block, type, bytes, length);
@@ -111,13 +139,23 @@ static void ask_slice(void *context, size_t slice)
     mx_work_step(&search->work, until - from);
 }
 
+static bool is_plain(const struct search *search, size_t type)
+{
+    const struct mx_types *types = &search->target->types;
+    return search->buffers.plans.items[type].is_known || mx_is_plain(types, &types->types.items[type]);
+}
+
 static bool list_kinds(struct search *search)
 {
+    size_t types = search->buffers.plans.count;
     search->asked = mx_calloc(KINDS, sizeof(*search->asked));
-    if (!search->asked)
+    search->plain = mx_calloc(types + 1, sizeof(*search->plain));
+    if (!search->asked || !search->plain)
         return false;
-    for (size_t i = 0; i < search->buffers.plans.count && i < MX_BLOCK_FAR_TYPE; i++)
-        search->asked[i] = search->buffers.plans.items[i].owner != MX_BUFFER_NONE;
+    for (size_t i = 0; i < types; i++)
+        search->plain[i] = is_plain(search, i);
+    for (size_t i = 0; i < types && i < MX_BLOCK_FAR_TYPE; i++)
+        search->asked[i] = is_asked(search, i);
     search->asked[MX_BLOCK_FAR_TYPE] = true;
     return true;
 }
@@ -134,7 +172,9 @@ static struct mx_error *look(struct search *search, const struct mx_progress *pr
     mx_work_begin(&search->work, progress, "looking for buffers", search->heap->spans.blocks);
     if (search->heap->spans.spans.count)
         mx_work_parallel(mx_memory_threads(search->target->memory), SLICES, ask_slice, search);
-    return atomic_load(&search->work.cancelled) ? mx_error_cancelled() : NULL;
+    if (atomic_load(&search->work.cancelled))
+        return mx_error_cancelled();
+    return mx_block_holders_find(search->target, search->heap, &search->work, search->ret);
 }
 
 struct mx_error *mx_block_owners_find(const struct mx_target *target, const struct mx_heap *heap,
@@ -145,6 +185,7 @@ struct mx_error *mx_block_owners_find(const struct mx_target *target, const stru
     MX_TRY(mx_buffers_open(&target->types, &search.buffers));
     struct mx_error *error = look(&search, progress);
     free(search.asked);
+    free(search.plain);
     mx_buffers_close(&search.buffers);
     if (error)
         mx_block_owners_close(ret);

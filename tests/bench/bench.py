@@ -20,6 +20,7 @@ sys.path[:0] = [os.path.dirname(HERE), os.path.join(os.path.dirname(HERE), "e2e"
 import debugger  # noqa: E402
 import freshmemory  # noqa: E402
 import harness  # noqa: E402
+import memcheck  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 MB = 1 << 20
@@ -79,8 +80,10 @@ at a stop whose graph is there. A *first* py-backrefs on a live process copies i
 to retained sizes* is the same tool from the opening of the core to the last sum, on one processor and on two; its
 memory is the most anonymous memory of the whole process. A virtual machine may take free memory back, and its first
 touch then waits for the host (the first row): before each measured run as much memory as it may need is touched and
-freed, so that the program is measured and not the host; the row *in memory left alone before* is without. *py-save* is `build/release/save`, with one worker a
-processor, and what it wrote is counted by `build/release/census`."""
+freed, so that the program is measured and not the host; the row *in memory left alone before* is without. *py-save*
+is `build/release/save`, with one worker a processor, and what it wrote is counted by `build/release/census`. *memcheck*
+has a small program from its start; *py-leaks* looks at it once, halfway, by a GDB that attaches and detaches. Both are
+told in processor seconds of the program, which stands still at the stop; the stop is GDB from its start to its end."""
 
 
 class Peak:
@@ -415,6 +418,7 @@ def main():
             bench.live(megabytes)
         for megabytes in (0, 200):
             bench.session(megabytes)
+        memcheck.measure(bench)
     if not a.no_write:
         write(bench.rows, os.path.join(harness.ROOT, "docs", "bench.md"))
     return 1 if any(row[-1] == "NO" for row in bench.rows) else 0

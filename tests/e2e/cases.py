@@ -242,7 +242,7 @@ def waste_of_a_cut_core(stage):
 @case
 def refcounts(stage):
     work = stage.start(*harness.workload(stage.python, "refleaks.py", stage.path("planted")))
-    return stage.gdb(["-p", str(work.pid)], "py-refcounts -limit 1", "py-refcounts __main__.Thing -list -limit 1",
+    return stage.gdb(["-p", str(work.pid)], "py-refcounts -limit 1", "py-refcounts list -list -limit 1",
                      "print $py != 0", "py-refcounts -missing -limit 1", "py-refcounts nosuch",
                      "py-refcounts dict list", "py-refcounts -since nosuch")
 
@@ -272,7 +272,8 @@ def leaks(stage):
     work = stage.start(*harness.workload(stage.python, "cleaks.py", "--blocks", "3000", stage.path("planted")))
     core = work.gcore(stage.path("leaks.core"))
     return stage.gdb(["-c", core], "py-leaks -class definite -min 10000000", "py-leaks nosuch",
-                     "py-leaks -class red", "py-leaks -since nosuch", "py-leaks -limit 1 -o /nonexistent/file")
+                     "py-leaks -class red", "py-leaks -since nosuch", "py-leaks -limit 1 -o /nonexistent/file",
+                     "py-mark a", "py-leaks -since a")
 
 
 # ---- the ledger ----

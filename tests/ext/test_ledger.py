@@ -8,7 +8,7 @@ MB = 1 << 20
 ROWS = [("malloc/free/bins", 600 * MB, 640 * MB, 900), ("python/objects/str", 200 * MB, 200 * MB, 4000),
         ("python/objects/a/b.C", 20 * MB, 20 * MB, 10), ("python/objects/app.Tiny", MB, MB, 5),
         ("python/objects/app.Small", MB, MB, 5), ("python/buffers/dict", 80 * MB, 80 * MB, 70),
-        ("python/buffers/instances", 20 * MB, 20 * MB, 70), ("malloc/used", 50 * MB, 50 * MB, 3),
+        ("python/buffers/instances", 20 * MB, 20 * MB, 70), ("malloc/used/globals", 50 * MB, 50 * MB, 3),
         ("modules/libc.so.6/text", 2 * MB, 3 * MB, 1), ("modules/libc.so.6/data", 6 * MB, 6 * MB, 1),
         ("modules/a/b.so/text", 12 * MB, 12 * MB, 1), ("stacks/unused", 0, 8 * MB, 1),
         ("other/anonymous", 8 * MB, 9 * MB, 2)]
@@ -40,7 +40,9 @@ class Groups(unittest.TestCase):
         cases = {"python/objects/a/b.C": "a/b.C", "python/buffers/dict": "of dict", "kernel/vdso": "vdso",
                  "python/buffers/instances": "of instances (attributes)", "python/buffers/other": "of other objects",
                  "malloc/free/top": "behind the last chunks (top)", "files/LC_CTYPE": "LC_CTYPE",
-                 "modules/x.so/bss": "x.so"}
+                 "modules/x.so/bss": "x.so", "malloc/used/nobody": "reached by no address",
+                 "malloc/mapped/objects": "reached from Python objects, mapped one by one",
+                 "python/raw/stacks": "reached from C stacks only", "python/objects/nobody": "nobody"}
         self.assertEqual({kind: ledger.child_name(kind) for kind in cases}, cases)
 
 
@@ -55,6 +57,16 @@ class Text(unittest.TestCase):
         text = ledger.verdict(ledger.Ledger(found(5 * MB), "core"), table.size)
         self.assertTrue(text.startswith("the core holds 1000 MiB: 600 MiB free inside malloc (fragmentation: in holes "
                                         "smaller than a page, malloc_trim would return 5.00 MiB), "), text)
+
+    def test_what_leads_to_c_data(self):
+        rows = [("malloc/used/nobody", 30 * MB, 30 * MB, 9), ("malloc/mapped/nobody", 20 * MB, 20 * MB, 1),
+                ("malloc/used/objects", 40 * MB, 40 * MB, 9), ("python/raw/nobody", 5 * MB, 5 * MB, 9)]
+        text = ledger.verdict(ledger.Ledger(found(0, rows), "live"), table.size)
+        self.assertEqual(text, "RSS 95.0 MiB: 90.0 MiB C data in malloc (50.0 MiB of it reached by no address: "
+                               "py-leaks), 5.00 MiB C data in Python's blocks")
+        rows[0] = ("malloc/used/nobody", 10 * MB, 10 * MB, 9)
+        text = ledger.verdict(ledger.Ledger(found(0, rows), "live"), table.size)
+        self.assertIn("C data in malloc (40.0 MiB of it reached from Python objects), ", text)
 
     def test_figures(self):
         self.assertEqual(ledger.figure_lines(ledger.Ledger(found(), "core"), table.size),

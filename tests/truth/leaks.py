@@ -4,6 +4,7 @@
 
   planted    mallocs dropped, chained and kept through ctypes and by a faulty C extension
   well       a program that loses nothing: at most a few blocks of the libraries' own
+  damaged    a chunk's header is overwritten: what is before it is judged as ever
   valgrind   the same small program under memcheck, where that is installed
 """
 import os
@@ -23,6 +24,7 @@ FOUND = 0.995
 STRAY = 20                             # blocks of the libraries' own
 DEFINITE, INDIRECT, POSSIBLE = "0", "1", "2"
 SMALL = 2000                           # blocks that are dropped under valgrind
+DAMAGED = 5000                         # blocks before a broken chunk
 AGREED = 0.02                          # of these; stale words hold a few
 
 
@@ -111,7 +113,10 @@ def beside_valgrind(results, build, name, python):
 def run(results, build, interpreter):
     prefix = "truth/leaks/%s/" % interpreter.name
     planting.look_at_both(results, prefix, interpreter.path, "cleaks.py", lambda *of: Lost(build, *of),
-                         judge_planted, judge_well)
+                         judge_planted, judge_well, lambda core: planting.differ_by_threads(build, core, "leaks"))
+    planting.look_at_planted(results, prefix + "damaged", lambda folder: harness.workload(
+        interpreter.path, "cleaks.py", "--damage", "--blocks", str(DAMAGED), os.path.join(folder, "planted")),
+        lambda *of: Lost(build, *of), judge_planted)
     if interpreter.path.startswith("/usr/bin/"):
         beside_valgrind(results, build, prefix + "valgrind", interpreter.path)
 

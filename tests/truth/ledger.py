@@ -18,6 +18,7 @@ import script  # noqa: E402
 PT_LOAD, PT_NOTE, NT_FILE = 1, 4, 0x46494c45
 TRIES = 5
 SHARED_OFF = 0.02
+FOUND, MOST_NOBODY = 0.995, 1.1       # of what was dropped; chunks are a little larger
 TRIM_OFF = 0.02                       # reading the command takes a page or two
 # What sys._debugmallocstats() calls the rows of the ledger.
 PYMALLOC = {"pymalloc/free-blocks": "bytes in available blocks", "pymalloc/free-pools": "unused pools",
@@ -231,11 +232,30 @@ def trim(results, prefix, python, memext):
                       ["malloc_trim() gave back %d bytes, not %d" % (given, said)])
 
 
+def holders(results, prefix, python, memext):
+    """C data by what leads to it: dropped blocks, and those that an array of ctypes' leads to (workloads/cleaks.py)."""
+    with harness.Folder() as folder:
+        command = harness.workload(python, "cleaks.py", "--blocks", "5000", "--linked", "0",
+                                   os.path.join(folder, "planted"))
+        with harness.Workload(command, folder) as work:
+            work.stop()
+            ledger = Ledger(memext.open_process(work.pid), work.pid)
+    dropped, kept = sum(100 + 10 * (i % 30) for i in range(5000)), 1000 * 5000
+    nobody, objects = (ledger.virtual("malloc/used/" + holder) for holder in ("nobody", "objects"))
+    problems = [] if FOUND * dropped <= nobody <= MOST_NOBODY * dropped else [
+        "%d bytes that nothing leads to, %d were dropped" % (nobody, dropped)]
+    if not kept <= objects <= 2 * kept:
+        problems.append("%d bytes that objects lead to, %d are kept by one" % (objects, kept))
+    results.check(prefix + "/live/holders", problems + [
+        "nothing in malloc/used/globals" for _ in (0,) if not ledger.virtual("malloc/used/globals")])
+
+
 def run(results, prefix, memext, python):
     for attempt in range(1, TRIES + 1):
         if run_once(results, prefix, python, memext, attempt == TRIES):
             break
     trim(results, prefix, python, memext)
+    holders(results, prefix, python, memext)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def judge_well(audit):
 def run(results, build, interpreter):
     prefix = "truth/refcounts/%s/" % interpreter.name
     planting.look_at_both(results, prefix, interpreter.path, "refleaks.py", lambda *of: Audit(build, *of),
-                         judge_planted, judge_well)
+                         judge_planted, judge_well, lambda core: planting.differ_by_threads(build, core, "audit"))
     planting.look(results, prefix + "guests", lambda _: harness.workload(interpreter.path, "subinterpreters.py"),
                   lambda *of: Audit(build, *of), lambda _, audit: judge_well(audit))
 

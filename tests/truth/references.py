@@ -44,9 +44,10 @@ with open(%(answers)r, "w") as f:
 class Graph:
     """A session with the graph tool."""
 
-    def __init__(self, build, how, what):
-        self.process = subprocess.Popen([os.path.join(build, "graph"), how, str(what)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, universal_newlines=True,
+    def __init__(self, build, how, what, processors=None):
+        """`processors` are those that it may run on, as taskset has them."""
+        command = (["taskset", "-c", processors] if processors else []) + [os.path.join(build, "graph"), how, str(what)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True,
                                         env=dict(os.environ, **harness.sanitizer_environment(build)))
 
     def ask(self, question):

@@ -290,13 +290,13 @@ static void test_rows_of_allocators_and_stacks(void)
     open_process(&process, &fake, -1);
     check_sums(&process);
     check_row(&process, "python/objects/app.Thing", 3 * BLOCK + 2 * (CHUNK - 8), 5);
-    check_row(&process, "python/raw", BLOCK, 1);
+    check_row(&process, "python/raw/nobody", BLOCK, 1);
     check_row(&process, "pymalloc/pool-headers", HEADER, 1);
     check_row(&process, "pymalloc/free-blocks", 3 * BLOCK, 3);
     check_row(&process, "pymalloc/pool-tails", POOL - HEADER - 7 * BLOCK, 1);
     check_row(&process, "pymalloc/free-pools", 2 * POOL, 2);
     check_row(&process, "pymalloc/arena-alignment", 4096, 0);
-    check_row(&process, "malloc/used", CHUNK - 8, 1);
+    check_row(&process, "malloc/used/nobody", CHUNK - 8, 1);
     check_row(&process, "malloc/overhead", 3 * 8, 3);
     check_row(&process, "malloc/free/bins", CHUNK, 1);
     check_row(&process, "malloc/free/tcache", CHUNK, 1);

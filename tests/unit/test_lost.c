@@ -9,6 +9,7 @@
 
 #include "fake.h"
 #include "heap/lost.h"
+#include "report/ledger.h"
 
 enum { HELD, BEHIND, ODD, AFTER, HEAD, TAIL, RING, BACK, BLOCKS };
 enum { BLOCK_SIZE = 64 };
@@ -132,6 +133,49 @@ static void test_groups(void)
     }
 }
 
+/* The ledger's mark: without the graph, and an odd address holds nothing. */
+static void test_holders(void)
+{
+    static const uint8_t expected[BLOCKS] = {[HELD] = MX_HOLDER_GLOBALS, [BEHIND] = MX_HOLDER_GLOBALS};
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        struct mx_block_owners owners;
+        open_made(&made, &fake);
+        CU_ASSERT_PTR_NULL_FATAL(mx_block_owners_find(&made.target, &made.heap, NULL, &owners));
+        for (uint32_t i = 0; i < BLOCKS; i++)
+            CU_ASSERT_EQUAL(mx_block_owner(&owners, i), expected[i]);
+        mx_block_owners_close(&owners);
+        close_made(&made);
+    }
+}
+
+/* What malloc left behind in a block is not told as the data of the C library. */
+static void test_lists_of_malloc(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        struct mx_leaks *leaks;
+        size_t count, found = 0;
+        const struct mx_glibc_arena arena = {.address = UINT64_C(0x7f0000000000)};
+        open_made(&made, &fake);
+        fake_put(&fake, made.blocks[HEAD], 0, arena.address + MX_GLIBC_STATE_SIZE - 8);
+        fake_put(&fake, made.blocks[RING], 8, arena.address + MX_GLIBC_STATE_SIZE);
+        CU_ASSERT_TRUE_FATAL(mx_array_push(&made.target.allocators.glibc.arenas, arena));
+        CU_ASSERT_PTR_NULL_FATAL(mx_leaks_open(made.graph, &(struct mx_leaks_query){0}, NULL, &leaks));
+        const struct mx_leak_row *rows = mx_leaks_rows(leaks, &count);
+        for (size_t i = 0; i < count; i++)
+            found += strstr(rows[i].content, "malloc's list") != NULL;
+        CU_ASSERT_EQUAL(found, 1);
+        mx_leaks_close(leaks);
+        mx_array_free(&made.target.allocators.glibc.arenas);
+        close_made(&made);
+    }
+}
+
 /* A damaged core can claim half of the address space for a stack: this must end. */
 static void test_a_stack_that_is_not_there(void)
 {
@@ -159,4 +203,6 @@ void suite_lost(CU_pSuite suite)
     CU_add_test(suite, "marks", test_marks);
     CU_add_test(suite, "groups", test_groups);
     CU_add_test(suite, "a stack that is not there", test_a_stack_that_is_not_there);
+    CU_add_test(suite, "holders", test_holders);
+    CU_add_test(suite, "lists of malloc", test_lists_of_malloc);
 }

@@ -1,6 +1,6 @@
 """Memory that C code lost, planted in a program that is well.
 
-  cleaks.py [--blocks N] [--linked N] [--extension FOLDER] PLANTED
+  cleaks.py [--blocks N] [--linked N] [--extension FOLDER] [--damage] PLANTED
 
 READY comes when PLANTED was written: how many blocks there are of each kind, as JSON.
   dropped   mallocs of 100 to 400 bytes whose addresses were forgotten
@@ -9,6 +9,7 @@ READY comes when PLANTED was written: how many blocks there are of each kind, as
   parse     records of 144 bytes that begin with a text: by the faulty extension, where FOLDER has one
   build     a list of nodes of 48 bytes, by it too: the head is lost
   keep      blocks of 100 bytes that its data leads to
+With --damage something wrote over the end of a block before, into the header of the one behind it.
 """
 import argparse
 import ctypes
@@ -48,6 +49,11 @@ def keep():
         KEPT[i] = allocate(5000)
 
 
+def damage():
+    block, _ = allocate(400), allocate(400)
+    LIBC.memset(block + 400, 0xee, 24)
+
+
 def misuse(folder, count):
     sys.path.insert(0, folder)
     import faulty
@@ -67,6 +73,7 @@ def main():
     parser.add_argument("--blocks", type=int, default=100000)
     parser.add_argument("--linked", type=int)
     parser.add_argument("--extension")
+    parser.add_argument("--damage", action="store_true")
     parser.add_argument("planted")
     a = parser.parse_args()
     drop(a.blocks)
@@ -75,6 +82,8 @@ def main():
     keep()
     planted = {"dropped": a.blocks, "linked": linked, "kept": len(KEPT)}
     planted.update(misuse(a.extension, 1000) if a.extension else {})
+    if a.damage:
+        damage()
     with open(a.planted, "w") as f:
         json.dump(planted, f)
     # What the C stack still holds of the last calls is overwritten by these.

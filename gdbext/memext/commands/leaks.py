@@ -29,7 +29,7 @@ class Leaks(Command):
         answer = self.new_answer()
         answer.rows = rows[:limit] if limit else rows
         answer.total = dict(info, groups=len(rows), since=since.name if since else None)
-        answer.lines = [lost.verdict(rows, info, parameters.size)]
+        answer.lines = [lost.verdict(rows, info, parameters.size, answer.total["since"])]
         if answer.rows:
             answer.lines += lost.group_table(answer.rows, parameters.size).lines(self.line_width(arguments))
             remember_object(int(answer.rows[0]["example"], 16))
