@@ -130,6 +130,8 @@ def sums(ledger, resident, virtual):
 
 def pymalloc(ledger, truth):
     problems = []
+    if not truth.pymalloc:                # a free-threaded interpreter has none
+        return differ("arenas", ledger.parts["pymalloc"][1], 0)
     for kind, name in PYMALLOC.items():
         problems += differ(kind, ledger.virtual(kind), truth.pymalloc[name])
     own = sum(truth.pymalloc[name] for name in PYMALLOC.values())
