@@ -129,6 +129,12 @@ static void add_mapping(struct reader *reader, const struct mapping *mapping)
     add_run(reader, mapping->start, mapping->start + counted * reader->page);
 }
 
+/* A test's memory has no source. */
+static bool is_remote(const struct reader *reader)
+{
+    return reader->source && reader->source->remote;
+}
+
 static FILE *open_proc(const struct reader *reader, const char *name)
 {
     int fd = mx_proc_open(reader->source, reader->pid, name);
@@ -233,7 +239,7 @@ static struct mx_error *read_process(struct reader *reader)
     if (!smaps)
         return mx_error_os(errno, "cannot read /proc/%d/smaps, which says what of the process is in memory",
                            reader->pid);
-    reader->pagemap = reader->source && reader->source->remote ? -1 : mx_proc_open(reader->source, reader->pid, "pagemap");
+    reader->pagemap = is_remote(reader) ? -1 : mx_proc_open(reader->source, reader->pid, "pagemap");
     read_smaps(smaps, reader, &reader->ret->figures);
     fclose(smaps);
     if (reader->pagemap >= 0)
@@ -256,7 +262,7 @@ static void read_core(struct reader *reader, const struct mx_memory *memory)
 /* Valgrind's connection has no files: then what the process has mapped stands for what is in memory. */
 static bool tells_smaps(const struct reader *reader)
 {
-    if (!reader->source || !reader->source->remote)
+    if (!is_remote(reader))
         return true;
     int fd = mx_proc_open(reader->source, reader->pid, "smaps");
     if (fd >= 0)
