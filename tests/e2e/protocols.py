@@ -337,7 +337,7 @@ def dap_evaluates_commands(stage):
         answer = dap.attach(stage.leak().pid)
         if not answer["success"]:
             return ["attach: %r" % answer]
-        for text, wanted in (("py-count __main__.Session", "2,000  109 KiB  __main__.Session\n"),
+        for text, wanted in (("py-count __main__.Session", "  __main__.Session\ntotal: 2,000 objects of 1 type"),
                              ("py-growth", "py-growth: remembered "),
                              ("py-path __main__.CACHE['session-7']", "sys.modules['__main__'].CACHE['session-7']"),
                              ("py-suspects -limit 1", "__main__.CACHE"), ("py-report", "Suspects\n")):
