@@ -186,9 +186,22 @@ static struct mx_error *build_rows(struct mx_graph *graph, const struct mx_progr
     };
     MX_TRY(mx_heap_fetch(graph->heap, graph->target, progress));
     mx_work_begin(&work, progress, "following references", plan.blocks);
-    MX_TRY(mx_rows_build(&plan, &graph->forward, &graph->dangling, &graph->inexact));
+    return mx_rows_build(&plan, &graph->forward, &graph->dangling, &graph->inexact);
+}
+
+struct mx_error *mx_graph_referrers(struct mx_graph *graph, const struct mx_progress *progress)
+{
+    struct mx_work work;
+    struct mx_rows reverse;
+    if (graph->reverse.first)
+        return NULL;
     mx_work_begin(&work, progress, "turning references round", 0);
-    return mx_rows_reverse(&graph->forward, plan.threads, &work, &graph->reverse);
+    struct mx_error *error = mx_rows_reverse(&graph->forward, mx_work_threads(), &work, &reverse);
+    if (error)
+        mx_rows_deinit(&reverse);
+    else
+        graph->reverse = reverse;
+    return error;
 }
 
 struct gathering {

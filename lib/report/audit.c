@@ -243,6 +243,7 @@ static int compare_rows(const void *a, const void *b)
 
 static struct mx_error *run(struct auditing *auditing)
 {
+    MX_TRY(mx_graph_referrers(auditing->graph, auditing->work.progress));
     MX_TRY(find_interning(auditing));
     mx_work_begin(&auditing->work, auditing->work.progress, "auditing reference counts",
                   auditing->graph->heap->spans.blocks);
