@@ -209,15 +209,28 @@ struct mx_error *mx_condense(const struct mx_condense_plan *plan, struct mx_cond
     return error;
 }
 
-void mx_condensed_deinit(struct mx_condensed *condensed)
+void mx_condensed_drop_holds(struct mx_condensed *condensed)
+{
+    mx_pages_release(condensed->holds, condensed->edges_mapped * sizeof(uint32_t));
+    condensed->holds = NULL;
+}
+
+void mx_condensed_drop_holders(struct mx_condensed *condensed)
 {
     size_t nodes = condensed->nodes;
-    mx_pages_release(condensed->words, words_bytes(condensed));
-    mx_pages_release(condensed->only, only_bytes(condensed));
-    mx_pages_release(condensed->blocks, nodes * sizeof(uint32_t));
     mx_pages_release(condensed->items, (nodes + MX_EXTRA_NODES) * sizeof(struct mx_condensed_item));
-    mx_pages_release(condensed->holds, condensed->edges_mapped * sizeof(uint32_t));
     mx_pages_release(condensed->held_by, condensed->edges_mapped * sizeof(uint32_t));
     mx_pages_release(condensed->held_end, nodes * sizeof(uint32_t));
+    condensed->items = NULL;
+    condensed->held_by = condensed->held_end = NULL;
+}
+
+void mx_condensed_deinit(struct mx_condensed *condensed)
+{
+    mx_pages_release(condensed->words, words_bytes(condensed));
+    mx_pages_release(condensed->only, only_bytes(condensed));
+    mx_pages_release(condensed->blocks, condensed->nodes * sizeof(uint32_t));
+    mx_condensed_drop_holds(condensed);
+    mx_condensed_drop_holders(condensed);
     *condensed = (struct mx_condensed){0};
 }

@@ -100,6 +100,10 @@ struct mx_error *mx_condense(const struct mx_condense_plan *plan, struct mx_cond
 /* Fills `held_by`: in any thread, while others read the rest. The memory is there already. */
 void mx_condense_holders(const struct mx_condense_plan *plan, struct mx_condensed *condensed);
 
+/* Gives back what a search needs of edges, so that their pages serve again: first `holds`, then who holds whom. */
+void mx_condensed_drop_holds(struct mx_condensed *condensed);
+void mx_condensed_drop_holders(struct mx_condensed *condensed);
+
 void mx_condensed_deinit(struct mx_condensed *condensed);
 
 #endif

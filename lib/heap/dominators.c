@@ -264,6 +264,7 @@ static void dominate(struct numbering *numbering)
 {
     if (!is_cancelled(numbering))
         find_semis(numbering);
+    mx_condensed_drop_holders(&numbering->graph);
     if (!is_cancelled(numbering))
         find_idoms(numbering);
 }
@@ -400,6 +401,7 @@ static struct mx_error *build(struct numbering *numbering, struct mx_dominators 
     uint64_t satellites = numbering->graph.block_count - numbering->graph.nodes;
     mx_work_step(numbering->plan->work, STEPS_EACH * satellites);
     run_both(numbering, number_all, find_holders);
+    mx_condensed_drop_holds(&numbering->graph);
     run_both(numbering, dominate, weigh);
     if (is_cancelled(numbering))
         return mx_error_cancelled();
