@@ -241,17 +241,10 @@ static PyObject *target_threads(PyObject *self, PyObject *Py_UNUSED(ignored))
 
 static PyObject *target_heap(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"progress", NULL};
-    PyObject *progress = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|O", (char **)names, &progress))
-        return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_heap *heap;
     struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_heap_open(target, &call.progress, &heap)))
+    struct mx_target *target = mx_call_begin_alone(&call, self, args, keywords);
+    if (!target || !mx_call_end(&call, mx_heap_open(target, &call.progress, &heap)))
         return NULL;
     return mx_handle_new(mx_binding_state()->heap_type, heap, close_heap);
 }
@@ -306,12 +299,8 @@ static PyObject *target_objects(PyObject *self, PyObject *args, PyObject *keywor
         !mx_use_argument(heap_object, mx_binding_state()->heap_type, false, &heap) ||
         !mx_use_argument(since_object, mx_binding_state()->heap_type, true, &since) ||
         !mx_use_argument(retained_object, mx_binding_state()->retained_type, true, &retained) ||
-        !parse_order(order, &query.order))
+        !parse_order(order, &query.order) || !mx_is_not_negative("limit", limit) || !mx_is_not_negative("skip", skip))
         return NULL;
-    if (limit < 0 || skip < 0) {
-        PyErr_SetString(PyExc_ValueError, "limit and skip are not negative");
-        return NULL;
-    }
     query.since = since;
     query.retained = retained;
     query.limit = (size_t)limit;
@@ -325,13 +314,10 @@ static PyObject *target_object(PyObject *self, PyObject *args)
     unsigned long long address;
     if (!PyArg_ParseTuple(args, "K", &address))
         return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_object_info info;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_object_info(target, address, &info)))
+    struct mx_target *target = mx_call_begin_on(&call, self, Py_None);
+    if (!target || !mx_call_end(&call, mx_object_info(target, address, &info)))
         return NULL;
     return Py_BuildValue("{sK sK sN sL sN sN sK}", "addr", number(info.address), "type_addr", number(info.type_addr),
                          "type", mx_text(info.type), "refcount", (long long)info.refcount, "immortal",
@@ -347,15 +333,12 @@ static PyObject *target_show(PyObject *self, PyObject *args, PyObject *keywords)
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "K|IIIpp", (char **)names, &address, &options.depth,
                                      &options.items, &options.characters, &one_line, &attributes))
         return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     options.one_line = one_line;
     options.attributes = attributes;
     char *shown;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_object_show(target, address, &options, &shown)))
+    struct mx_target *target = mx_call_begin_on(&call, self, Py_None);
+    if (!target || !mx_call_end(&call, mx_object_show(target, address, &options, &shown)))
         return NULL;
     PyObject *result = mx_text(shown);
     free(shown);
@@ -367,13 +350,10 @@ static PyObject *target_resolve(PyObject *self, PyObject *args)
     const char *expression;
     if (!PyArg_ParseTuple(args, "s", &expression))
         return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     mx_addr address;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_target_resolve(target, expression, &address)))
+    struct mx_target *target = mx_call_begin_on(&call, self, Py_None);
+    if (!target || !mx_call_end(&call, mx_target_resolve(target, expression, &address)))
         return NULL;
     return PyLong_FromUnsignedLongLong(address);
 }
@@ -383,13 +363,10 @@ static PyObject *target_complete(PyObject *self, PyObject *args)
     const char *typed;
     if (!PyArg_ParseTuple(args, "s", &typed))
         return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_names *names;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_names_complete(target, typed, &names)))
+    struct mx_target *target = mx_call_begin_on(&call, self, Py_None);
+    if (!target || !mx_call_end(&call, mx_names_complete(target, typed, &names)))
         return NULL;
     size_t count;
     const char *const *paths = mx_names(names, &count);
@@ -445,41 +422,64 @@ static PyMethodDef target_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+typedef struct mx_error *(*path_opener)(const char *path, const struct mx_target_options *options,
+                                        struct mx_target **ret);
+
+struct opening {
+    PyObject *path; /* bytes, owned; NULL for a process */
+    int pid;
+    struct mx_target_options options;
+    PyObject *progress;
+};
+
+/* Drops the path. `open`: NULL for a process. */
+static PyObject *open_target(const struct opening *opening, path_opener open)
+{
+    struct mx_target_options options = opening->options;
+    struct mx_target *target;
+    struct mx_call call;
+    mx_call_begin(&call, opening->progress);
+    options.progress = &call.progress;
+    struct mx_error *error = open ? open(PyBytes_AsString(opening->path), &options, &target)
+                                  : mx_target_open_process(opening->pid, &options, &target);
+    bool opened = mx_call_end(&call, error);
+    Py_XDECREF(opening->path);
+    return opened ? mx_handle_new(mx_binding_state()->target_type, target, close_target) : NULL;
+}
+
 static PyObject *module_open_core(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
 {
     static const char *const names[] = {"path",       "executable", "sysroot", "library_path",
                                         "debug_path", "progress",   NULL};
-    PyObject *path, *progress = Py_None;
-    struct mx_target_options options = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|zzzzO", (char **)names, PyUnicode_FSConverter, &path,
-                                     &options.executable, &options.sysroot, &options.library_path, &options.debug_path,
-                                     &progress))
+    struct opening opening = {.progress = Py_None};
+    struct mx_target_options *options = &opening.options;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|zzzzO", (char **)names, PyUnicode_FSConverter, &opening.path,
+                                     &options->executable, &options->sysroot, &options->library_path,
+                                     &options->debug_path, &opening.progress))
         return NULL;
-    struct mx_target *target;
-    struct mx_call call;
-    mx_call_begin(&call, progress);
-    options.progress = &call.progress;
-    bool opened = mx_call_end(&call, mx_target_open_core(PyBytes_AsString(path), &options, &target));
-    Py_DECREF(path);
-    return opened ? mx_handle_new(mx_binding_state()->target_type, target, close_target) : NULL;
+    return open_target(&opening, mx_target_open_core);
 }
 
 static PyObject *module_open_process(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
 {
     static const char *const names[] = {"pid", "executable", "sysroot", "library_path", "debug_path", "progress", NULL};
-    int pid;
-    PyObject *progress = Py_None;
-    struct mx_target_options options = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "i|zzzzO", (char **)names, &pid, &options.executable,
-                                     &options.sysroot, &options.library_path, &options.debug_path, &progress))
+    struct opening opening = {.progress = Py_None};
+    struct mx_target_options *options = &opening.options;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "i|zzzzO", (char **)names, &opening.pid, &options->executable,
+                                     &options->sysroot, &options->library_path, &options->debug_path,
+                                     &opening.progress))
         return NULL;
-    struct mx_target *target;
-    struct mx_call call;
-    mx_call_begin(&call, progress);
-    options.progress = &call.progress;
-    if (!mx_call_end(&call, mx_target_open_process(pid, &options, &target)))
+    return open_target(&opening, NULL);
+}
+
+static PyObject *module_open_saved(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"path", "progress", NULL};
+    struct opening opening = {.progress = Py_None};
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|O", (char **)names, PyUnicode_FSConverter, &opening.path,
+                                     &opening.progress))
         return NULL;
-    return mx_handle_new(mx_binding_state()->target_type, target, close_target);
+    return open_target(&opening, mx_target_open_saved);
 }
 
 static PyMethodDef module_methods[] = {
@@ -488,7 +488,7 @@ static PyMethodDef module_methods[] = {
      "progress(stage, done, total) is called ten times a second, after the first half second."},
     {"open_process", WITH_KEYWORDS(module_open_process), METH_VARARGS | METH_KEYWORDS,
      "open_process(pid, ...): as open_core; the process must be stopped, and stay so while its Target is used"},
-    {"open_saved", WITH_KEYWORDS(mx_module_open_saved), METH_VARARGS | METH_KEYWORDS,
+    {"open_saved", WITH_KEYWORDS(module_open_saved), METH_VARARGS | METH_KEYWORDS,
      "open_saved(path, progress=None): a Target of what save() wrote"},
     {"growth", module_growth, METH_VARARGS,
      "growth(before, now): [(type, type_addr, count, bytes, count_delta, bytes_delta)] of two Histograms"},

@@ -73,19 +73,10 @@ static PyObject *pymalloc_result(const struct mx_pymalloc *report)
 
 PyObject *mx_target_pymalloc(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"heap", "progress", NULL};
-    PyObject *heap_object, *progress = Py_None;
-    void *heap;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O", (char **)names, &heap_object, &progress) ||
-        !mx_use_argument(heap_object, mx_binding_state()->heap_type, false, &heap))
-        return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_pymalloc *report;
-    struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_pymalloc_open(target, heap, &call.progress, &report)))
+    struct mx_heap_call on;
+    if (!mx_heap_call_begin(&on, self, args, keywords) ||
+        !mx_call_end(&on.call, mx_pymalloc_open(on.target, on.heap, &on.call.progress, &report)))
         return NULL;
     PyObject *result = pymalloc_result(report);
     mx_pymalloc_close(report);
@@ -106,17 +97,10 @@ static PyObject *malloc_result(const struct mx_malloc *report)
 
 PyObject *mx_target_malloc(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"progress", NULL};
-    PyObject *progress = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|O", (char **)names, &progress))
-        return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_malloc *report;
     struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_malloc_open(target, &call.progress, &report)))
+    struct mx_target *target = mx_call_begin_alone(&call, self, args, keywords);
+    if (!target || !mx_call_end(&call, mx_malloc_open(target, &call.progress, &report)))
         return NULL;
     PyObject *result = malloc_result(report);
     mx_malloc_close(report);

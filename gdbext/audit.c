@@ -37,13 +37,10 @@ PyObject *mx_graph_audit(PyObject *self, PyObject *args, PyObject *keywords)
         return NULL;
     query.deficits = deficits;
     query.since = since;
-    struct mx_graph *graph = mx_use(self);
-    if (!graph)
-        return NULL;
     struct mx_audit *audit;
     struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_audit_open(graph, &query, &call.progress, &audit)))
+    struct mx_graph *graph = mx_call_begin_on(&call, self, progress);
+    if (!graph || !mx_call_end(&call, mx_audit_open(graph, &query, &call.progress, &audit)))
         return NULL;
     PyObject *found = result(audit);
     mx_audit_close(audit);

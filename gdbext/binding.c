@@ -40,6 +40,13 @@ void mx_append(PyObject **list, PyObject *item)
     Py_XDECREF(item);
 }
 
+bool mx_is_not_negative(const char *name, Py_ssize_t value)
+{
+    if (value < 0)
+        PyErr_Format(PyExc_ValueError, "%s is not negative", name);
+    return value >= 0;
+}
+
 static const char *code_name(enum mx_error_code code)
 {
     switch (code) {
@@ -227,4 +234,34 @@ bool mx_use_argument(PyObject *argument, PyObject *type, bool optional, void **r
     }
     *ret = mx_use(argument);
     return *ret != NULL;
+}
+
+void *mx_call_begin_on(struct mx_call *call, PyObject *self, PyObject *callable)
+{
+    void *pointer = mx_use(self);
+    if (pointer)
+        mx_call_begin(call, callable);
+    return pointer;
+}
+
+void *mx_call_begin_alone(struct mx_call *call, PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"progress", NULL};
+    PyObject *progress = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|O", (char **)names, &progress))
+        return NULL;
+    return mx_call_begin_on(call, self, progress);
+}
+
+bool mx_heap_call_begin(struct mx_heap_call *ret, PyObject *self, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"heap", "progress", NULL};
+    PyObject *progress = Py_None;
+    void *heap;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O", (char **)names, &ret->heap_object, &progress) ||
+        !mx_use_argument(ret->heap_object, mx_binding_state()->heap_type, false, &heap))
+        return false;
+    ret->heap = heap;
+    ret->target = mx_call_begin_on(&ret->call, self, progress);
+    return ret->target;
 }

@@ -50,6 +50,9 @@ PyObject *mx_text_list(const char *const *strings, size_t count);
 /* Takes over `item`; on failure drops the list, so that loops can go on without a way out of their own. */
 void mx_append(PyObject **list, PyObject *item);
 
+/* Raises ValueError when it is, with the argument's name. */
+bool mx_is_not_negative(const char *name, Py_ssize_t value);
+
 /* Raises _memext.Error; always NULL. */
 PyObject *mx_raise(const char *code, const char *message);
 
@@ -68,6 +71,25 @@ void mx_call_begin(struct mx_call *call, PyObject *callable);
 
 /* False with an exception set when the call failed. Frees `error`. */
 bool mx_call_end(struct mx_call *call, struct mx_error *error);
+
+/*
+ * A method's call into the library: begun when `self` is open and the arguments are right; else NULL (or false) with an
+ * exception set. The pointer is the handle's own.
+ */
+void *mx_call_begin_on(struct mx_call *call, PyObject *self, PyObject *callable);
+
+/* For a method of (progress=None). */
+void *mx_call_begin_alone(struct mx_call *call, PyObject *self, PyObject *args, PyObject *keywords);
+
+/* For a Target's method of (heap, progress=None). */
+struct mx_heap_call {
+    struct mx_call call;
+    struct mx_target *target;
+    struct mx_heap *heap;
+    PyObject *heap_object; /* borrowed */
+};
+
+bool mx_heap_call_begin(struct mx_heap_call *ret, PyObject *self, PyObject *args, PyObject *keywords);
 
 /* Every type of the module: a pointer of memext.h, NULL once closed. */
 struct mx_handle {

@@ -18,23 +18,14 @@ static void close_graph(void *pointer)
 
 PyObject *mx_target_graph(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"heap", "progress", NULL};
-    PyObject *heap_object, *progress = Py_None;
-    void *heap;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O", (char **)names, &heap_object, &progress) ||
-        !mx_use_argument(heap_object, mx_binding_state()->heap_type, false, &heap))
-        return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_graph *graph;
-    struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_graph_open(target, heap, &call.progress, &graph)))
+    struct mx_heap_call on;
+    if (!mx_heap_call_begin(&on, self, args, keywords) ||
+        !mx_call_end(&on.call, mx_graph_open(on.target, on.heap, &on.call.progress, &graph)))
         return NULL;
     PyObject *handle = mx_handle_new(mx_binding_state()->graph_type, graph, close_graph);
     if (handle)
-        mx_handle_need(handle, self, heap_object);
+        mx_handle_need(handle, self, on.heap_object);
     return handle;
 }
 
@@ -153,13 +144,10 @@ static PyObject *graph_path(PyObject *self, PyObject *args, PyObject *keywords)
     PyObject *progress = Py_None;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "K|IzO", (char **)names, &object, &nth, &from, &progress))
         return NULL;
-    struct mx_graph *graph = mx_use(self);
-    if (!graph)
-        return NULL;
     struct mx_path *path;
     struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_path_open(graph, object, nth, from, &call.progress, &path)))
+    struct mx_graph *graph = mx_call_begin_on(&call, self, progress);
+    if (!graph || !mx_call_end(&call, mx_path_open(graph, object, nth, from, &call.progress, &path)))
         return NULL;
     PyObject *result = path_result(path);
     mx_path_close(path);

@@ -44,13 +44,10 @@ PyObject *mx_graph_leaks(PyObject *self, PyObject *args, PyObject *keywords)
         !mx_use_argument(since_object, mx_binding_state()->heap_type, true, &since))
         return NULL;
     query.since = since;
-    struct mx_graph *graph = mx_use(self);
-    if (!graph)
-        return NULL;
     struct mx_leaks *leaks;
     struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_leaks_open(graph, &query, &call.progress, &leaks)))
+    struct mx_graph *graph = mx_call_begin_on(&call, self, progress);
+    if (!graph || !mx_call_end(&call, mx_leaks_open(graph, &query, &call.progress, &leaks)))
         return NULL;
     PyObject *found = result(leaks);
     mx_leaks_close(leaks);

@@ -46,19 +46,10 @@ static PyObject *figure_list(const struct mx_ledger *ledger)
 
 PyObject *mx_target_ledger(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"heap", "progress", NULL};
-    PyObject *heap_object, *progress = Py_None;
-    void *heap;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O", (char **)names, &heap_object, &progress) ||
-        !mx_use_argument(heap_object, mx_binding_state()->heap_type, false, &heap))
-        return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_ledger *ledger;
-    struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_ledger_open(target, heap, &call.progress, &ledger)))
+    struct mx_heap_call on;
+    if (!mx_heap_call_begin(&on, self, args, keywords) ||
+        !mx_call_end(&on.call, mx_ledger_open(on.target, on.heap, &on.call.progress, &ledger)))
         return NULL;
     PyObject *result = Py_BuildValue("{sN sN sN sK}", "rows", row_list(ledger), "parts", part_list(ledger), "figures",
                                      figure_list(ledger), "guessed", number(mx_ledger_guessed(ledger)));

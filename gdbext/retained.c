@@ -15,17 +15,10 @@ static void close_retained(void *pointer)
 
 PyObject *mx_graph_retained(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"progress", NULL};
-    PyObject *progress = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|O", (char **)names, &progress))
-        return NULL;
-    struct mx_graph *graph = mx_use(self);
-    if (!graph)
-        return NULL;
     struct mx_retained *retained;
     struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_retained_open(graph, &call.progress, &retained)))
+    struct mx_graph *graph = mx_call_begin_alone(&call, self, args, keywords);
+    if (!graph || !mx_call_end(&call, mx_retained_open(graph, &call.progress, &retained)))
         return NULL;
     PyObject *handle = mx_handle_new(mx_binding_state()->retained_type, retained, close_retained);
     if (handle)
@@ -52,13 +45,10 @@ static PyObject *retained_of(PyObject *self, PyObject *args)
     unsigned long long address;
     if (!PyArg_ParseTuple(args, "K", &address))
         return NULL;
-    const struct mx_retained *retained = mx_use(self);
-    if (!retained)
-        return NULL;
     struct mx_retained_size size;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_retained_of(retained, address, &size)))
+    const struct mx_retained *retained = mx_call_begin_on(&call, self, Py_None);
+    if (!retained || !mx_call_end(&call, mx_retained_of(retained, address, &size)))
         return NULL;
     return Py_BuildValue("(KKK)", number(size.block), number(size.owned), number(size.retained));
 }
@@ -100,21 +90,14 @@ static PyObject *retained_rows(PyObject *self, PyObject *args, PyObject *keyword
     PyObject *progress = Py_None;
     struct mx_retained_query query;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "|sKnO", (char **)names, &by, &within, &limit, &progress) ||
-        !parse_by(by, &query.by))
+        !parse_by(by, &query.by) || !mx_is_not_negative("limit", limit))
         return NULL;
-    if (limit < 0) {
-        PyErr_SetString(PyExc_ValueError, "limit is not negative");
-        return NULL;
-    }
     query.within = within;
     query.limit = (size_t)limit;
-    struct mx_retained *retained = mx_use(self);
-    if (!retained)
-        return NULL;
     struct mx_retained_table *table;
     struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_retained_table_open(retained, &query, &call.progress, &table)))
+    struct mx_retained *retained = mx_call_begin_on(&call, self, progress);
+    if (!retained || !mx_call_end(&call, mx_retained_table_open(retained, &query, &call.progress, &table)))
         return NULL;
     PyObject *result = table_result(table);
     mx_retained_table_close(table);
@@ -142,20 +125,14 @@ static PyObject *retained_outline(PyObject *self, PyObject *args, PyObject *keyw
     void *since;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "|KKnOO", (char **)names, &within, &least, &nodes, &since_object,
                                      &progress) ||
-        !mx_use_argument(since_object, mx_binding_state()->heap_type, true, &since))
-        return NULL;
-    if (nodes < 0) {
-        PyErr_SetString(PyExc_ValueError, "nodes is not negative");
-        return NULL;
-    }
-    struct mx_retained *retained = mx_use(self);
-    if (!retained)
+        !mx_use_argument(since_object, mx_binding_state()->heap_type, true, &since) ||
+        !mx_is_not_negative("nodes", nodes))
         return NULL;
     struct mx_outline_query query = {.within = within, .least = least, .nodes = (size_t)nodes, .since = since};
     struct mx_outline *outline;
     struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_outline_open(retained, &query, &call.progress, &outline)))
+    struct mx_retained *retained = mx_call_begin_on(&call, self, progress);
+    if (!retained || !mx_call_end(&call, mx_outline_open(retained, &query, &call.progress, &outline)))
         return NULL;
     PyObject *result = outline_result(outline);
     mx_outline_close(outline);

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Target.save() and open_saved(): paths in, a Target or two numbers out.
+ * Target.save(): a path in, two numbers out.
  */
 #include "saved.h"
-
-static void close_target(void *pointer)
-{
-    mx_target_close(pointer);
-}
 
 static PyObject *save(struct mx_target *target, const struct mx_heap *heap, PyObject *path, PyObject *progress)
 {
@@ -33,21 +28,4 @@ PyObject *mx_target_save_method(PyObject *self, PyObject *args, PyObject *keywor
         info = save(target, heap, path, progress);
     Py_DECREF(path);
     return info;
-}
-
-PyObject *mx_module_open_saved(PyObject *module, PyObject *args, PyObject *keywords)
-{
-    (void)module;
-    static const char *const names[] = {"path", "progress", NULL};
-    PyObject *path, *progress = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|O", (char **)names, PyUnicode_FSConverter, &path, &progress))
-        return NULL;
-    struct mx_target_options options = {0};
-    struct mx_target *target;
-    struct mx_call call;
-    mx_call_begin(&call, progress);
-    options.progress = &call.progress;
-    bool opened = mx_call_end(&call, mx_target_open_saved(PyBytes_AsString(path), &options, &target));
-    Py_DECREF(path);
-    return opened ? mx_handle_new(mx_binding_state()->target_type, target, close_target) : NULL;
 }

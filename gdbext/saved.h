@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The binding's part for saved targets: writing one, opening one.
+ * The binding's part for saved targets: writing one.
  */
 #ifndef MX_GDBEXT_SAVED_H
 #define MX_GDBEXT_SAVED_H
@@ -8,6 +8,5 @@
 #include "binding.h"
 
 PyObject *mx_target_save_method(PyObject *self, PyObject *args, PyObject *keywords);
-PyObject *mx_module_open_saved(PyObject *module, PyObject *args, PyObject *keywords);
 
 #endif

@@ -42,14 +42,11 @@ PyObject *mx_target_stacks(PyObject *self, PyObject *args, PyObject *keywords)
     int locals = 0;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "|Ip", (char **)names, &frames, &locals))
         return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_stacks_query query = {.frames = frames, .locals = locals};
     struct mx_stacks *stacks;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_stacks_open(target, &query, &stacks)))
+    struct mx_target *target = mx_call_begin_on(&call, self, Py_None);
+    if (!target || !mx_call_end(&call, mx_stacks_open(target, &query, &stacks)))
         return NULL;
     size_t count;
     const struct mx_stack *threads = mx_stacks_threads(stacks, &count);
@@ -75,19 +72,10 @@ static PyObject *function_list(struct mx_functions *functions)
 
 PyObject *mx_target_functions(PyObject *self, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"heap", "progress", NULL};
-    PyObject *heap_object, *progress = Py_None;
-    void *heap;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O", (char **)names, &heap_object, &progress) ||
-        !mx_use_argument(heap_object, mx_binding_state()->heap_type, false, &heap))
-        return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_functions *functions;
-    struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_functions_of_heap(target, heap, &call.progress, &functions)))
+    struct mx_heap_call on;
+    if (!mx_heap_call_begin(&on, self, args, keywords) ||
+        !mx_call_end(&on.call, mx_functions_of_heap(on.target, on.heap, &on.call.progress, &functions)))
         return NULL;
     return function_list(functions);
 }
@@ -97,25 +85,19 @@ PyObject *mx_target_functions_of_code(PyObject *self, PyObject *args)
     unsigned long long code, globals = 0;
     if (!PyArg_ParseTuple(args, "K|K", &code, &globals))
         return NULL;
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_functions *functions;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_functions_of_code(target, code, globals, &functions)))
+    struct mx_target *target = mx_call_begin_on(&call, self, Py_None);
+    if (!target || !mx_call_end(&call, mx_functions_of_code(target, code, globals, &functions)))
         return NULL;
     return function_list(functions);
 }
 
 PyObject *mx_target_look_again(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    struct mx_target *target = mx_use(self);
-    if (!target)
-        return NULL;
     struct mx_call call;
-    mx_call_begin(&call, Py_None);
-    if (!mx_call_end(&call, mx_target_reread(target)))
+    struct mx_target *target = mx_call_begin_on(&call, self, Py_None);
+    if (!target || !mx_call_end(&call, mx_target_reread(target)))
         return NULL;
     Py_INCREF(Py_None);
     return Py_None;

@@ -36,13 +36,10 @@ static PyObject *suspects_result(const struct mx_suspects *suspects)
 
 static PyObject *find_suspects(PyObject *self, const struct mx_suspects_query *query, PyObject *progress)
 {
-    struct mx_retained *retained = mx_use(self);
-    if (!retained)
-        return NULL;
     struct mx_suspects *suspects;
     struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_suspects_open(retained, query, &call.progress, &suspects)))
+    struct mx_retained *retained = mx_call_begin_on(&call, self, progress);
+    if (!retained || !mx_call_end(&call, mx_suspects_open(retained, query, &call.progress, &suspects)))
         return NULL;
     PyObject *result = suspects_result(suspects);
     mx_suspects_close(suspects);
@@ -59,12 +56,9 @@ PyObject *mx_retained_suspects(PyObject *self, PyObject *args, PyObject *keyword
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "|OOdnO", (char **)names, &since_object, &retained_object,
                                      &query.least_share, &limit, &progress) ||
         !mx_use_argument(since_object, mx_binding_state()->heap_type, true, &since) ||
-        !mx_use_argument(retained_object, mx_binding_state()->retained_type, true, &since_retained))
+        !mx_use_argument(retained_object, mx_binding_state()->retained_type, true, &since_retained) ||
+        !mx_is_not_negative("limit", limit))
         return NULL;
-    if (limit < 0) {
-        PyErr_SetString(PyExc_ValueError, "limit is not negative");
-        return NULL;
-    }
     query.since = since;
     query.since_retained = since_retained;
     query.limit = (size_t)limit;

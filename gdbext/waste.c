@@ -42,20 +42,14 @@ PyObject *mx_target_waste(PyObject *self, PyObject *args, PyObject *keywords)
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|OnKO", (char **)names, &heap_object, &graph_object, &limit,
                                      &least, &progress) ||
         !mx_use_argument(heap_object, mx_binding_state()->heap_type, false, &heap) ||
-        !mx_use_argument(graph_object, mx_binding_state()->graph_type, true, &graph))
-        return NULL;
-    if (limit < 0) {
-        PyErr_SetString(PyExc_ValueError, "limit is not negative");
-        return NULL;
-    }
-    struct mx_target *target = mx_use(self);
-    if (!target)
+        !mx_use_argument(graph_object, mx_binding_state()->graph_type, true, &graph) ||
+        !mx_is_not_negative("limit", limit))
         return NULL;
     const struct mx_waste_query query = {.limit = (size_t)limit, .least = least};
     struct mx_waste *waste;
     struct mx_call call;
-    mx_call_begin(&call, progress);
-    if (!mx_call_end(&call, mx_waste_open(target, heap, graph, &query, &call.progress, &waste)))
+    struct mx_target *target = mx_call_begin_on(&call, self, progress);
+    if (!target || !mx_call_end(&call, mx_waste_open(target, heap, graph, &query, &call.progress, &waste)))
         return NULL;
     PyObject *result = result_of(waste);
     mx_waste_close(waste);

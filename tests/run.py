@@ -20,6 +20,8 @@ import harness
 import interpreters
 
 KINDS = ("unit", "truth", "e2e", "fuzz")
+TRUTH = ("run", "references", "causes", "values", "retained", "waste", "leaks", "refcounts", "ledger", "stacks",
+         "arenas")             # the scripts in tests/truth that judge one interpreter
 
 
 class Job:
@@ -68,45 +70,17 @@ class Job:
 
 
 def truth_jobs(python, build):
-    """One a usable interpreter, slowest first; one more reports those that cannot be used."""
-    found = interpreters.find()
-    jobs = [Job("truth/" + one.name, [python, "tests/truth/run.py", "--build", build, "--python", one.path])
-            for one in found if not one.refused]
-    jobs += [Job("truth/references/" + one.name,
-                 [python, "tests/truth/references.py", "--build", build, "--python", one.path])
-             for one in found if not one.refused]
-    jobs += [Job("truth/causes/" + one.name,
-                 [python, "tests/truth/causes.py", "--build", build, "--python", one.path])
-             for one in found if not one.refused]
-    jobs += [Job("truth/values/" + one.name,
-                 [python, "tests/truth/values.py", "--build", build, "--python", one.path])
-             for one in found if not one.refused]
-    jobs += [Job("truth/retained/" + one.name,
-                 [python, "tests/truth/retained.py", "--build", build, "--python", one.path])
-             for one in found if not one.refused]
-    jobs.append(Job("truth/retained/large", [python, "tests/truth/retained.py", "--build", build, "--python", python,
-                                             "--large"]))
-    jobs += [Job("truth/waste/" + one.name,
-                 [python, "tests/truth/waste.py", "--build", build, "--python", one.path])
-             for one in found if not one.refused]
-    jobs += [Job("truth/leaks/" + one.name,
-                 [python, "tests/truth/leaks.py", "--build", build, "--python", one.path])
-             for one in found if not one.refused]
-    jobs += [Job("truth/refcounts/" + one.name,
-                 [python, "tests/truth/refcounts.py", "--build", build, "--python", one.path])
-             for one in found if not one.refused]
-    jobs += [Job("truth/ledger/" + one.name,
-                 [python, "tests/truth/ledger.py", "--build", build, "--python", one.path])
-             for one in found if not one.refused]
-    jobs += [Job("truth/stacks/" + one.name,
-                 [python, "tests/truth/stacks.py", "--build", build, "--python", one.path])
-             for one in found if not one.refused]
-    jobs.append(Job("truth/export", [python, "tests/export/run.py", "--build", build]))
-    jobs += [Job("truth/arenas/" + one.name,
-                 [python, "tests/truth/arenas.py", "--build", build, "--python", one.path])
-             for one in found if not one.refused]
-    jobs.append(Job("truth/glibc", [python, "tests/truth/glibc.py", "--build", build]))
-    return [Job("truth/others", [python, "tests/truth/run.py", "--build", build, "--refused"])] + jobs
+    """A job a script and usable interpreter, slowest first; one more reports those that cannot be used."""
+    def job(name, script, *arguments):
+        return Job("truth/" + name, [python, "tests/" + script, "--build", build] + list(arguments))
+
+    jobs = [job("others", "truth/run.py", "--refused"),
+            job("retained/large", "truth/retained.py", "--python", python, "--large")]
+    found = [one for one in interpreters.find() if not one.refused]
+    for script in TRUTH:
+        name = "" if script == "run" else script + "/"
+        jobs += [job(name + one.name, "truth/%s.py" % script, "--python", one.path) for one in found]
+    return jobs + [job("export", "export/run.py"), job("glibc", "truth/glibc.py")]
 
 
 def plan(kinds, build):

@@ -10,7 +10,7 @@ import gdb
 
 import _memext
 
-from . import options, parameters
+from . import objects, options, parameters
 from .answer import Answer
 from .options import Option, UsageError
 from .session import SESSION
@@ -187,6 +187,15 @@ class Command(gdb.Command):
 
     def line_width(self, arguments):
         return 0 if arguments.o else gdb.parameter("width") or 0
+
+
+class ObjectCommand(Command):
+    """The base of commands about one object, OBJ."""
+
+    raw = True
+
+    def candidates(self):
+        return objects.candidates(self.typed)
 
 
 def is_incompleteness(warning):

@@ -4,7 +4,7 @@ import os
 import re
 
 from . import objects, objref, page, parameters, picture, reftree, table, treetext
-from .command import Command, remember_object
+from .command import ObjectCommand, remember_object
 from .options import Option, UsageError
 from .session import SESSION
 
@@ -38,14 +38,10 @@ def short_value(row):
     return re.sub(r"^(<(?:module|class) .*?>) \{.*$", r"\1", text, flags=re.DOTALL)
 
 
-class References(Command):
+class References(ObjectCommand):
     """The base of commands whose answer is a reftree.Tree."""
 
     output = Option("o", "file", "write to FILE.svg, .png, .pdf (drawn by Graphviz), .dot, .html, .json or .txt")
-    raw = True
-
-    def candidates(self):
-        return objects.candidates(self.typed)
 
     def check_output(self, arguments):
         """Before the work is done, not after it."""

@@ -170,8 +170,7 @@ bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)
     return true;
 }
 
-/* The first of the sorted addresses that is not below `user`. */
-static size_t first_at(const mx_addr *addresses, size_t count, mx_addr user)
+size_t mx_glibc_first_at(const mx_addr *addresses, size_t count, mx_addr user)
 {
     size_t low = 0, high = count;
     while (low < high) {
@@ -186,7 +185,7 @@ static size_t first_at(const mx_addr *addresses, size_t count, mx_addr user)
 
 bool mx_glibc_is_fast(const struct mx_glibc *glibc, mx_addr user)
 {
-    size_t index = first_at(glibc->fast.items, glibc->fast.count, user);
+    size_t index = mx_glibc_first_at(glibc->fast.items, glibc->fast.count, user);
     return index < glibc->fast.count && glibc->fast.items[index] == user;
 }
 
@@ -218,7 +217,7 @@ bool mx_glibc_walk(const struct mx_glibc *glibc, const struct mx_chunk_span *spa
         return walk_mmapped(span, &reader, visit, context);
     struct mx_chunk_step step;
     mx_addr limit = span->end - 8, reported = span->start;
-    size_t cached = first_at(glibc->cached.items, glibc->cached.count, span->start);
+    size_t cached = mx_glibc_first_at(glibc->cached.items, glibc->cached.count, span->start);
     for (mx_addr user = span->start; user - MX_CHUNK_HEADER < limit; user += step.size) {
         if (!mx_chunk_step(&reader, user - MX_CHUNK_HEADER, limit, &step))
             return true;

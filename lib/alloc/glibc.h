@@ -84,4 +84,7 @@ mx_addr mx_glibc_mapping_start(const struct mx_glibc *glibc, const struct mx_chu
 /* Whether a chunk that is cached sits in a fastbin. */
 bool mx_glibc_is_fast(const struct mx_glibc *glibc, mx_addr user);
 
+/* Of `cached` or `fast`: the index of the first address that is not below `user`; the count when there is none. */
+size_t mx_glibc_first_at(const mx_addr *addresses, size_t count, mx_addr user);
+
 #endif

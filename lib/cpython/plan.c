@@ -6,20 +6,12 @@
 #include <string.h>
 
 #include "cpython/dict.h"
+#include "cpython/member.h"
 #include "cpython/str.h"
 #include "cpython/walk.h"
 
 enum {
-    MOST_MEMBERS = 4096, /* of one type */
-    MOST_NAME = 512,
     MOST_HIDDEN = 1024, /* items of a structseq */
-    /* CPython Include/structmember.h: PyMemberDef, and the types of its members that are references */
-    MEMBER_SIZE = 40,
-    MEMBER_NAME = 0,
-    MEMBER_TYPE = 8,
-    MEMBER_OFFSET = 16,
-    MEMBER_OBJECT = 6,
-    MEMBER_OBJECT_EX = 16,
 };
 
 /* One line of referents.def. */
@@ -132,21 +124,11 @@ static void add_object(struct planner *planner, size_t object)
     }
 }
 
-/* Members that are references: the __slots__ of a class, and what a type made in C wants Python to see. */
 static void add_members(struct planner *planner, const struct mx_type *type)
 {
-    mx_addr member = mx_memory_pointer(planner->memory, type->address + (mx_addr)planner->layout->type.tp_members);
-    for (unsigned i = 0; member && i < MOST_MEMBERS; i++, member += MEMBER_SIZE) {
-        const uint8_t *bytes = mx_memory_view(planner->memory, member, MEMBER_SIZE);
-        mx_addr name = bytes ? mx_load_u64(bytes + MEMBER_NAME) : 0;
-        const char *text = name ? mx_memory_text(planner->memory, name, MOST_NAME) : NULL;
-        if (!text)
-            return;
-        uint32_t kind = mx_load_u32(bytes + MEMBER_TYPE);
-        int64_t offset = mx_load_i64(bytes + MEMBER_OFFSET);
-        if (kind == MEMBER_OBJECT || kind == MEMBER_OBJECT_EX)
-            add_field(planner, offset, planner->plan.traversed, MX_NAME_SLOT, text);
-    }
+    struct mx_member member;
+    for (struct mx_member_walk walk = mx_members(planner->types, type); mx_member_next(&walk, &member);)
+        add_field(planner, member.offset, planner->plan.traversed, MX_NAME_SLOT, member.name);
 }
 
 /* The fixed part of a type made in C that no line is about: all that its base does not have. */

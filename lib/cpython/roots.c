@@ -134,24 +134,26 @@ static void give_fields(struct giving *giving, mx_addr state, enum mx_root_kind 
 }
 
 /* By field where a field is known; `words`: then all other words. */
+static void give_state(struct giving *giving, mx_addr state, int32_t size, enum mx_root_kind kind, bool words)
+{
+    if (words)
+        give_words(giving, state, state + (mx_addr)size, kind);
+    else
+        give_fields(giving, state, kind);
+}
+
 static void give_states(struct giving *giving, bool words)
 {
     const struct mx_runtime *runtime = giving->runtime;
+    const struct mx_layout *layout = &runtime->layout;
     for (size_t i = 0; i < runtime->interpreters.count; i++) {
-        mx_addr state = runtime->interpreters.items[i].address;
         giving->detail = i;
-        if (words)
-            give_words(giving, state, state + (mx_addr)runtime->layout.interpreter.size, MX_ROOT_INTERPRETER);
-        else
-            give_fields(giving, state, MX_ROOT_INTERPRETER);
+        give_state(giving, runtime->interpreters.items[i].address, layout->interpreter.size, MX_ROOT_INTERPRETER,
+                   words);
     }
     for (size_t i = 0; i < runtime->threads.count; i++) {
-        mx_addr state = runtime->threads.items[i].address;
         giving->detail = i;
-        if (words)
-            give_words(giving, state, state + (mx_addr)runtime->layout.thread.size, MX_ROOT_THREAD);
-        else
-            give_fields(giving, state, MX_ROOT_THREAD);
+        give_state(giving, runtime->threads.items[i].address, layout->thread.size, MX_ROOT_THREAD, words);
     }
 }
 
@@ -175,6 +177,12 @@ static void give_cache(struct giving *giving, mx_addr start, mx_addr end, enum m
     }
 }
 
+/* C globals of the interpreter's own. */
+static bool is_interpreter_data(const struct mx_runtime *runtime, const struct mx_region *region)
+{
+    return mx_region_is_module_data(region) && &runtime->modules->modules.items[region->module] == runtime->module;
+}
+
 /* 3.10+: in each interpreter's state; before: in the data of the module that the interpreter is in. */
 static void give_caches(struct giving *giving)
 {
@@ -189,7 +197,7 @@ static void give_caches(struct giving *giving)
     giving->detail = 0;
     for (size_t i = 0; is_static && i < memory->regions.count; i++) {
         const struct mx_region *region = &memory->regions.items[i];
-        if (mx_region_is_module_data(region) && &runtime->modules->modules.items[region->module] == runtime->module)
+        if (is_interpreter_data(runtime, region))
             give_cache(giving, region->start, region->end, MX_ROOT_C_GLOBAL);
     }
 }
@@ -239,8 +247,7 @@ static void give_globals(struct giving *giving)
     giving->detail = 0;
     for (size_t i = 0; i < memory->regions.count && !giving->stopped; i++) {
         const struct mx_region *region = &memory->regions.items[i];
-        giving->detail = mx_region_is_module_data(region) &&
-                         &giving->runtime->modules->modules.items[region->module] == giving->runtime->module;
+        giving->detail = is_interpreter_data(giving->runtime, region);
         if (mx_region_is_module_data(region))
             give_words(giving, region->start, region->end, MX_ROOT_C_GLOBAL);
     }

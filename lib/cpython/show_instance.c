@@ -4,20 +4,13 @@
  * and slots, and the form of enum members, which are told by theirs.
  */
 #include "cpython/dict.h"
+#include "cpython/member.h"
 #include "cpython/shower.h"
 #include "cpython/str.h"
 
 enum {
-    MOST_BASES = 64,     /* of a class, that are searched for slots */
-    MOST_MEMBERS = 1000, /* of one class */
-    MOST_NAME = 512,
-    /* CPython Include/structmember.h: PyMemberDef, and the types of its members that are references */
-    MEMBER_SIZE = 40,
-    MEMBER_NAME = 0,
-    MEMBER_TYPE = 8,
-    MEMBER_OFFSET = 16,
-    MEMBER_OBJECT = 6,
-    MEMBER_OBJECT_EX = 16,
+    MOST_BASES = 64,   /* of a class, that are searched for slots */
+    MOST_ITEMS = 1000, /* of a named tuple */
 };
 
 struct attributes {
@@ -63,19 +56,13 @@ static bool show_attribute(void *context, mx_addr key, mx_addr value)
 static void show_slots(struct attributes *attributes, const struct mx_type *type, mx_addr object)
 {
     struct mx_shower *shower = attributes->shower;
-    mx_addr member = mx_show_word(shower, type->address, shower->layout->type.tp_members);
-    for (unsigned i = 0; member && i < MOST_MEMBERS; i++, member += MEMBER_SIZE) {
-        const uint8_t *bytes = mx_memory_view(shower->memory, member, MEMBER_SIZE);
-        const char *name = bytes ? mx_memory_text(shower->memory, mx_load_u64(bytes + MEMBER_NAME), MOST_NAME) : NULL;
-        if (!name)
-            return;
-        uint32_t kind = mx_load_u32(bytes + MEMBER_TYPE);
-        uint64_t offset = mx_load_u64(bytes + MEMBER_OFFSET);
-        if ((kind != MEMBER_OBJECT && kind != MEMBER_OBJECT_EX) || offset >= (uint64_t)type->basicsize)
+    struct mx_member member;
+    for (struct mx_member_walk walk = mx_members(shower->types, type); mx_member_next(&walk, &member);) {
+        if ((uint64_t)member.offset >= (uint64_t)type->basicsize)
             continue;
-        mx_addr value = mx_memory_pointer(shower->memory, object + offset);
+        mx_addr value = mx_memory_pointer(shower->memory, object + (mx_addr)member.offset);
         if (value && begin_attribute(attributes)) {
-            mx_show_text(shower, name);
+            mx_show_text(shower, member.name);
             end_attribute(attributes, value);
         }
     }
@@ -188,7 +175,7 @@ bool mx_show_named_tuple(struct mx_shower *shower, const struct mx_type *type, m
     mx_addr fields = mx_dict_get(shower->runtime, mx_show_word(shower, type->address, layout->type.tp_dict), "_fields");
     const struct mx_type *fields_type = fields ? mx_type_of(shower->types, fields) : NULL;
     uint64_t count = mx_show_word(shower, object, layout->var_object.ob_size);
-    if (!fields_type || fields_type->kind != MX_KIND_TUPLE || count > MOST_MEMBERS ||
+    if (!fields_type || fields_type->kind != MX_KIND_TUPLE || count > MOST_ITEMS ||
         mx_show_word(shower, fields, layout->var_object.ob_size) != count)
         return false;
     mx_show_text(shower, mx_show_short_name(type));

@@ -191,12 +191,13 @@ static void disown(struct mx_graph *graph, uint32_t dict)
 
 void mx_disown_interned(struct mx_graph *graph)
 {
-    for (size_t i = 0; i < graph->roots.count; i++) {
+    size_t most = graph->target->runtime.interpreters.count, found = 0;
+    for (size_t i = 0; i < graph->roots.count && found < most; i++) {
         const struct mx_graph_root *root = &graph->roots.items[i];
         bool is_outside = root->root.kind == MX_ROOT_C_GLOBAL || root->root.kind == MX_ROOT_INTERPRETER;
         if (is_outside && holds_interned(graph, root->block)) {
             disown(graph, root->block);
-            return;
+            found++;
         }
     }
 }

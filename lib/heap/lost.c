@@ -1,43 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The mark: firm words first, weak ones after them, and then what is left.
+ * The mark: firm words first, weak ones after them, and then what is left. What
+ * objects lead to is most of it, and is shared out among threads: each follows
+ * the blocks that it was the first to reach.
  */
 #include "heap/lost.h"
 
 #include <string.h>
 
+#include "base/pages.h"
 #include "cpython/size.h"
 #include "heap/outside.h"
 
 enum {
-    STEP = 4096, /* blocks between looks at the progress */
-    PAGE = 4096,
+    PART = 1 << 16,   /* blocks of a thread's task */
+    AHEAD = 16,       /* edges from where a target's kind is fetched to where it is looked at */
+    STEP = 4096,      /* blocks between looks at the progress */
     OBJECT_HEAD = 64, /* bytes that tell an object's size */
-    RED_ZONE = 128,   /* below a stack pointer, used by leaf functions */
     HEADER = 16,      /* what allocators on top of malloc put before what they hand out */
     SMALL = 512,
     TLS_AT_MOST = 8192,  /* below a thread's pthread block: its thread-local variables */
     MALLOC_STATE = 2200, /* glibc malloc/malloc.c: struct malloc_state, whose lists lead beside used chunks */
 };
 
+/* Of a type: what of its objects holds values, or nothing but the references that the graph has. */
+enum {
+    PLAIN_INSIDE = 1,
+    PLAIN_BUFFERS = 2,
+};
+
+struct weak_word {
+    uint32_t block; /* that it leads to */
+    mx_addr place;  /* where it stands */
+};
+
+/* One thread's; what it points at is everybody's. */
 struct marking {
     const struct mx_graph *graph;
     const struct mx_spans *spans;
     const uint16_t *kinds;
+    const uint8_t *plain; /* by type */
     struct mx_work *work;
     struct mx_lost *lost;
     MX_ARRAY(uint32_t) queue; /* blocks that were reached and not looked into yet */
-    struct mx_map weak;       /* block + 1 -> index of the weak word that leads to it */
-    MX_ARRAY(mx_addr) places; /* of weak words */
-    uint8_t mark;             /* what is reached now becomes this */
-    uint32_t head;            /* and has this head */
+    struct mx_map weak;       /* block + 1 -> index of the first weak word, by place, that leads to it */
+    MX_ARRAY(struct weak_word) words;
+    uint8_t mark;  /* what is reached now becomes this */
+    uint32_t head; /* and has this head */
     bool no_memory;
 };
+
+static bool is_waiting(const struct marking *marking, uint32_t block)
+{
+    return __atomic_load_n(&marking->lost->held[block], __ATOMIC_RELAXED) == MX_HELD_OTHER;
+}
+
+/* Marks a block; false when another thread was first. */
+static bool claim(struct marking *marking, uint32_t block)
+{
+    return __atomic_exchange_n(&marking->lost->held[block], marking->mark, __ATOMIC_RELAXED) == MX_HELD_OTHER;
+}
 
 static void reach(struct marking *marking, uint32_t block)
 {
     struct mx_lost *lost = marking->lost;
-    lost->held[block] = marking->mark;
+    if (!claim(marking, block))
+        return;
     if (marking->head != MX_NO_BLOCK)
         lost->heads[block] = marking->head;
     if (!mx_array_push(&marking->queue, block))
@@ -50,7 +78,7 @@ static uint32_t wanted_block(const struct marking *marking, mx_addr word, bool *
 {
     const struct mx_span *span;
     uint32_t block = mx_spans_locate(marking->spans, word, &span);
-    if (block == MX_NO_BLOCK || marking->kinds[block] != MX_BLOCK_RAW || marking->lost->held[block] != MX_HELD_OTHER)
+    if (block == MX_NO_BLOCK || marking->kinds[block] != MX_BLOCK_RAW || !is_waiting(marking, block))
         return MX_NO_BLOCK;
     uint64_t offset = word - mx_block_address(marking->spans, span, block);
     bool is_usual = word >> 32 || offset <= HEADER || mx_block_size(marking->spans, span, block) > SMALL;
@@ -58,21 +86,49 @@ static uint32_t wanted_block(const struct marking *marking, mx_addr word, bool *
     return block;
 }
 
+/* Of several words the first in memory is told, whatever order they were met in. */
 static void note_weak(struct marking *marking, uint32_t block, mx_addr place)
 {
-    if (mx_map_get(&marking->weak, (uint64_t)block + 1) != MX_MAP_NONE)
+    uint32_t known = mx_map_get(&marking->weak, (uint64_t)block + 1);
+    if (known != MX_MAP_NONE) {
+        struct weak_word *word = &marking->words.items[known];
+        word->place = place < word->place ? place : word->place;
         return;
-    if (!mx_map_set(&marking->weak, (uint64_t)block + 1, (uint32_t)marking->places.count) ||
-        !mx_array_push(&marking->places, place))
+    }
+    if (!mx_map_set(&marking->weak, (uint64_t)block + 1, (uint32_t)marking->words.count) ||
+        !mx_array_push(&marking->words, (struct weak_word){block, place}))
         marking->no_memory = true;
+}
+
+static const struct mx_type *base_of(const struct mx_types *types, const struct mx_type *type)
+{
+    return type->base_index < types->types.count ? &types->types.items[type->base_index] : NULL;
+}
+
+/*
+ * A class statement's, directly or by others on top of `object`, without slots: an address of its dict, where it is not
+ * in front of the object, one of its weak references, and nothing else. C's types that leave their end to Python's
+ * code look the same but for the dict.
+ */
+static bool is_bare_class(const struct mx_types *types, const struct mx_type *type)
+{
+    enum { HEAD = 16, MOST_BASES = 100 };
+    for (int i = 0; type && type->base && i < MOST_BASES; i++, type = base_of(types, type)) {
+        int64_t known = HEAD + (type->dictoffset ? 8 : 0) + (type->dictoffset > 0 ? 8 : 0);
+        if (!type->is_python_class || type->kind != MX_KIND_OTHER || type->basicsize > known || type->itemsize)
+            return false;
+    }
+    return type && !type->base;
 }
 
 /* Objects whose words, beside what the graph has as edges, are values and no addresses: of built-in types, not of what
    C code made of them. */
 static bool is_plain(const struct mx_types *types, const struct mx_type *type)
 {
-    const struct mx_type *base = type->base_index < types->types.count ? &types->types.items[type->base_index] : NULL;
-    if (type->is_python_class || !base || base->base)
+    const struct mx_type *base = base_of(types, type);
+    if (type->is_python_class)
+        return is_bare_class(types, type);
+    if (!base || base->base)
         return false;
     switch (type->kind) {
     case MX_KIND_NONE:
@@ -106,7 +162,7 @@ static bool is_in_value(const struct marking *marking, mx_addr place)
                          ? MX_MAP_NONE
                          : mx_heap_type_of(marking->graph->heap, block);
     const struct mx_type *type = index < types->types.count ? &types->types.items[index] : NULL;
-    if (!type || (type->kind != MX_KIND_CODE && !is_plain(types, type)))
+    if (!type || (type->kind != MX_KIND_CODE && !(marking->plain[index] & PLAIN_INSIDE)))
         return false;
     mx_addr object = mx_block_address(marking->spans, span, block);
     const uint8_t *bytes = mx_memory_view(marking->graph->target->memory, object, OBJECT_HEAD);
@@ -130,20 +186,27 @@ static void follow_words(struct marking *marking, const uint8_t *bytes, size_t l
 
 static void follow_memory(struct marking *marking, mx_addr start, mx_addr end, bool firm_place)
 {
-    for (mx_addr at = start & ~UINT64_C(7); at < end; at += PAGE - at % PAGE) {
-        mx_addr until = at - at % PAGE + PAGE < end ? at - at % PAGE + PAGE : end;
+    for (mx_addr at = start & ~UINT64_C(7); at < end; at += MX_PAGE - at % MX_PAGE) {
+        mx_addr until = at - at % MX_PAGE + MX_PAGE < end ? at - at % MX_PAGE + MX_PAGE : end;
         const uint8_t *bytes = mx_memory_state(marking->graph->target->memory, at, until - at);
         if (bytes)
             follow_words(marking, bytes, until - at, at, firm_place);
     }
 }
 
-static void follow_edges(struct marking *marking, uint32_t block)
+/* What has nothing but values and known references in it needs no look inside. */
+static void follow_edges(struct marking *marking, uint32_t block, uint8_t plain)
 {
     const struct mx_rows *rows = &marking->graph->forward;
     for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++) {
         uint32_t target = rows->targets[i];
-        if (marking->kinds[target] == MX_BLOCK_RAW && marking->lost->held[target] == MX_HELD_OTHER)
+        if (rows->edges - i > AHEAD)
+            __builtin_prefetch(&marking->kinds[rows->targets[i + AHEAD]]);
+        if (marking->kinds[target] != MX_BLOCK_RAW || !is_waiting(marking, target))
+            continue;
+        if (rows->classes[i] == MX_EDGE_BUFFER && plain & PLAIN_BUFFERS)
+            claim(marking, target);
+        else
             reach(marking, target);
     }
 }
@@ -152,8 +215,9 @@ static void follow_object(struct marking *marking, const struct mx_span *span, u
 {
     const struct mx_types *types = &marking->graph->target->types;
     uint32_t index = mx_heap_type_of(marking->graph->heap, block);
-    follow_edges(marking, block);
-    if (index >= types->types.count || is_plain(types, &types->types.items[index]))
+    uint8_t plain = index < types->types.count ? marking->plain[index] : PLAIN_INSIDE;
+    follow_edges(marking, block, plain);
+    if (plain & PLAIN_INSIDE)
         return;
     const struct mx_type *type = &types->types.items[index];
     mx_addr start = mx_block_address(marking->spans, span, block);
@@ -166,30 +230,14 @@ static void follow_object(struct marking *marking, const struct mx_span *span, u
         follow_words(marking, bytes, size, start, true);
 }
 
-static bool follow_objects(struct marking *marking)
-{
-    const struct mx_spans *spans = marking->spans;
-    for (size_t s = 0; s < spans->spans.count; s++) {
-        const struct mx_span *span = &spans->spans.items[s];
-        if (!mx_work_step(marking->work, span->count))
-            return false;
-        for (uint32_t block = span->first; block < span->first + span->count; block++)
-            if (marking->kinds[block] < MX_BLOCK_RAW)
-                follow_object(marking, span, block);
-    }
-    return true;
-}
-
 /* A table of references, or bytes that Python code made: the owner's decoder has given what is in it. */
 static bool is_plain_buffer(const struct marking *marking, uint32_t block)
 {
     const struct mx_rows *rows = &marking->graph->reverse;
     for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++) {
-        const struct mx_type *type = NULL;
-        if (rows->classes[i] == MX_EDGE_BUFFER)
-            mx_graph_object(marking->graph, rows->targets[i], &type);
-        if (type && (is_plain(&marking->graph->target->types, type) || type->kind == MX_KIND_BYTEARRAY ||
-                     type->kind == MX_KIND_ARRAY || type->kind == MX_KIND_BYTESIO || type->kind == MX_KIND_BUFFERED))
+        uint32_t type =
+            rows->classes[i] == MX_EDGE_BUFFER ? mx_heap_type_of(marking->graph->heap, rows->targets[i]) : MX_MAP_NONE;
+        if (type < marking->graph->target->types.types.count && marking->plain[type] & PLAIN_BUFFERS)
             return true;
     }
     return false;
@@ -222,6 +270,67 @@ static bool drain(struct marking *marking)
             return false;
     }
     return true;
+}
+
+static void follow_part(struct marking *marking, uint32_t from, uint32_t until)
+{
+    const struct mx_span *span = mx_spans_of(marking->spans, from);
+    for (uint32_t block = from; block < until; block++) {
+        while (block - span->first >= span->count)
+            span++;
+        if (marking->kinds[block] < MX_BLOCK_RAW)
+            follow_object(marking, span, block);
+    }
+}
+
+struct crew {
+    struct marking *markings;
+    uint32_t blocks;
+    _Atomic uint32_t next; /* part */
+};
+
+static void run_marking(void *context, size_t worker)
+{
+    struct crew *crew = context;
+    struct marking *marking = &crew->markings[worker];
+    uint32_t parts = (uint32_t)(((uint64_t)crew->blocks + PART - 1) / PART);
+    for (uint32_t part; (part = atomic_fetch_add(&crew->next, 1)) < parts;) {
+        uint32_t from = part * PART, until = crew->blocks - from < PART ? crew->blocks : from + PART;
+        if (!mx_work_step(marking->work, until - from))
+            return;
+        follow_part(marking, from, until);
+        if (!drain(marking))
+            return;
+    }
+}
+
+static void take_words(struct marking *marking, struct marking *from)
+{
+    for (size_t i = 0; i < from->words.count; i++)
+        note_weak(marking, from->words.items[i].block, from->words.items[i].place);
+    marking->no_memory |= from->no_memory;
+    mx_array_free(&from->queue);
+    mx_array_free(&from->words);
+    mx_map_deinit(&from->weak);
+}
+
+/* All that objects lead to. */
+static bool follow_objects(struct marking *marking)
+{
+    unsigned threads = mx_work_threads();
+    struct crew crew = {.blocks = marking->lost->blocks};
+    crew.markings = mx_calloc(threads, sizeof(*crew.markings));
+    if (!crew.markings) {
+        marking->no_memory = true;
+        return false;
+    }
+    for (unsigned i = 0; i < threads; i++)
+        crew.markings[i] = *marking;
+    mx_work_parallel(threads, threads, run_marking, &crew);
+    for (unsigned i = 0; i < threads; i++)
+        take_words(marking, &crew.markings[i]);
+    free(crew.markings);
+    return !atomic_load(&marking->work->cancelled);
 }
 
 static bool is_data(const struct mx_region *region)
@@ -265,12 +374,12 @@ static void follow_stacks(struct marking *marking, bool variables)
         if (!region)
             continue;
         bool has_own = thread->fs_base > thread->stack_pointer && thread->fs_base < region->end;
-        mx_addr start = thread->stack_pointer - RED_ZONE;
+        mx_addr start = thread->stack_pointer - MX_RED_ZONE;
         mx_addr own = !has_own                                                ? region->end
                       : thread->fs_base - thread->stack_pointer < TLS_AT_MOST ? thread->stack_pointer
                                                                               : thread->fs_base - TLS_AT_MOST;
         if (variables && has_own)
-            follow_memory(marking, own, thread->fs_base + PAGE, true);
+            follow_memory(marking, own, thread->fs_base + MX_PAGE, true);
         else if (!variables)
             follow_memory(marking, start, own, false);
     }
@@ -288,53 +397,61 @@ static struct mx_error *mark_firm(struct marking *marking)
     return error ? error : complete ? NULL : mx_error_cancelled();
 }
 
+/* From here on only these are looked at: few, in a program that is well. */
+static struct mx_error *list_left(struct mx_lost *lost, const uint16_t *kinds)
+{
+    for (uint32_t block = 0; block < lost->blocks; block++)
+        if (kinds[block] == MX_BLOCK_RAW && lost->held[block] == MX_HELD_OTHER && !mx_array_push(&lost->left, block))
+            return mx_error_no_memory();
+    return NULL;
+}
+
 /* Each block that a weak word leads to is the head of what it leads to. */
 static struct mx_error *mark_possible(struct marking *marking)
 {
     struct mx_lost *lost = marking->lost;
-    lost->words = mx_calloc(marking->places.count + 1, sizeof(mx_addr));
+    lost->words = mx_calloc(marking->words.count + 1, sizeof(mx_addr));
     if (!lost->words)
         return mx_error_no_memory();
-    for (uint32_t block = 0; block < lost->blocks && marking->places.count; block++) {
-        uint32_t word =
-            marking->kinds[block] == MX_BLOCK_RAW ? mx_map_get(&marking->weak, (uint64_t)block + 1) : MX_MAP_NONE;
-        if (word != MX_MAP_NONE && lost->held[block] == MX_HELD_OTHER) {
-            lost->held[block] = MX_HELD_POSSIBLY;
-            lost->words[lost->possible++] = marking->places.items[word];
-        }
+    for (size_t i = 0; i < lost->left.count && marking->words.count; i++) {
+        uint32_t block = lost->left.items[i], word = mx_map_get(&marking->weak, (uint64_t)block + 1);
+        if (word == MX_MAP_NONE)
+            continue;
+        lost->held[block] = MX_HELD_POSSIBLY;
+        lost->words[lost->possible++] = marking->words.items[word].place;
     }
     marking->mark = MX_HELD_POSSIBLY_INDIRECT;
-    for (uint32_t block = 0; block < lost->blocks && lost->possible; block++) {
-        if (lost->held[block] != MX_HELD_POSSIBLY)
+    for (size_t i = 0; i < lost->left.count && lost->possible; i++) {
+        if (lost->held[lost->left.items[i]] != MX_HELD_POSSIBLY)
             continue;
-        marking->head = block;
-        follow_block(marking, block);
+        marking->head = lost->left.items[i];
+        follow_block(marking, marking->head);
         if (!drain(marking))
             return mx_error_cancelled();
     }
     return NULL;
 }
 
+static void find_pointed_by(struct marking *marking, uint32_t block, uint64_t *pointed)
+{
+    const struct mx_span *span = mx_spans_of(marking->spans, block);
+    uint64_t size = mx_block_size(marking->spans, span, block);
+    const uint8_t *bytes =
+        mx_memory_view(marking->graph->target->memory, mx_block_address(marking->spans, span, block), size);
+    for (size_t i = 0; bytes && i + 8 <= size; i += 8) {
+        bool firm;
+        uint32_t target = wanted_block(marking, mx_load_u64(bytes + i), &firm);
+        if (target != MX_NO_BLOCK && target != block)
+            pointed[target / 64] |= UINT64_C(1) << target % 64;
+    }
+}
+
 /* Which of the lost blocks others of them lead to: one bit a block. */
 static void find_pointed(struct marking *marking, uint64_t *pointed)
 {
-    const struct mx_spans *spans = marking->spans;
-    for (size_t s = 0; s < spans->spans.count; s++) {
-        const struct mx_span *span = &spans->spans.items[s];
-        for (uint32_t block = span->first; block < span->first + span->count; block++) {
-            if (marking->kinds[block] != MX_BLOCK_RAW || marking->lost->held[block] != MX_HELD_OTHER)
-                continue;
-            uint64_t size = mx_block_size(spans, span, block);
-            const uint8_t *bytes =
-                mx_memory_view(marking->graph->target->memory, mx_block_address(spans, span, block), size);
-            for (size_t i = 0; bytes && i + 8 <= size; i += 8) {
-                bool firm;
-                uint32_t target = wanted_block(marking, mx_load_u64(bytes + i), &firm);
-                if (target != MX_NO_BLOCK && target != block)
-                    pointed[target / 64] |= UINT64_C(1) << target % 64;
-            }
-        }
-    }
+    for (size_t i = 0; i < marking->lost->left.count; i++)
+        if (is_waiting(marking, marking->lost->left.items[i]))
+            find_pointed_by(marking, marking->lost->left.items[i], pointed);
 }
 
 /* Heads first; then rings, in which every block leads to the others: the first in memory stands for each. */
@@ -348,9 +465,10 @@ static struct mx_error *mark_lost(struct marking *marking)
     marking->mark = MX_HELD_LOST_INDIRECT;
     bool complete = true;
     for (int rings = 0; rings < 2; rings++)
-        for (uint32_t block = 0; block < lost->blocks && complete; block++) {
+        for (size_t i = 0; i < lost->left.count && complete; i++) {
+            uint32_t block = lost->left.items[i];
             bool is_pointed = pointed[block / 64] >> (block % 64) & 1;
-            if (marking->kinds[block] != MX_BLOCK_RAW || lost->held[block] != MX_HELD_OTHER || (is_pointed && !rings))
+            if (!is_waiting(marking, block) || (is_pointed && !rings))
                 continue;
             lost->held[block] = MX_HELD_LOST;
             marking->head = block;
@@ -361,33 +479,52 @@ static struct mx_error *mark_lost(struct marking *marking)
     return complete ? NULL : mx_error_cancelled();
 }
 
+static uint8_t plainness(const struct mx_types *types, const struct mx_type *type)
+{
+    if (is_plain(types, type))
+        return PLAIN_INSIDE | PLAIN_BUFFERS;
+    bool is_bytes = type->kind == MX_KIND_BYTEARRAY || type->kind == MX_KIND_ARRAY || type->kind == MX_KIND_BYTESIO ||
+                    type->kind == MX_KIND_BUFFERED;
+    return is_bytes ? PLAIN_BUFFERS : 0;
+}
+
+static uint8_t *judge_types(const struct mx_types *types)
+{
+    uint8_t *plain = mx_calloc(types->types.count + 1, sizeof(*plain));
+    for (size_t i = 0; plain && i < types->types.count; i++)
+        plain[i] = plainness(types, &types->types.items[i]);
+    return plain;
+}
+
+static struct mx_error *mark(struct marking *marking)
+{
+    MX_TRY(mark_firm(marking));
+    MX_TRY(list_left(marking->lost, marking->kinds));
+    MX_TRY(mark_possible(marking));
+    MX_TRY(mark_lost(marking));
+    return marking->no_memory ? mx_error_no_memory() : NULL;
+}
+
 struct mx_error *mx_lost_find(const struct mx_graph *graph, struct mx_work *work, struct mx_lost *ret)
 {
     struct mx_lost lost = {.blocks = graph->heap->spans.blocks};
-    lost.held = mx_calloc((size_t)lost.blocks + 1, sizeof(*lost.held));
+    uint8_t *plain = judge_types(&graph->target->types);
+    lost.held = mx_pages_reserve((size_t)lost.blocks + 1);
     lost.heads = mx_calloc((size_t)lost.blocks + 1, sizeof(*lost.heads));
     struct marking marking = {
         .graph = graph,
         .spans = &graph->heap->spans,
         .kinds = graph->heap->kinds,
+        .plain = plain,
         .work = work,
         .lost = &lost,
         .head = MX_NO_BLOCK,
     };
-    if (!lost.held || !lost.heads) {
-        mx_lost_deinit(&lost);
-        return mx_error_no_memory();
-    }
-    struct mx_error *error = mark_firm(&marking);
-    if (!error)
-        error = mark_possible(&marking);
-    if (!error)
-        error = mark_lost(&marking);
-    if (!error && marking.no_memory)
-        error = mx_error_no_memory();
+    struct mx_error *error = plain && lost.held && lost.heads ? mark(&marking) : mx_error_no_memory();
     mx_array_free(&marking.queue);
-    mx_array_free(&marking.places);
+    mx_array_free(&marking.words);
     mx_map_deinit(&marking.weak);
+    free(plain);
     if (error)
         mx_lost_deinit(&lost);
     else
@@ -397,8 +534,9 @@ struct mx_error *mx_lost_find(const struct mx_graph *graph, struct mx_work *work
 
 void mx_lost_deinit(struct mx_lost *lost)
 {
-    free(lost->held);
+    mx_pages_release(lost->held, (size_t)lost->blocks + 1);
     free(lost->heads);
     free(lost->words);
+    mx_array_free(&lost->left);
     *lost = (struct mx_lost){0};
 }

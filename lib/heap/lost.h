@@ -26,10 +26,11 @@ enum mx_held {
 };
 
 struct mx_lost {
-    uint8_t *held;     /* enum mx_held, by block */
-    uint32_t *heads;   /* by block: of indirect ones, the head that leads there */
-    mx_addr *words;    /* by number of a POSSIBLY block in address order: where a word that leads to it stands */
-    uint32_t possible; /* how many these are */
+    uint8_t *held;           /* enum mx_held, by block */
+    uint32_t *heads;         /* by block: of indirect ones, the head that leads there */
+    mx_addr *words;          /* by number of a POSSIBLY block in address order: where a word that leads to it stands */
+    uint32_t possible;       /* how many these are */
+    MX_ARRAY(uint32_t) left; /* raw blocks that are not held firmly, in address order */
     uint32_t blocks;
 };
 

@@ -14,6 +14,7 @@
 
 #include "base/array.h"
 #include "base/error.h"
+#include "memory/machine.h"
 
 enum mx_span_kind { MX_SPAN_POOL, MX_SPAN_CHUNKS, MX_SPAN_STATIC };
 
@@ -47,7 +48,7 @@ struct mx_page {
     uint16_t block_size;
 };
 
-enum { MX_PAGE_BITS = 12, MX_PAGE_TABLE_BITS = 18, MX_PAGE_TABLES = 1 << (47 - MX_PAGE_BITS - MX_PAGE_TABLE_BITS) };
+enum { MX_PAGE_TABLE_BITS = 18, MX_PAGE_TABLES = 1 << (MX_ADDRESS_BITS - MX_PAGE_BITS - MX_PAGE_TABLE_BITS) };
 
 /* Sorts the spans by address, numbers the blocks and builds the page map. BAD_DATA when there are 2^32 blocks. */
 struct mx_error *mx_spans_seal(struct mx_spans *spans);

@@ -18,12 +18,25 @@ struct mx_audit {
     struct mx_audit_info info;
 };
 
+enum { PART = 1 << 18 }; /* blocks of a thread's task */
+
+/* What a thread found in a stretch of blocks; the sums and lists of all, in their order, are what one thread finds. */
+struct part {
+    const struct auditing *auditing;
+    struct mx_audit_info info;
+    MX_ARRAY(struct mx_suspicion) suspicions;
+    MX_ARRAY(struct mx_suspicion) deficits;
+    size_t root; /* of roots_by_block: the first one of this block or of one behind it */
+    bool no_memory;
+};
+
 struct auditing {
     struct mx_graph *graph;
     const struct mx_audit_query *query;
     struct mx_audit *audit;
     struct mx_work work;
-    MX_ARRAY(uint32_t) uncounting; /* blocks of dicts whose references to str objects do not count */
+    struct part *parts;
+    size_t part_count;
     MX_ARRAY(struct mx_suspicion) suspicions;
     MX_ARRAY(struct mx_suspicion) deficits;
 };
@@ -31,55 +44,6 @@ struct auditing {
 static bool is_counted(uint8_t class)
 {
     return (class & MX_EDGE_CLASS) <= MX_EDGE_OWNED;
-}
-
-/* The table of interned strings: every key is its own value, and neither reference counts.
-   (CPython Objects/unicodeobject.c: PyUnicode_InternInPlace) */
-static bool is_interning(const struct mx_graph *graph, uint32_t block)
-{
-    enum { ENTRIES_AT_LEAST = 64 };
-    const struct mx_rows *rows = &graph->forward;
-    uint32_t first = rows->first[block], end = rows->first[block + 1], pairs = 0;
-    if (end - first < 2 * ENTRIES_AT_LEAST)
-        return false;
-    for (uint32_t i = first; i < end; i++) {
-        const struct mx_type *type;
-        if (!is_counted(rows->classes[i]))
-            continue;
-        mx_graph_object(graph, rows->targets[i], &type);
-        if (!type || type->kind != MX_KIND_STR)
-            continue;
-        if (i + 1 >= end || rows->targets[i + 1] != rows->targets[i])
-            return false;
-        pairs++;
-        i++;
-    }
-    return pairs >= ENTRIES_AT_LEAST;
-}
-
-static struct mx_error *find_interning(struct auditing *auditing)
-{
-    const struct mx_graph *graph = auditing->graph;
-    const struct mx_heap *heap = graph->heap;
-    for (size_t s = 0; s < heap->spans.spans.count; s++) {
-        const struct mx_span *span = &heap->spans.spans.items[s];
-        for (uint32_t block = span->first; block < span->first + span->count; block++) {
-            uint32_t index = mx_heap_type_of(heap, block);
-            bool is_dict = index < graph->target->types.types.count &&
-                           graph->target->types.types.items[index].kind == MX_KIND_DICT;
-            if (is_dict && is_interning(graph, block) && !mx_array_push(&auditing->uncounting, block))
-                return mx_error_no_memory();
-        }
-    }
-    return NULL;
-}
-
-static bool is_uncounting(const struct auditing *auditing, uint32_t block)
-{
-    for (size_t i = 0; i < auditing->uncounting.count; i++)
-        if (auditing->uncounting.items[i] == block)
-            return true;
-    return false;
 }
 
 /*
@@ -108,48 +72,58 @@ static bool is_of_free_list(const struct auditing *auditing, const struct mx_roo
     return alike >= LEAST;
 }
 
-/* Counted references to the object in a block; *words gets those that may be some. */
-static uint64_t count_references(const struct auditing *auditing, uint32_t block, const struct mx_type *type,
-                                 uint64_t *words)
+static bool is_before(const struct mx_graph *graph, size_t root, uint32_t block)
 {
-    const struct mx_graph *graph = auditing->graph;
-    const struct mx_rows *rows = &graph->reverse;
-    uint64_t found = 0;
-    *words = 0;
-    for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++) {
+    return root < graph->roots.count && graph->roots.items[graph->roots_by_block[root]].block < block;
+}
+
+/* Adds what roots refer to a block. Blocks come in order, and so do their roots. */
+static void count_roots(struct part *part, const struct mx_type *type, struct mx_suspicion *seen)
+{
+    const struct mx_graph *graph = part->auditing->graph;
+    while (is_before(graph, part->root, seen->block))
+        part->root++;
+    for (size_t i = part->root; i < graph->roots.count; i++) {
+        const struct mx_graph_root *found = &graph->roots.items[graph->roots_by_block[i]];
+        if (found->block != seen->block)
+            break;
+        const struct mx_root *root = &found->root;
+        seen->found += root->counted;
+        seen->words += !root->counted && !root->exact && !is_of_free_list(part->auditing, root, type);
+    }
+}
+
+/* Counted references to the object in a block, and words that may be some. */
+static void count_references(struct part *part, const struct mx_type *type, struct mx_suspicion *seen)
+{
+    const struct mx_rows *rows = &part->auditing->graph->reverse;
+    for (uint32_t i = rows->first[seen->block]; i < rows->first[seen->block + 1]; i++) {
         if (!is_counted(rows->classes[i]))
             continue;
         if (rows->classes[i] & MX_EDGE_INEXACT)
-            ++*words;
+            seen->words++;
         else
-            found += !is_uncounting(auditing, rows->targets[i]);
+            seen->found++;
     }
-    size_t first, count = mx_graph_roots_of(graph, block, &first);
-    for (size_t i = first; i < first + count; i++) {
-        const struct mx_root *root = &graph->roots.items[graph->roots_by_block[i]].root;
-        found += root->counted;
-        *words += !root->counted && !root->exact && !is_of_free_list(auditing, root, type);
-    }
-    return found;
+    count_roots(part, type, seen);
 }
 
-static bool judge(struct auditing *auditing, const struct mx_suspicion *seen)
+static bool judge(struct part *part, const struct mx_suspicion *seen)
 {
-    struct mx_audit_info *info = &auditing->audit->info;
-    info->objects++;
+    part->info.objects++;
     if ((uint64_t)seen->refcount == seen->found) {
-        info->exact++;
+        part->info.exact++;
         return true;
     }
     if ((uint64_t)seen->refcount > seen->found)
-        return mx_array_push(&auditing->suspicions, *seen);
-    info->deficit++;
-    return !auditing->query->deficits || mx_array_push(&auditing->deficits, *seen);
+        return mx_array_push(&part->suspicions, *seen);
+    part->info.deficit++;
+    return !part->auditing->query->deficits || mx_array_push(&part->deficits, *seen);
 }
 
-static bool look_at(struct auditing *auditing, const struct mx_span *span, uint32_t block)
+static bool look_at(struct part *part, const struct mx_span *span, uint32_t block)
 {
-    const struct mx_graph *graph = auditing->graph;
+    const struct mx_graph *graph = part->auditing->graph;
     const struct mx_heap *heap = graph->heap;
     struct mx_header header;
     uint32_t index = mx_heap_type_of(heap, block);
@@ -160,25 +134,72 @@ static bool look_at(struct auditing *auditing, const struct mx_span *span, uint3
     if (!mx_header_read(&graph->target->types, type, object, &header))
         return true;
     if (header.immortal || span->kind == MX_SPAN_STATIC) {
-        auditing->audit->info.uncounted++;
+        part->info.uncounted++;
         return true;
     }
     struct mx_suspicion seen = {.object = object, .block = block, .refcount = header.refcount};
-    seen.found = count_references(auditing, block, type, &seen.words);
-    return judge(auditing, &seen);
+    count_references(part, type, &seen);
+    return judge(part, &seen);
+}
+
+static void run_part(void *context, size_t index)
+{
+    struct auditing *auditing = context;
+    struct part *part = &auditing->parts[index];
+    const struct mx_spans *spans = &auditing->graph->heap->spans;
+    uint32_t from = (uint32_t)index * PART, until = spans->blocks - from < PART ? spans->blocks : from + PART;
+    const struct mx_span *span = mx_spans_of(spans, from);
+    if (!mx_work_step(&auditing->work, until - from))
+        return;
+    part->auditing = auditing;
+    mx_graph_roots_of(auditing->graph, from, &part->root);
+    for (uint32_t block = from; block < until; block++) {
+        while (block - span->first >= span->count)
+            span++;
+        part->no_memory |= !look_at(part, span, block);
+    }
+}
+
+static void add_info(struct mx_audit_info *info, const struct mx_audit_info *more)
+{
+    info->objects += more->objects;
+    info->exact += more->exact;
+    info->deficit += more->deficit;
+    info->uncounted += more->uncounted;
+}
+
+static bool take_part(struct auditing *auditing, const struct part *part)
+{
+    bool ok = !part->no_memory;
+    add_info(&auditing->audit->info, &part->info);
+    for (size_t i = 0; ok && i < part->suspicions.count; i++)
+        ok = mx_array_push(&auditing->suspicions, part->suspicions.items[i]);
+    for (size_t i = 0; ok && i < part->deficits.count; i++)
+        ok = mx_array_push(&auditing->deficits, part->deficits.items[i]);
+    return ok;
+}
+
+static void free_parts(struct auditing *auditing)
+{
+    for (size_t i = 0; auditing->parts && i < auditing->part_count; i++) {
+        mx_array_free(&auditing->parts[i].suspicions);
+        mx_array_free(&auditing->parts[i].deficits);
+    }
+    free(auditing->parts);
 }
 
 static struct mx_error *look_at_all(struct auditing *auditing)
 {
-    const struct mx_spans *spans = &auditing->graph->heap->spans;
-    for (size_t s = 0; s < spans->spans.count; s++) {
-        const struct mx_span *span = &spans->spans.items[s];
-        if (!mx_work_step(&auditing->work, span->count))
-            return mx_error_cancelled();
-        for (uint32_t block = span->first; block < span->first + span->count; block++)
-            if (!look_at(auditing, span, block))
-                return mx_error_no_memory();
-    }
+    auditing->part_count = ((size_t)auditing->graph->heap->spans.blocks + PART - 1) / PART;
+    auditing->parts = mx_calloc(auditing->part_count + 1, sizeof(*auditing->parts));
+    if (!auditing->parts)
+        return mx_error_no_memory();
+    mx_work_parallel(mx_work_threads(), auditing->part_count, run_part, auditing);
+    if (atomic_load(&auditing->work.cancelled))
+        return mx_error_cancelled();
+    for (size_t i = 0; i < auditing->part_count; i++)
+        if (!take_part(auditing, &auditing->parts[i]))
+            return mx_error_no_memory();
     return NULL;
 }
 
@@ -244,7 +265,6 @@ static int compare_rows(const void *a, const void *b)
 static struct mx_error *run(struct auditing *auditing)
 {
     MX_TRY(mx_graph_referrers(auditing->graph, auditing->work.progress));
-    MX_TRY(find_interning(auditing));
     mx_work_begin(&auditing->work, auditing->work.progress, "auditing reference counts",
                   auditing->graph->heap->spans.blocks);
     MX_TRY(look_at_all(auditing));
@@ -263,7 +283,7 @@ struct mx_error *mx_audit_open(struct mx_graph *graph, const struct mx_audit_que
         return mx_error_no_memory();
     mx_work_begin(&auditing.work, progress, "auditing reference counts", 0);
     struct mx_error *error = run(&auditing);
-    mx_array_free(&auditing.uncounting);
+    free_parts(&auditing);
     mx_array_free(&auditing.suspicions);
     mx_array_free(&auditing.deficits);
     if (error) {

@@ -13,6 +13,7 @@ enum {
     WORDS = 4,     /* of a block that its content is told by */
     CONTENT = 512, /* room for that text */
     CHUNK_HEADER = 8,
+    STEP = 4096, /* blocks between looks at the progress */
 };
 
 struct mx_leaks {
@@ -156,7 +157,7 @@ static void place_text(const struct grouping *grouping, mx_addr place, char *tex
         const struct mx_thread *thread = &target->threads.threads.items[i];
         const struct mx_region *region =
             thread->stack_pointer ? mx_memory_region(target->memory, thread->stack_pointer) : NULL;
-        if (region && place >= thread->stack_pointer - 128 && place < region->end) {
+        if (region && place >= thread->stack_pointer - MX_RED_ZONE && place < region->end) {
             snprintf(text, size, "C stack of thread %d, at 0x%" PRIx64, (int)thread->tid, place);
             return;
         }
@@ -244,21 +245,20 @@ static void add_held(struct grouping *grouping, const struct mx_span *span, uint
     grouping->leaks->rows.items[row].held_bytes += usable_size(grouping, span, block);
 }
 
-static struct mx_error *visit_blocks(struct grouping *grouping, bool heads_are_known)
+static struct mx_error *visit_left(struct grouping *grouping, bool heads_are_known)
 {
-    const struct mx_heap *heap = grouping->graph->heap;
+    const struct mx_lost *lost = &grouping->lost;
     uint32_t word = 0;
-    for (size_t s = 0; s < heap->spans.spans.count; s++) {
-        const struct mx_span *span = &heap->spans.spans.items[s];
-        if (!mx_work_step(&grouping->work, span->count))
+    for (size_t i = 0; i < lost->left.count; i++) {
+        uint32_t block = lost->left.items[i];
+        uint8_t held = lost->held[block];
+        const struct mx_span *span = mx_spans_of(&grouping->graph->heap->spans, block);
+        if (i % STEP == 0 && !mx_work_step(&grouping->work, 0))
             return mx_error_cancelled();
-        for (uint32_t block = span->first; block < span->first + span->count; block++) {
-            uint8_t held = grouping->lost.held[block];
-            if (heads_are_known && (held == MX_HELD_LOST_INDIRECT || held == MX_HELD_POSSIBLY_INDIRECT))
-                add_held(grouping, span, block);
-            else if (!heads_are_known && held > MX_HELD_FIRMLY && !add_lost(grouping, span, block, &word))
-                return mx_error_no_memory();
-        }
+        if (heads_are_known && (held == MX_HELD_LOST_INDIRECT || held == MX_HELD_POSSIBLY_INDIRECT))
+            add_held(grouping, span, block);
+        else if (!heads_are_known && !add_lost(grouping, span, block, &word))
+            return mx_error_no_memory();
     }
     return NULL;
 }
@@ -278,8 +278,8 @@ static struct mx_error *find(struct grouping *grouping)
 {
     struct mx_leaks *leaks = grouping->leaks;
     MX_TRY(mx_lost_find(grouping->graph, &grouping->work, &grouping->lost));
-    MX_TRY(visit_blocks(grouping, false));
-    MX_TRY(visit_blocks(grouping, true));
+    MX_TRY(visit_left(grouping, false));
+    MX_TRY(visit_left(grouping, true));
     leaks->info.blocks = grouping->graph->heap->info.raw_blocks;
     leaks->info.bytes = grouping->graph->heap->info.raw_bytes;
     if (leaks->rows.count)

@@ -9,7 +9,6 @@ enum {
     CHUNK_HEADER = 16, /* from a chunk to its user memory */
     CHUNK_SIZE = 8,    /* of it, what is the chunk's own: the rest is the last word of the one before */
     CHUNK_FLAGS = 7,
-    PAGE = 4096,
     FREE_HEADER = 48,     /* what malloc writes into a free chunk */
     MOST_OVERHEAD = 4096, /* a larger stretch without chunks is no struct of malloc's */
 };
@@ -164,19 +163,6 @@ struct chunks {
     mx_addr at;
 };
 
-static size_t first_address(const mx_addr *addresses, size_t count, mx_addr address)
-{
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (addresses[middle] < address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static bool is_next(const mx_addr *addresses, size_t count, size_t *next, mx_addr address)
 {
     while (*next < count && addresses[*next] < address)
@@ -196,7 +182,7 @@ static uint32_t free_row(struct chunks *chunks, mx_addr user)
 /* Whole pages of it are what malloc_trim() gives back. (glibc malloc/malloc.c: mtrim(), systrim()) */
 static void write_trimmable(struct mx_book *book, uint32_t row, mx_addr start, mx_addr end)
 {
-    mx_addr from = (start + FREE_HEADER + PAGE - 1) & ~(mx_addr)(PAGE - 1), until = end & ~(mx_addr)(PAGE - 1);
+    mx_addr from = (start + FREE_HEADER + MX_PAGE - 1) & ~(mx_addr)(MX_PAGE - 1), until = end & ~(mx_addr)(MX_PAGE - 1);
     mx_book_post(book, row, start, from < end ? from : end, 1);
     if (from >= until) {
         mx_book_post(book, row, start, end, 0);
@@ -250,8 +236,8 @@ static void write_span(const struct mx_block_rows *rows, const struct mx_chunk_s
     struct mx_cursor cursor;
     struct chunks chunks = {.rows = rows, .at = span->start - CHUNK_HEADER};
     find_blocks(&chunks, chunks.at);
-    chunks.cached = first_address(glibc->cached.items, glibc->cached.count, span->start);
-    chunks.in_fast = first_address(glibc->fast.items, glibc->fast.count, span->start);
+    chunks.cached = mx_glibc_first_at(glibc->cached.items, glibc->cached.count, span->start);
+    chunks.in_fast = mx_glibc_first_at(glibc->fast.items, glibc->fast.count, span->start);
     mx_cursor_init(&cursor, rows->book->target->memory);
     mx_glibc_walk(glibc, span, &cursor, work, write_chunk, &chunks);
     mx_cursor_deinit(&cursor);

@@ -3,7 +3,7 @@
   bench.py --build build/release [--sizes 100,500,2048] [--no-write]
 
 Every figure stands beside what it is compared with, taken on the same machine
-minutes apart. Best of five, warm, one after the other.
+minutes apart. Best of five, warm (see freshmemory.py), one after the other.
 """
 import argparse
 import json
@@ -18,12 +18,14 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.dirname(HERE), os.path.join(os.path.dirname(HERE), "e2e")]
 import debugger  # noqa: E402
+import freshmemory  # noqa: E402
 import harness  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 MB = 1 << 20
 GC_OBJECTS_MB = 400                    # of mixed.py: about 1.2 million GC-tracked objects
 ROUNDS = 5
+FRESH_MB = 2048                        # more than any measured program allocates
 
 PROBE = """
 import contextlib, io, json, os, sys, time
@@ -75,7 +77,9 @@ the anonymous memory of GDB with memext minus that of GDB alone; the core itself
 *graph* is `build/release/graph`: forward and reverse rows and roots, from a counted heap; a *next* py-backrefs is one
 at a stop whose graph is there. A *first* py-backrefs on a live process copies its heap and builds the graph. *Opening
 to retained sizes* is the same tool from the opening of the core to the last sum, on one processor and on two; its
-memory is the most anonymous memory of the whole process. *py-save* is `build/release/save`, with one worker a
+memory is the most anonymous memory of the whole process. A virtual machine may take free memory back, and its first
+touch then waits for the host (the first row): before each measured run as much memory as it may need is touched and
+freed, so that the program is measured and not the host; the row *in memory left alone before* is without. *py-save* is `build/release/save`, with one worker a
 processor, and what it wrote is counted by `build/release/census`."""
 
 
@@ -106,6 +110,7 @@ class Peak:
 
 def timed(command, env=None):
     """Seconds and peak of anonymous memory."""
+    freshmemory.touch(FRESH_MB)
     start = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                env=env)
@@ -126,6 +131,7 @@ def census(build, how, what):
     """The best of five: {key: number}."""
     runs = []
     for _ in range(ROUNDS):
+        freshmemory.touch(FRESH_MB)
         out = subprocess.check_output([os.path.join(build, "census"), how, str(what)]).decode(errors="replace")
         info = dict(line.split("\t")[1:3] for line in out.splitlines() if line.startswith("info\t"))
         runs.append({key: int(info[key]) for key in ("open_us", "heap_us", "pool_used_blocks", "chunks", "objects",
@@ -137,6 +143,7 @@ def graph(build, path, questions):
     """The best of five runs of the graph tool: its info, and the microseconds of each question."""
     runs = []
     for _ in range(ROUNDS):
+        freshmemory.touch(FRESH_MB)
         asked = "".join(question + "\n" for question in ["info"] + questions)
         out = subprocess.run([os.path.join(build, "graph"), "core", path], input=asked, stdout=subprocess.PIPE,
                              check=True, universal_newlines=True, errors="replace").stdout
@@ -147,13 +154,15 @@ def graph(build, path, questions):
     return best_info, [min(times) for times in zip(*(times for _, times in runs))]
 
 
-def retained(build, path, processors=None):
-    """The best of five: the sums that the graph tool prints, and microseconds of opening, graph and dominators."""
+def retained(build, path, processors=None, rounds=ROUNDS):
+    """The best of some runs: the sums that the graph tool prints, and microseconds of opening, graph and dominators."""
     command = [os.path.join(build, "graph"), "core", path]
     if processors:
         command = ["taskset", "-c", processors] + command
     runs = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
+        if rounds > 1:
+            freshmemory.touch(FRESH_MB)
         out = subprocess.run(command, input="info\nretained\n", stdout=subprocess.PIPE, check=True,
                              universal_newlines=True, errors="replace").stdout
         info, sums = [dict(line.split("\t", 1) for line in answer.splitlines() if line.count("\t") == 1)
@@ -187,6 +196,11 @@ class Bench:
                           "" if limit is None else "<= %g" % limit, verdict))
         print("%-58s %-14s %-34s %6s %8s %s" % self.rows[-1])
         sys.stdout.flush()
+
+    def fresh_memory(self):
+        cold, warm = freshmemory.cold_and_warm(1024)
+        self.add("this machine: first touch of 1 GB left alone for %d s" % freshmemory.UNUSED, "%.2f s" % cold,
+                 "in use just before: %.2f s" % warm, cold / warm)
 
     def workload(self, megabytes):
         return harness.Workload(harness.workload(PYTHON, "mixed.py", "--mb", str(megabytes)), self.folder, seconds=900)
@@ -247,6 +261,10 @@ class Bench:
         for label, processors, limit in (("one thread", "0", 16), ("two threads", "0,1", 10)):
             took = retained(self.build, path, processors)[1] / 1e6
             self.add("%s, %s" % (name, label), "%.2f s" % took, "cat: %.2f s" % cat, took / cat, limit)
+        time.sleep(freshmemory.UNUSED)
+        took = retained(self.build, path, "0,1", rounds=1)[1] / 1e6
+        self.add("%s, two threads, in memory left alone before" % name, "%.2f s" % took, "cat: %.2f s" % cat,
+                 took / cat)
         asked = os.path.join(self.folder, "asked")
         with open(asked, "w") as f:
             f.write("retained\n")
@@ -391,6 +409,7 @@ def main():
     sizes = [int(size) for size in a.sizes.split(",")]
     with harness.Folder() as folder:
         bench = Bench(os.path.abspath(a.build), folder)
+        bench.fresh_memory()
         bench.cores(sizes)
         for megabytes in (min(GC_OBJECTS_MB, max(sizes)), max(sizes)):
             bench.live(megabytes)

@@ -4,7 +4,6 @@
 
 One process at one stop, looked at live, through a gcore core and through a kernel core (workloads/arenas.py).
 """
-import argparse
 import os
 import sys
 import time
@@ -13,8 +12,8 @@ import xml.etree.ElementTree
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import harness  # noqa: E402
-import interpreters  # noqa: E402
 import ledger  # noqa: E402
+import script  # noqa: E402
 from ledger import differ  # noqa: E402
 
 TRIES = 5
@@ -188,24 +187,12 @@ def run_once(results, prefix, python, memext, last):
     return True
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--python", required=True)
-    a = parser.parse_args()
-    results = harness.Results()
-    prefix = "truth/%s/arenas" % interpreters.Interpreter(a.python).name
-    if os.path.basename(os.path.abspath(a.build)) == "asan":
-        results.skip(prefix, "the binding with sanitizers cannot be imported; the fuzzer and the unit tests run it")
-        return results.exit_status()
-    sys.path.insert(0, os.path.join(os.path.abspath(a.build), "gdbext"))
-    import _memext
+def run(results, prefix, memext, python):
     for attempt in range(1, TRIES + 1):
-        if run_once(results, prefix, a.python, _memext, attempt == TRIES):
+        if run_once(results, prefix, python, memext, attempt == TRIES):
             break
-    results.check(prefix + "/live/inside malloc", inside_malloc(_memext, a.python))
-    return results.exit_status()
+    results.check(prefix + "/live/inside malloc", inside_malloc(memext, python))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.main_with_binding("arenas", run))

@@ -6,8 +6,6 @@
   well       a program that loses nothing: at most a few blocks of the libraries' own
   valgrind   the same small program under memcheck, where that is installed
 """
-import argparse
-import json
 import os
 import re
 import shutil
@@ -16,9 +14,9 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
-import extension  # noqa: E402
 import harness  # noqa: E402
-import interpreters  # noqa: E402
+import planting  # noqa: E402
+import script  # noqa: E402
 from references import Graph, pick  # noqa: E402
 
 FOUND = 0.995
@@ -78,18 +76,6 @@ def judge_well(lost):
     return lost.errors + (["%d blocks are called lost: %s" % (count, lost.rows[:6])] if count > STRAY else [])
 
 
-def look(results, build, name, command, judge):
-    with harness.Folder() as folder, harness.Workload(command(folder), folder) as work:
-        work.stop()
-        results.check(name + "/live", judge(folder, Lost(build, "live", work.pid)))
-        results.check(name + "/gcore", judge(folder, Lost(build, "core", work.gcore(os.path.join(folder, "gcore")))))
-
-
-def read_planted(folder):
-    with open(os.path.join(folder, "planted")) as f:
-        return json.load(f)
-
-
 def under_valgrind(command, folder):
     """Blocks that memcheck calls definitely lost when the program ends."""
     log = os.path.join(folder, "memcheck")
@@ -124,30 +110,11 @@ def beside_valgrind(results, build, name, python):
 
 def run(results, build, interpreter):
     prefix = "truth/leaks/%s/" % interpreter.name
-
-    def command(folder):
-        refusal = extension.build(interpreter.path, folder)
-        if refusal:
-            results.skip(prefix + "extension", refusal)
-        return harness.workload(interpreter.path, "cleaks.py", os.path.join(folder, "planted"),
-                                *([] if refusal else ["--extension", folder]))
-
-    look(results, build, prefix + "planted", command, lambda folder, lost: judge_planted(lost, read_planted(folder)))
-    look(results, build, prefix + "well", lambda _: harness.workload(interpreter.path, "app.py", "--rows", "1000"),
-         lambda _, lost: judge_well(lost))
+    planting.look_at_both(results, prefix, interpreter.path, "cleaks.py", lambda *of: Lost(build, *of),
+                         judge_planted, judge_well)
     if interpreter.path.startswith("/usr/bin/"):
         beside_valgrind(results, build, prefix + "valgrind", interpreter.path)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--python", required=True)
-    a = parser.parse_args()
-    results = harness.Results()
-    run(results, os.path.abspath(a.build), interpreters.Interpreter(a.python))
-    return results.exit_status()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.main(run))

@@ -4,7 +4,6 @@
 
 One process at one stop, looked at live, through a gcore core and through a kernel core (workloads/ledger.py).
 """
-import argparse
 import json
 import os
 import re
@@ -14,7 +13,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import harness  # noqa: E402
-import interpreters  # noqa: E402
+import script  # noqa: E402
 
 PT_LOAD, PT_NOTE, NT_FILE = 1, 4, 0x46494c45
 TRIES = 5
@@ -232,25 +231,12 @@ def trim(results, prefix, python, memext):
                       ["malloc_trim() gave back %d bytes, not %d" % (given, said)])
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--python", required=True)
-    a = parser.parse_args()
-    results = harness.Results()
-    interpreter = interpreters.Interpreter(a.python)
-    prefix = "truth/%s/ledger" % interpreter.name
-    if os.path.basename(os.path.abspath(a.build)) == "asan":
-        results.skip(prefix, "the binding with sanitizers cannot be imported; the fuzzer and the unit tests run it")
-        return results.exit_status()
-    sys.path.insert(0, os.path.join(os.path.abspath(a.build), "gdbext"))
-    import _memext
+def run(results, prefix, memext, python):
     for attempt in range(1, TRIES + 1):
-        if run_once(results, prefix, a.python, _memext, attempt == TRIES):
+        if run_once(results, prefix, python, memext, attempt == TRIES):
             break
-    trim(results, prefix, a.python, _memext)
-    return results.exit_status()
+    trim(results, prefix, python, memext)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.main_with_binding("ledger", run))

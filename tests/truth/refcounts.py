@@ -3,19 +3,18 @@
   refcounts.py --build build/release --python /usr/bin/python3.11
 
   planted   by ctypes and by a faulty C extension: at least 95 % must be listed, as unexplained
-  others    no other list, dict or instance may be
+  others    no other list, dict or instance may be, and of the rest a handful
   well      programs without a leak: at most a handful of objects, none of them a list, dict or instance
+  guests    the same where sub-interpreters have a part of the objects
 """
-import argparse
-import json
 import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
-import extension  # noqa: E402
 import harness  # noqa: E402
-import interpreters  # noqa: E402
+import planting  # noqa: E402
+import script  # noqa: E402
 from references import Graph, pick  # noqa: E402
 
 LISTED = 0.95
@@ -47,6 +46,8 @@ def judge_planted(audit, planted):
         if listed < LISTED * len(those):
             problems.append("%s: %d of %d are listed" % (name, listed, len(those)))
     others = {address: audit.types[address] for address in audit.types if address not in known}
+    if len(others) > FEW:
+        problems.append("%d others are listed: %s" % (len(others), sorted(set(others.values()))))
     problems += ["%#x: a %s that nobody leaked" % (address, name) for address, name in sorted(others.items())
                  if name in PLAIN]
     return problems
@@ -57,48 +58,21 @@ def judge_well(audit):
     problems = list(audit.errors)
     if figures["exact"] < EXACT * figures["objects"]:
         problems.append("%(exact)d of %(objects)d objects have the references that they count" % figures)
+    if figures["deficit"] > FEW:
+        problems.append("%(deficit)d objects have more references than they count" % figures)
     if len(audit.types) > max(FEW, SHARE * figures["objects"]):
         problems.append("%d objects are listed: %s" % (len(audit.types), sorted(set(audit.types.values()))))
     return problems + ["%#x: a %s that nobody leaked" % (address, name) for address, name in audit.types.items()
                        if name in PLAIN]
 
 
-def look(results, build, name, command, judge):
-    with harness.Folder() as folder, harness.Workload(command(folder), folder) as work:
-        work.stop()
-        results.check(name + "/live", judge(folder, Audit(build, "live", work.pid)))
-        results.check(name + "/gcore", judge(folder, Audit(build, "core", work.gcore(os.path.join(folder, "gcore")))))
-
-
-def read_planted(folder):
-    with open(os.path.join(folder, "planted")) as f:
-        return json.load(f)
-
-
 def run(results, build, interpreter):
     prefix = "truth/refcounts/%s/" % interpreter.name
-
-    def command(folder):
-        refusal = extension.build(interpreter.path, folder)
-        if refusal:
-            results.skip(prefix + "extension", refusal)
-        return harness.workload(interpreter.path, "refleaks.py", os.path.join(folder, "planted"),
-                                *([] if refusal else ["--extension", folder]))
-
-    look(results, build, prefix + "planted", command, lambda folder, audit: judge_planted(audit, read_planted(folder)))
-    look(results, build, prefix + "well", lambda _: harness.workload(interpreter.path, "app.py", "--rows", "1000"),
-         lambda _, audit: judge_well(audit))
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--python", required=True)
-    a = parser.parse_args()
-    results = harness.Results()
-    run(results, os.path.abspath(a.build), interpreters.Interpreter(a.python))
-    return results.exit_status()
+    planting.look_at_both(results, prefix, interpreter.path, "refleaks.py", lambda *of: Audit(build, *of),
+                         judge_planted, judge_well)
+    planting.look(results, prefix + "guests", lambda _: harness.workload(interpreter.path, "subinterpreters.py"),
+                  lambda *of: Audit(build, *of), lambda _, audit: judge_well(audit))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.main(run))

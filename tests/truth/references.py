@@ -8,7 +8,6 @@
 
 Each process is looked at live and through a gcore core.
 """
-import argparse
 import array
 import json
 import os
@@ -19,7 +18,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import harness  # noqa: E402
-import interpreters  # noqa: E402
+import script  # noqa: E402
 
 TRAVERSED = "0"
 PATHS = 200
@@ -173,7 +172,7 @@ def look(results, prefix, graph, truth, objects):
     return size, paths
 
 
-def run(results, build, interpreter, arguments):
+def run_workload(results, build, interpreter, arguments):
     prefix = "truth/%s/references/%s" % (interpreter.name, arguments[0][:-3])
     with harness.Folder() as folder:
         command = harness.workload(interpreter.path, *arguments)
@@ -197,19 +196,11 @@ def run(results, build, interpreter, arguments):
             results.check(prefix + "/live/evaluated", evaluated(work, folder, paths))
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--python", required=True)
-    a = parser.parse_args()
-    results = harness.Results()
-    interpreter = interpreters.Interpreter(a.python)
-    build = os.path.abspath(a.build)
+def run(results, build, interpreter):
     small = os.path.basename(build) == "asan"
-    run(results, build, interpreter, ["mixed.py", "--units", "300" if small else "2000", "--threads", "2"])
-    run(results, build, interpreter, ["app.py", "--rows", "500" if small else "4000"])
-    return results.exit_status()
+    run_workload(results, build, interpreter, ["mixed.py", "--units", "300" if small else "2000", "--threads", "2"])
+    run_workload(results, build, interpreter, ["app.py", "--rows", "500" if small else "4000"])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.main(run))

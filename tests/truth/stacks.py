@@ -2,7 +2,6 @@
 
   stacks.py --build build/release --python /usr/bin/python3.11
 """
-import argparse
 import json
 import os
 import sys
@@ -11,7 +10,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import harness  # noqa: E402
-import interpreters  # noqa: E402
+import script  # noqa: E402
 
 
 def differences(name, want, got):
@@ -92,43 +91,25 @@ def look(results, name, opener):
         target.close()
 
 
-def run(results, memext, interpreter):
-    prefix = "truth/%s/stacks/" % interpreter.name
+def run(results, prefix, memext, python):
     with harness.Folder() as folder:
         path = os.path.join(folder, "truth")
-        with harness.Workload(harness.workload(interpreter.path, "stacks.py", path), folder) as work:
+        with harness.Workload(harness.workload(python, "stacks.py", path), folder) as work:
             # The witness is on its way to sleep, for which it takes the GIL once more.
             time.sleep(0.3)
             work.stop()
-            look(results, lambda target: (prefix + "live", judge(target, path)),
+            look(results, lambda target: (prefix + "/live", judge(target, path)),
                  lambda: memext.open_process(work.pid))
             core = work.gcore(os.path.join(folder, "gcore"))
-            look(results, lambda target: (prefix + "gcore", judge(target, path)), lambda: memext.open_core(core))
+            look(results, lambda target: (prefix + "/gcore", judge(target, path)), lambda: memext.open_core(core))
             refusal = harness.kernel_cores()
             if refusal:
-                results.skip(prefix + "kernel core", refusal)
+                results.skip(prefix + "/kernel core", refusal)
                 return
             core = work.abort(os.path.join(folder, "kernel"))
-            look(results, lambda target: (prefix + "kernel core", judge(target, path)),
+            look(results, lambda target: (prefix + "/kernel core", judge(target, path)),
                  lambda: memext.open_core(core))
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--python", required=True)
-    a = parser.parse_args()
-    results = harness.Results()
-    interpreter = interpreters.Interpreter(a.python)
-    build = os.path.abspath(a.build)
-    if os.path.basename(build) == "asan":
-        results.skip("truth/%s/stacks" % interpreter.name, "the binding with sanitizers cannot be imported")
-    else:
-        sys.path.insert(0, os.path.join(build, "gdbext"))
-        import _memext
-        run(results, _memext, interpreter)
-    return results.exit_status()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.main_with_binding("stacks", run))

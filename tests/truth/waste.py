@@ -9,7 +9,6 @@
 
 The process is looked at live and through a gcore core.
 """
-import argparse
 import ast
 import collections
 import json
@@ -19,7 +18,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import harness  # noqa: E402
-import interpreters  # noqa: E402
+import script  # noqa: E402
 
 CHARACTERS = 60                       # of a value in a row
 
@@ -104,31 +103,18 @@ def look(results, prefix, target, truth):
     return rows
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--python", required=True)
-    a = parser.parse_args()
-    results = harness.Results()
-    interpreter = interpreters.Interpreter(a.python)
-    prefix = "truth/%s/waste" % interpreter.name
-    if os.path.basename(os.path.abspath(a.build)) == "asan":
-        results.skip(prefix, "the binding with sanitizers cannot be imported; the fuzzer and the unit tests run it")
-        return results.exit_status()
-    sys.path.insert(0, os.path.join(os.path.abspath(a.build), "gdbext"))
-    import _memext
+def run(results, prefix, memext, python):
     with harness.Folder() as folder:
         path = os.path.join(folder, "waste")
-        with harness.Workload(harness.workload(a.python, "waste.py", path), folder) as work:
+        with harness.Workload(harness.workload(python, "waste.py", path), folder) as work:
             work.stop()
             with open(path) as f:
                 truth = json.load(f)
             core = work.gcore(os.path.join(folder, "gcore"))
-            live = look(results, prefix + "/live", _memext.open_process(work.pid), truth)
-            same = look(results, prefix + "/gcore", _memext.open_core(core), truth) == live
+            live = look(results, prefix + "/live", memext.open_process(work.pid), truth)
+            same = look(results, prefix + "/gcore", memext.open_core(core), truth) == live
             results.check(prefix + "/gcore/same as live", [] if same else ["other rows than of the live process"])
-    return results.exit_status()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(script.main_with_binding("waste", run))

@@ -6,6 +6,7 @@ READY comes when PLANTED was written: a JSON object of lists of addresses.
   unreachable   objects whose last reference was leaked: lists, dicts, str, instances
   reachable     lists that the program holds too
   first, store  what the faulty extension left, where FOLDER has one
+Of what is well, one dict looks like that of the interned strings: its keys are its values.
 """
 import argparse
 import ctypes
@@ -17,6 +18,7 @@ from truth import serve
 COUNT = 200
 REACHABLE = []
 STORED = {}
+THEMSELVES = {}
 
 
 class Thing:
@@ -59,6 +61,7 @@ def main():
     planted = {"unreachable": plant_unreachable(), "reachable": plant_reachable()}
     if a.extension:
         planted.update(plant_by_extension(a.extension))
+    THEMSELVES.update((text, text) for text in map("text of its own %d".__mod__, range(COUNT)))
     with open(a.planted, "w") as f:
         json.dump(planted, f)
     serve(globals())

@@ -4,7 +4,7 @@ import _memext
 
 from .. import objects, objref, parameters, retaining, table
 from ..answer import address
-from ..command import LIMIT, Command, remember_object
+from ..command import LIMIT, ObjectCommand, remember_object
 from ..options import Option, UsageError
 from ..references import short_value
 from ..session import SESSION
@@ -13,7 +13,7 @@ from ..session import SESSION
 PATHS_AT_MOST = 100
 
 
-class Retained(Command):
+class Retained(ObjectCommand):
     name = "py-retained"
     summary = "Show what keeps most memory alive: objects, types, modules or roots; of OBJ, what it consists of."
     operand = "[OBJ]"
@@ -22,10 +22,6 @@ class Retained(Command):
                "add up to the total. Sizes are those of the allocator's blocks.\n" + objref.HELP)
     examples = ("py-retained -limit 5", "py-retained -by root", "py-retained app.CACHE -limit 10 -json")
     options = (Option("by", "choice", "rows (default: object)", "object", ("object", "type", "module", "root")), LIMIT)
-    raw = True
-
-    def candidates(self):
-        return objects.candidates(self.typed)
 
     def run(self, arguments):
         within = objects.find(arguments.operands, self.progress) if arguments.operands else 0

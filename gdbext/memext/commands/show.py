@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """py-show: the value of an object."""
 from .. import objects, objref, parameters
-from ..command import Command, remember_object
+from ..command import ObjectCommand, remember_object
 from ..options import Option
 from ..session import SESSION
 
 
-class Show(Command):
+class Show(ObjectCommand):
     name = "py-show"
     summary = "Show the value of an object as repr() would, and the attributes of an instance."
     operand = "OBJ"
@@ -15,11 +15,7 @@ class Show(Command):
     options = (Option("depth", "number", "of containers inside containers, 0 for all (default: show memext depth)"),
                Option("width", "number", "items of each container, 0 for all (default: show memext width)"),
                Option("characters", "number", "of each str and bytes, 0 for all (default: 200)", 200))
-    raw = True
     counting = False
-
-    def candidates(self):
-        return objects.candidates(self.typed)
 
     def run(self, arguments):
         addr = objects.find(arguments.operands, self.progress)

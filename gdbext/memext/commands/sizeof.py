@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """py-sizeof: the size of an object."""
 from .. import objects, objref, parameters, retaining, table
-from ..command import Command, remember_object
+from ..command import ObjectCommand, remember_object
 from ..options import Option
 from ..session import SESSION
 
 
-class Sizeof(Command):
+class Sizeof(ObjectCommand):
     name = "py-sizeof"
     summary = "Show the size of an object in bytes, as sys.getsizeof gives it."
     operand = "OBJ"
@@ -14,11 +14,7 @@ class Sizeof(Command):
                "(py-refs, py-path, py-retained).\n" + objref.HELP)
     examples = ("py-sizeof dict#0", "py-sizeof -retained $py")
     options = (Option("retained", "flag", "also what it keeps alive: all that would be freed with it"),)
-    raw = True
     counting = False
-
-    def candidates(self):
-        return objects.candidates(self.typed)
 
     def run(self, arguments):
         addr = objects.find(arguments.operands, self.progress)
