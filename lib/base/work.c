@@ -23,7 +23,8 @@ void mx_work_begin(struct mx_work *work, const struct mx_progress *progress, con
 bool mx_work_step(struct mx_work *work, uint64_t steps)
 {
     uint64_t done = atomic_fetch_add_explicit(&work->done, steps, memory_order_relaxed) + steps;
-    if (work->progress && work->progress->report && pthread_equal(work->owner, pthread_self()) &&
+    bool is_asked = work->progress && work->progress->report && pthread_equal(work->owner, pthread_self());
+    if (is_asked && !atomic_load_explicit(&work->cancelled, memory_order_relaxed) &&
         !work->progress->report(work->progress->context, work->stage, done, work->total))
         atomic_store(&work->cancelled, true);
     return !atomic_load_explicit(&work->cancelled, memory_order_relaxed);

@@ -28,7 +28,7 @@ struct mx_work {
 /* Begins a stage of `total` steps (bytes, objects: the caller's unit). Call it in the owner thread. */
 void mx_work_begin(struct mx_work *work, const struct mx_progress *progress, const char *stage, uint64_t total);
 
-/* Counts `steps` more as done; false = cancelled: unwind and return mx_error_cancelled(). */
+/* Counts `steps` more as done; false = cancelled: unwind and return mx_error_cancelled(). Nobody is asked twice. */
 bool mx_work_step(struct mx_work *work, uint64_t steps);
 
 struct mx_error *mx_error_cancelled(void);

@@ -91,18 +91,16 @@ static size_t find_word(const uint8_t *bytes, size_t count, uint64_t word)
     return i;
 }
 
-bool mx_words_next_wanted(struct mx_words *words, mx_addr *ret)
+void mx_words_skip_unwanted(struct mx_words *words)
 {
-    mx_addr wanted = words->walk->wanted;
-    while (wanted && (words->ready || mx_words_refill(words))) {
-        size_t passed = find_word(words->bytes, words->ready, wanted);
+    while (words->ready || mx_words_refill(words)) {
+        size_t passed = find_word(words->bytes, words->ready, words->walk->wanted);
         words->bytes += 8 * passed;
         words->ready -= passed;
         words->next += passed;
         if (words->ready)
-            break;
+            return;
     }
-    return mx_words_next(words, ret);
 }
 
 static void walk_fields(struct mx_walk *walk)
@@ -164,20 +162,32 @@ static void walk_unplanned(const struct mx_walk *unplanned)
     mx_array_free(&plans.fields);
 }
 
-void mx_referents_find(const struct mx_referents *referents, const struct mx_type *type, mx_addr object, mx_addr wanted,
-                       mx_edge_visit visit, void *context)
+/* NULL when it was met after the plans were made. */
+static const struct mx_plan *plan_of(const struct mx_referents *referents, const struct mx_type *type)
 {
     const struct mx_plans *plans = referents->plans;
     size_t index = (size_t)(type - referents->types->types.items);
-    bool planned = plans && index < plans->plans.count;
-    if (planned && plans->plans.items[index].is_empty)
+    return plans && index < plans->plans.count ? &plans->plans.items[index] : NULL;
+}
+
+bool mx_referents_none(const struct mx_referents *referents, const struct mx_type *type)
+{
+    const struct mx_plan *plan = plan_of(referents, type);
+    return plan && plan->is_empty;
+}
+
+void mx_referents_find(const struct mx_referents *referents, const struct mx_type *type, mx_addr object, mx_addr wanted,
+                       mx_edge_visit visit, void *context)
+{
+    const struct mx_plan *plan = plan_of(referents, type);
+    if (plan && plan->is_empty)
         return;
     struct mx_walk walk = start_walk(referents, type, object);
     walk.wanted = wanted;
     walk.visit = visit;
     walk.context = context;
-    if (planned) {
-        walk.plan = &plans->plans.items[index];
+    if (plan) {
+        walk.plan = plan;
         walk_object(&walk);
     } else {
         walk_unplanned(&walk);

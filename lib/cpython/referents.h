@@ -66,6 +66,9 @@ struct mx_referents {
 struct mx_error *mx_referents_open(const struct mx_types *types, struct mx_referents *ret);
 void mx_referents_close(struct mx_referents *referents);
 
+/* Whether objects of this type refer to nothing, whatever is in them. */
+bool mx_referents_none(const struct mx_referents *referents, const struct mx_type *type);
+
 /* The edges of one object, in the order in which the interpreter's own tp_traverse visits where that is known. */
 void mx_referents_each(const struct mx_referents *referents, const struct mx_type *type, mx_addr object,
                        mx_edge_visit visit, void *context);

@@ -148,8 +148,16 @@ static inline bool mx_words_next(struct mx_words *words, mx_addr *ret)
     return true;
 }
 
+/* Passes over words that the visitor does not ask for. */
+void mx_words_skip_unwanted(struct mx_words *words);
+
 /* The next word that the visitor asks for; others are not returned. */
-bool mx_words_next_wanted(struct mx_words *words, mx_addr *ret);
+static inline bool mx_words_next_wanted(struct mx_words *words, mx_addr *ret)
+{
+    if (words->walk->wanted)
+        mx_words_skip_unwanted(words);
+    return mx_words_next(words, ret);
+}
 
 /* How many entries a dict has had room for: no list that it indexes is longer. */
 uint64_t mx_dict_room(const struct mx_walk *walk, mx_addr dict);

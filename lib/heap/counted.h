@@ -22,9 +22,9 @@ void mx_accounted_deinit(struct mx_accounted *accounted);
 
 /*
  * An interpreter's dict of interned strings holds each of them twice and is not counted for it, so that they can die
- * (but for those of 3.12, which are immortal): its references become borrowed ones in both directions. It is a dict
- * that a root outside of the heap holds, with keys that are their own values and have two references more than counted.
- * Up to 3.11 all interpreters share one; since 3.12 those with an allocator of their own have their own.
+ * (but for those of 3.12, which are immortal): its references become borrowed ones before rows are turned round. It is
+ * a dict that a root outside of the heap holds, with keys that are their own values and have two references more than
+ * counted. Up to 3.11 all interpreters share one; since 3.12 those with an allocator of their own have their own.
  */
 void mx_disown_interned(struct mx_graph *graph);
 

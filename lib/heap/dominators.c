@@ -32,7 +32,8 @@ struct numbering {
     uint32_t *label;  /* nodes in the order in which the search left them; later the least semi on a compressed path; at
                          last: depths in the dominator tree */
     uint32_t *idom;
-    uint32_t *idoms;    /* blocks, by block */
+    uint64_t *sums;     /* lies over `semi` and `label`, when these are not needed any more */
+    uint32_t *idoms;    /* blocks, by block: made of the only holders, of which most are it */
     uint64_t *retained; /* by block */
     uint32_t count;
     uint32_t unreachable; /* its number: those above are of unreachable blocks */
@@ -185,8 +186,8 @@ static uint32_t find_semi(struct numbering *numbering, uint32_t number)
     uint32_t node = numbering->vertex[number], semi = numbering->semi[number];
     if (node >= numbering->graph.nodes)
         return 0;
-    struct mx_stretch holders = numbering->graph.holders[node];
-    for (uint32_t i = holders.from; i < holders.until; i++) {
+    uint32_t until = numbering->graph.held_end[node];
+    for (uint32_t i = mx_condensed_held_from(&numbering->graph, node); i < until; i++) {
         uint32_t holder = numbering->graph.items[numbering->graph.held_by[i]].number;
         if (number < numbering->unreachable && holder > numbering->unreachable)
             continue;
@@ -201,12 +202,13 @@ static void fetch_holders(const struct numbering *numbering, uint32_t number)
 {
     const struct mx_condensed *graph = &numbering->graph;
     uint32_t node = number > 3 * AHEAD ? numbering->vertex[number - 3 * AHEAD] : 0;
-    __builtin_prefetch(&graph->holders[node]);
+    __builtin_prefetch(&graph->held_end[node]);
     node = number > 2 * AHEAD ? numbering->vertex[number - 2 * AHEAD] : 0;
-    __builtin_prefetch(&graph->held_by[graph->holders[node].from]);
-    struct mx_stretch holders = graph->holders[number > AHEAD ? numbering->vertex[number - AHEAD] : 0];
-    for (uint32_t i = holders.from; i < holders.until && i < holders.from + AHEAD; i++)
-        __builtin_prefetch(&numbering->graph.items[graph->held_by[i]]);
+    __builtin_prefetch(&graph->held_by[graph->held_end[node]]);
+    node = number > AHEAD ? numbering->vertex[number - AHEAD] : 0;
+    uint32_t from = mx_condensed_held_from(graph, node), until = graph->held_end[node];
+    for (uint32_t i = from; i < until && i < from + AHEAD; i++)
+        __builtin_prefetch(&graph->items[graph->held_by[i]]);
 }
 
 static void find_semis(struct numbering *numbering)
@@ -262,6 +264,7 @@ static void dominate(struct numbering *numbering)
 {
     if (!is_cancelled(numbering))
         find_semis(numbering);
+    mx_condensed_drop_holders(&numbering->graph);
     if (!is_cancelled(numbering))
         find_idoms(numbering);
 }
@@ -271,14 +274,21 @@ static void find_holders(struct numbering *numbering)
     mx_condense_holders(&numbering->condense, &numbering->graph);
 }
 
+/* Satellites weigh with their holders, which dominate them. */
 static void weigh(struct numbering *numbering)
 {
     const struct mx_dominators_plan *plan = numbering->plan;
+    const struct mx_condensed *graph = &numbering->graph;
     uint64_t *retained = numbering->retained;
     plan->weigh(plan->context, retained);
-    for (uint32_t block = 0; block < numbering->graph.block_count; block++)
-        if (retained[block] && !mx_condensed_is_node(&numbering->graph, block))
-            retained[mx_only_holder(&numbering->condense, block)] += retained[block];
+    for (uint32_t block = 0; block < graph->block_count; block++) {
+        if (mx_condensed_is_node(graph, block))
+            continue;
+        bool is_free = plan->kinds[block] == MX_BLOCK_FREE;
+        numbering->idoms[block] = is_free ? MX_NO_BLOCK : mx_condensed_holder(graph, block);
+        if (!is_free)
+            retained[numbering->idoms[block]] += retained[block];
+    }
 }
 
 static uint32_t vertex_block(const struct numbering *numbering, uint32_t number)
@@ -287,29 +297,26 @@ static uint32_t vertex_block(const struct numbering *numbering, uint32_t number)
     return node < nodes ? numbering->graph.blocks[node] : numbering->graph.block_count + node - nodes;
 }
 
+/* Vertices near each other in the tree have numbers near each other, but their blocks are anywhere. */
 static void add_up(struct numbering *numbering)
 {
-    uint64_t *retained = numbering->retained;
-    for (uint32_t i = numbering->count - 1; i > 0; i--) {
+    uint64_t *retained = numbering->retained, *sums = numbering->sums;
+    memset(sums, 0, numbering->count * sizeof(*sums));
+    for (uint32_t i = numbering->count; i-- > 0;) {
         __builtin_prefetch(&retained[vertex_block(numbering, i > AHEAD ? i - AHEAD : 0)]);
-        retained[vertex_block(numbering, numbering->idom[i])] += retained[vertex_block(numbering, i)];
+        uint32_t block = vertex_block(numbering, i);
+        retained[block] = sums[i] += retained[block];
+        if (i)
+            sums[numbering->idom[i]] += sums[i];
     }
 }
 
 static void take_idoms(struct numbering *numbering)
 {
-    const struct mx_condensed *graph = &numbering->graph;
-    const struct mx_dominators_plan *plan = numbering->plan;
-    uint32_t *idoms = numbering->idoms, node = 0;
-    for (uint32_t block = 0; block < graph->block_count; block++) {
-        if (mx_condensed_is_node(graph, block))
-            idoms[block] = vertex_block(numbering, numbering->idom[numbering->graph.items[node++].number]);
-        else
-            idoms[block] =
-                plan->kinds[block] == MX_BLOCK_FREE ? MX_NO_BLOCK : mx_only_holder(&numbering->condense, block);
-    }
-    idoms[graph->block_count] = MX_NO_BLOCK;
-    idoms[graph->block_count + 1] = graph->block_count;
+    uint32_t *idoms = numbering->idoms;
+    for (uint32_t i = 1; i < numbering->count; i++)
+        idoms[vertex_block(numbering, i)] = vertex_block(numbering, numbering->idom[i]);
+    idoms[numbering->graph.block_count] = MX_NO_BLOCK;
 }
 
 /* Two jobs at once: the first is done by the caller's thread where it can be, for only that can be cancelled. */
@@ -362,22 +369,28 @@ static size_t blocks_bytes(uint32_t blocks, size_t item_size)
 
 static struct mx_error *reserve_arrays(struct numbering *numbering)
 {
-    uint32_t **arrays[] = {&numbering->vertex, &numbering->parent, &numbering->semi, &numbering->label,
-                           &numbering->idom};
+    uint32_t **arrays[] = {&numbering->vertex, &numbering->parent, &numbering->idom};
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
         if (!(*arrays[i] = mx_pages_reserve(vertices_bytes(numbering, sizeof(uint32_t)))))
             return mx_error_no_memory();
-    uint32_t blocks = numbering->graph.block_count;
-    numbering->idoms = mx_pages_reserve(blocks_bytes(blocks, sizeof(uint32_t)));
-    numbering->retained = mx_pages_reserve(blocks_bytes(blocks, sizeof(uint64_t)));
-    return numbering->idoms && numbering->retained ? NULL : mx_error_no_memory();
+    numbering->sums = mx_pages_reserve(vertices_bytes(numbering, sizeof(uint64_t)));
+    numbering->retained = mx_pages_reserve(blocks_bytes(numbering->graph.block_count, sizeof(uint64_t)));
+    if (!numbering->sums || !numbering->retained)
+        return mx_error_no_memory();
+    numbering->semi = (uint32_t *)numbering->sums;
+    numbering->label = numbering->semi + vertices_bytes(numbering, 1);
+    numbering->idoms = numbering->graph.only;
+    return NULL;
 }
 
 static void release_arrays(struct numbering *numbering)
 {
-    uint32_t *arrays[] = {numbering->vertex, numbering->parent, numbering->semi, numbering->label, numbering->idom};
+    uint32_t *arrays[] = {numbering->vertex, numbering->parent, numbering->idom};
     for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
         mx_pages_release(arrays[i], vertices_bytes(numbering, sizeof(uint32_t)));
+    mx_pages_release(numbering->sums, vertices_bytes(numbering, sizeof(uint64_t)));
+    if (numbering->idoms)
+        numbering->graph.only = NULL;
     mx_condensed_deinit(&numbering->graph);
 }
 
@@ -388,6 +401,7 @@ static struct mx_error *build(struct numbering *numbering, struct mx_dominators 
     uint64_t satellites = numbering->graph.block_count - numbering->graph.nodes;
     mx_work_step(numbering->plan->work, STEPS_EACH * satellites);
     run_both(numbering, number_all, find_holders);
+    mx_condensed_drop_holds(&numbering->graph);
     run_both(numbering, dominate, weigh);
     if (is_cancelled(numbering))
         return mx_error_cancelled();
@@ -403,7 +417,6 @@ struct mx_error *mx_dominators_build(const struct mx_dominators_plan *plan, stru
                             "the heap has more blocks than memext can add up: use a smaller core");
     struct numbering numbering = {.plan = plan,
                                   .condense = {.forward = plan->forward,
-                                               .reverse = plan->reverse,
                                                .kinds = plan->kinds,
                                                .roots = plan->roots,
                                                .root_count = plan->root_count,

@@ -17,7 +17,7 @@
 #include "heap/graph.h"
 
 struct mx_dominators_plan {
-    const struct mx_rows *forward, *reverse;
+    const struct mx_rows *forward;
     const uint16_t *kinds; /* by block: MX_BLOCK_FREE ones are left out */
     const uint32_t *roots; /* blocks, in any order, also several times */
     size_t root_count;

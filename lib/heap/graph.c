@@ -100,18 +100,47 @@ struct emission {
 
 enum { FOUND_TOGETHER = 8192, FOUND_AT_MOST = 1 << 20 };
 
+/* First looks at pages, then at kinds: what one look-up waits for does not keep the next one waiting. */
+static void locate_found(const struct mx_graph *graph, struct mx_found_edge *found, size_t count)
+{
+    for (struct mx_found_edge *end = found + count; found < end; found++) {
+        uint32_t offset;
+        if (mx_spans_in_pool(&graph->heap->spans, found->target, &found->block, &offset)) {
+            found->offset = (uint16_t)offset;
+            __builtin_prefetch(&graph->heap->kinds[found->block]);
+        } else {
+            found->block = MX_NO_BLOCK;
+        }
+    }
+}
+
+/* As mx_graph_target() does for what is not in a pool, or no plain object. */
+static uint32_t target_of_found(const struct mx_graph *graph, const struct mx_found_edge *found)
+{
+    const struct mx_heap *heap = graph->heap;
+    struct mx_edge edge = {.target = found->target, .class = found->class, .exact = found->exact};
+    uint16_t kind = found->block == MX_NO_BLOCK ? MX_BLOCK_FAR_TYPE : heap->kinds[found->block];
+    if (kind == MX_BLOCK_FREE)
+        return MX_NO_BLOCK;
+    if (kind == MX_BLOCK_RAW)
+        return leads_to_raw(&edge, found->offset) ? found->block : MX_NO_BLOCK;
+    if (kind == MX_BLOCK_FAR_TYPE)
+        return mx_graph_target(graph, &edge);
+    bool is_start = found->offset == heap->padding + heap->types.items[kind].preheader;
+    return is_start && found->class != MX_EDGE_BUFFER ? found->block : MX_NO_BLOCK;
+}
+
 static void settle_edge(struct emission *emission, const struct mx_found_edge *found)
 {
     struct mx_edge_buffer *buffer = emission->buffer;
-    struct mx_edge edge = {.target = found->target, .class = found->class, .exact = found->exact};
-    uint32_t target = mx_graph_target(emission->graph, &edge);
+    uint32_t target = target_of_found(emission->graph, found);
     if (target == MX_NO_BLOCK) {
-        buffer->dangling += edge.exact && edge.class != MX_EDGE_BUFFER;
+        buffer->dangling += found->exact && found->class != MX_EDGE_BUFFER;
         return;
     }
-    buffer->inexact += !edge.exact;
+    buffer->inexact += !found->exact;
     buffer->targets.items[buffer->targets.count++] = target;
-    buffer->classes.items[buffer->classes.count++] = edge.exact ? edge.class : edge.class | MX_EDGE_INEXACT;
+    buffer->classes.items[buffer->classes.count++] = found->exact ? found->class : found->class | MX_EDGE_INEXACT;
 }
 
 /* Settles what was found: for the blocks before `until`, and for the one that is being decoded. */
@@ -122,6 +151,7 @@ static void settle(struct emission *emission, uint32_t until)
     if (!mx_array_reserve(&buffer->targets, room) || !mx_array_reserve(&buffer->classes, room))
         buffer->no_memory = true;
     size_t count = buffer->no_memory ? 0 : buffer->found.count, at = 0;
+    locate_found(emission->graph, buffer->found.items, count);
     for (; emission->pending < until; emission->pending++) {
         for (; at < emission->ends[emission->pending] && at < count; at++)
             settle_edge(emission, &buffer->found.items[at]);
@@ -138,14 +168,22 @@ static bool emit(void *context, const struct mx_edge *edge)
     struct mx_edge_buffer *buffer = emission->buffer;
     if (buffer->found.count >= FOUND_AT_MOST)
         settle(emission, emission->current);
-    if (!mx_array_push(&buffer->found, (struct mx_found_edge){edge->target, edge->class, edge->exact}))
+    if (!mx_array_push(&buffer->found,
+                       (struct mx_found_edge){.target = edge->target, .class = edge->class, .exact = edge->exact}))
         buffer->no_memory = true;
     return !buffer->no_memory;
 }
 
+/* What all workers look up. */
+struct finding {
+    const struct mx_graph *graph;
+    bool *is_leaf; /* by type index: objects refer to nothing. Few types, many objects: these are not even looked at */
+};
+
 static void find_edges(void *context, uint32_t from, uint32_t until, struct mx_edge_buffer *buffer, uint32_t *ends)
 {
-    const struct mx_graph *graph = context;
+    const struct finding *finding = context;
+    const struct mx_graph *graph = finding->graph;
     struct emission emission = {.graph = graph, .buffer = buffer, .ends = ends};
     const struct mx_span *span = mx_spans_of(&graph->heap->spans, from);
     buffer->found.count = 0;
@@ -153,7 +191,9 @@ static void find_edges(void *context, uint32_t from, uint32_t until, struct mx_e
         while (block - span->first >= span->count)
             span++;
         const struct mx_type *type;
-        mx_addr object = object_in(graph, span, block, &type);
+        uint16_t kind = graph->heap->kinds[block];
+        bool is_leaf = kind < MX_BLOCK_FAR_TYPE ? finding->is_leaf[kind] : kind != MX_BLOCK_FAR_TYPE;
+        mx_addr object = is_leaf ? 0 : object_in(graph, span, block, &type);
         emission.current = block - from;
         if (object)
             mx_referents_each(&graph->referents, type, object, emit, &emission);
@@ -173,22 +213,50 @@ static size_t most_edges(const struct mx_spans *spans)
     return words < UINT32_MAX ? words : UINT32_MAX;
 }
 
+static bool *find_leaves(const struct mx_graph *graph)
+{
+    const struct mx_types *types = &graph->target->types;
+    bool *is_leaf = mx_calloc(MX_BLOCK_FAR_TYPE, sizeof(*is_leaf));
+    for (size_t i = 0; is_leaf && i < types->types.count && i < MX_BLOCK_FAR_TYPE; i++)
+        is_leaf[i] = mx_referents_none(&graph->referents, &types->types.items[i]);
+    return is_leaf;
+}
+
 static struct mx_error *build_rows(struct mx_graph *graph, const struct mx_progress *progress)
 {
     struct mx_work work;
+    struct finding finding = {.graph = graph};
     struct mx_rows_plan plan = {
         .blocks = graph->heap->spans.blocks,
         .most_edges = most_edges(&graph->heap->spans),
         .threads = mx_memory_threads(graph->target->memory),
         .work = &work,
         .edges = find_edges,
-        .context = graph,
+        .context = &finding,
     };
     MX_TRY(mx_heap_fetch(graph->heap, graph->target, progress));
+    finding.is_leaf = find_leaves(graph);
+    if (!finding.is_leaf)
+        return mx_error_no_memory();
     mx_work_begin(&work, progress, "following references", plan.blocks);
-    MX_TRY(mx_rows_build(&plan, &graph->forward, &graph->dangling, &graph->inexact));
+    struct mx_error *error = mx_rows_build(&plan, &graph->forward, &graph->dangling, &graph->inexact);
+    free(finding.is_leaf);
+    return error;
+}
+
+struct mx_error *mx_graph_referrers(struct mx_graph *graph, const struct mx_progress *progress)
+{
+    struct mx_work work;
+    struct mx_rows reverse;
+    if (graph->reverse.first)
+        return NULL;
     mx_work_begin(&work, progress, "turning references round", 0);
-    return mx_rows_reverse(&graph->forward, plan.threads, &work, &graph->reverse);
+    struct mx_error *error = mx_rows_reverse(&graph->forward, mx_work_threads(), &work, &reverse);
+    if (error)
+        mx_rows_deinit(&reverse);
+    else
+        graph->reverse = reverse;
+    return error;
 }
 
 struct gathering {

@@ -35,13 +35,17 @@ struct mx_graph {
     struct mx_target *target;
     const struct mx_heap *heap;
     struct mx_referents referents;
-    struct mx_rows forward, reverse;
+    struct mx_rows forward;
+    struct mx_rows reverse;               /* empty until mx_graph_referrers() */
     MX_ARRAY(struct mx_graph_root) roots; /* in the order of mx_roots_each() */
     uint32_t *roots_by_block;             /* indices into roots, by block and then by index */
     uint32_t *parents;                    /* by block: heap/reach.h; NULL until it is asked for */
     uint64_t dangling;                    /* exact edges whose target is no block (missing memory, damage): dropped */
     uint64_t inexact;                     /* edges found by conservative scans */
 };
+
+/* Fills graph->reverse, once: what counts and adds up goes without. */
+struct mx_error *mx_graph_referrers(struct mx_graph *graph, const struct mx_progress *progress);
 
 /* The object in a block (0 for raw and free ones) and its type. */
 mx_addr mx_graph_object(const struct mx_graph *graph, uint32_t block, const struct mx_type **type);

@@ -245,7 +245,7 @@ static void take_words(struct marking *marking, struct marking *from)
 /* All that objects lead to. */
 static bool follow_objects(struct marking *marking)
 {
-    unsigned threads = mx_work_threads();
+    unsigned threads = mx_memory_threads(marking->graph->target->memory);
     struct crew crew = {.blocks = marking->lost->blocks};
     crew.markings = mx_calloc(threads, sizeof(*crew.markings));
     if (!crew.markings) {

@@ -34,6 +34,7 @@ struct mx_lost {
     uint32_t blocks;
 };
 
+/* Needs mx_graph_referrers(). */
 struct mx_error *mx_lost_find(const struct mx_graph *graph, struct mx_work *work, struct mx_lost *ret);
 void mx_lost_deinit(struct mx_lost *lost);
 

@@ -197,6 +197,8 @@ struct mx_error *mx_rows_reverse(const struct mx_rows *rows, unsigned threads, s
     struct reversal reversal = {rows, ret, work, threads};
     ret->edges = rows->edges;
     mx_work_parallel(threads, threads, count_part, &reversal);
+    if (atomic_load(&work->cancelled))
+        return mx_error_cancelled();
     for (size_t i = 0; i < rows->blocks; i++)
         ret->first[i + 1] += ret->first[i];
     mx_work_parallel(threads, threads, fill_part, &reversal);

@@ -10,6 +10,8 @@
 
 struct mx_found_edge {
     mx_addr target;
+    uint32_t block;  /* that holds it; MX_NO_BLOCK: not in a pool */
+    uint16_t offset; /* in that block */
     uint8_t class;
     bool exact;
 };

@@ -2,25 +2,17 @@
  *
  * Block ids to addresses and back. The page map has two levels: one table for
  * each GB of address space in use, with one entry a 4 KB page, so that a look-up
- * is two loads, and one division by a constant inside a pool.
+ * is two loads, and one multiplication inside a pool.
  */
 #include "heap/spans.h"
 
 #include <string.h>
 
-#include "memory/machine.h"
-
 enum {
-    TABLE_BITS = 18,      /* pages of 1 GB */
     RECIPROCAL_BITS = 44, /* exact for offsets below 2^25 and blocks up to 2^19: pools and pages of many blocks */
-};
-
-#define TABLES ((size_t)1 << (MX_ADDRESS_BITS - MX_PAGE_BITS - TABLE_BITS))
-#define NO_SPAN UINT32_MAX
-
-struct page_map {
-    uint32_t *tables[(size_t)1 << (MX_ADDRESS_BITS - MX_PAGE_BITS - TABLE_BITS)];
-    size_t memory;
+    /* of the pools that a page's entry can tell of: struct mx_page is exact for these */
+    MOST_BLOCK = 512,
+    MOST_POOL = 16384,
 };
 
 static int compare_spans(const void *a, const void *b)
@@ -46,33 +38,48 @@ static struct mx_error *number_blocks(struct mx_spans *spans)
     return NULL;
 }
 
-static uint32_t *page_table(struct page_map *map, mx_addr address)
+static struct mx_page *page_table(struct mx_spans *spans, mx_addr address)
 {
-    size_t index = address >> (MX_PAGE_BITS + TABLE_BITS);
-    if (index >= TABLES)
+    size_t index = address >> (MX_PAGE_BITS + MX_PAGE_TABLE_BITS);
+    if (index >= MX_PAGE_TABLES)
         return NULL;
-    if (!map->tables[index]) {
-        size_t bytes = sizeof(uint32_t) << TABLE_BITS;
-        map->tables[index] = malloc(bytes);
-        if (!map->tables[index])
-            return NULL;
-        memset(map->tables[index], 0xff, bytes);
-        map->memory += bytes;
+    if (!spans->pages[index]) {
+        spans->pages[index] = mx_calloc((size_t)1 << MX_PAGE_TABLE_BITS, sizeof(struct mx_page));
+        spans->pages_memory += sizeof(struct mx_page) << MX_PAGE_TABLE_BITS;
     }
-    return map->tables[index];
+    return spans->pages[index];
+}
+
+static struct mx_page page_of_pool(const struct mx_span *span, mx_addr page)
+{
+    uint64_t units = span->block_size / 16;
+    int64_t before = (int64_t)(page - span->start);
+    bool fits = span->kind == MX_SPAN_POOL && span->block_size % 16 == 0 && units && span->block_size <= MOST_BLOCK &&
+                (uint64_t)span->count * span->block_size <= MOST_POOL && before > -MOST_POOL && before < MOST_POOL;
+    if (!fits)
+        return (struct mx_page){0};
+    return (struct mx_page){.first = span->first,
+                            .before = (int16_t)before,
+                            .length = (uint16_t)(span->count * span->block_size),
+                            .reciprocal = (uint16_t)(((1u << 15) + units - 1) / units),
+                            .block_size = (uint16_t)span->block_size};
 }
 
 /* A page's entry is the first span in it; the following ones are found by stepping. */
-static bool map_span(struct page_map *map, const struct mx_span *span, uint32_t index)
+static bool map_span(struct mx_spans *spans, const struct mx_span *span, uint32_t index)
 {
     mx_addr last = (span->end - 1) >> MX_PAGE_BITS;
     for (mx_addr page = span->start >> MX_PAGE_BITS; page <= last; page++) {
-        uint32_t *table = page_table(map, page << MX_PAGE_BITS);
+        struct mx_page *table = page_table(spans, page << MX_PAGE_BITS);
         if (!table)
             return false;
-        uint32_t *entry = &table[page & ((1u << TABLE_BITS) - 1)];
-        if (*entry == NO_SPAN)
-            *entry = index;
+        struct mx_page *entry = &table[page & ((1u << MX_PAGE_TABLE_BITS) - 1)];
+        if (entry->span) {
+            entry->length = 0;
+            continue;
+        }
+        *entry = page_of_pool(span, page << MX_PAGE_BITS);
+        entry->span = index + 1;
     }
     return true;
 }
@@ -82,19 +89,19 @@ struct mx_error *mx_spans_seal(struct mx_spans *spans)
     if (spans->spans.count)
         qsort(spans->spans.items, spans->spans.count, sizeof(struct mx_span), compare_spans);
     MX_TRY(number_blocks(spans));
-    spans->pages = mx_calloc(1, sizeof(*spans->pages));
+    spans->pages = mx_calloc(MX_PAGE_TABLES, sizeof(*spans->pages));
     if (!spans->pages)
         return mx_error_no_memory();
     for (size_t i = 0; i < spans->spans.count; i++)
-        if (spans->spans.items[i].count && !map_span(spans->pages, &spans->spans.items[i], (uint32_t)i))
+        if (spans->spans.items[i].count && !map_span(spans, &spans->spans.items[i], (uint32_t)i))
             return mx_error_no_memory();
     return NULL;
 }
 
 void mx_spans_deinit(struct mx_spans *spans)
 {
-    for (size_t i = 0; spans->pages && i < TABLES; i++)
-        free(spans->pages->tables[i]);
+    for (size_t i = 0; spans->pages && i < MX_PAGE_TABLES; i++)
+        free(spans->pages[i]);
     free(spans->pages);
     mx_array_free(&spans->spans);
     mx_array_free(&spans->starts);
@@ -104,15 +111,7 @@ void mx_spans_deinit(struct mx_spans *spans)
 uint64_t mx_spans_memory(const struct mx_spans *spans)
 {
     return spans->spans.capacity * sizeof(struct mx_span) + spans->starts.capacity * sizeof(uint32_t) +
-           (spans->pages ? sizeof(*spans->pages) + spans->pages->memory : 0);
-}
-
-mx_addr mx_block_address(const struct mx_spans *spans, const struct mx_span *span, uint32_t block)
-{
-    uint32_t index = block - span->first;
-    if (span->kind == MX_SPAN_POOL)
-        return span->start + (mx_addr)index * span->block_size;
-    return span->start + (mx_addr)spans->starts.items[span->list + index] * 8;
+           (spans->pages ? MX_PAGE_TABLES * sizeof(*spans->pages) + spans->pages_memory : 0);
 }
 
 uint64_t mx_block_size(const struct mx_spans *spans, const struct mx_span *span, uint32_t block)
@@ -152,11 +151,10 @@ static uint32_t find_in_span(const struct mx_spans *spans, const struct mx_span 
 
 uint32_t mx_spans_locate(const struct mx_spans *spans, mx_addr address, const struct mx_span **span)
 {
-    size_t index = address >> (MX_PAGE_BITS + TABLE_BITS);
-    if (!spans->pages || index >= TABLES || !spans->pages->tables[index])
+    const struct mx_page *page = mx_spans_page(spans, address);
+    if (!page || !page->span)
         return MX_NO_BLOCK;
-    uint32_t at = spans->pages->tables[index][(address >> MX_PAGE_BITS) & ((1u << TABLE_BITS) - 1)];
-    for (; at < spans->spans.count && spans->spans.items[at].start <= address; at++) {
+    for (size_t at = page->span - 1; at < spans->spans.count && spans->spans.items[at].start <= address; at++) {
         *span = &spans->spans.items[at];
         if (address < (*span)->end)
             return find_in_span(spans, *span, address);

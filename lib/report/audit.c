@@ -194,7 +194,7 @@ static struct mx_error *look_at_all(struct auditing *auditing)
     auditing->parts = mx_calloc(auditing->part_count + 1, sizeof(*auditing->parts));
     if (!auditing->parts)
         return mx_error_no_memory();
-    mx_work_parallel(mx_work_threads(), auditing->part_count, run_part, auditing);
+    mx_work_parallel(mx_memory_threads(auditing->graph->target->memory), auditing->part_count, run_part, auditing);
     if (atomic_load(&auditing->work.cancelled))
         return mx_error_cancelled();
     for (size_t i = 0; i < auditing->part_count; i++)
@@ -264,6 +264,7 @@ static int compare_rows(const void *a, const void *b)
 
 static struct mx_error *run(struct auditing *auditing)
 {
+    MX_TRY(mx_graph_referrers(auditing->graph, auditing->work.progress));
     mx_work_begin(&auditing->work, auditing->work.progress, "auditing reference counts",
                   auditing->graph->heap->spans.blocks);
     MX_TRY(look_at_all(auditing));

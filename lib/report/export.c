@@ -103,6 +103,7 @@ struct mx_error *mx_export(const struct mx_sources *sources, enum mx_export_form
 {
     struct mx_outfile file;
     MX_TRY(check(sources, format));
+    MX_TRY(mx_graph_referrers(sources->graph, progress));
     MX_TRY(mx_outfile_open(path, &file));
     struct mx_export export = {.path = path,
                                .sources = sources,

@@ -296,8 +296,10 @@ struct mx_error *mx_leaks_open(struct mx_graph *graph, const struct mx_leaks_que
     grouping.leaks = mx_calloc(1, sizeof(*grouping.leaks));
     if (!grouping.leaks)
         return mx_error_no_memory();
+    struct mx_error *error = mx_graph_referrers(graph, progress);
     mx_work_begin(&grouping.work, progress, "looking for lost memory", graph->heap->spans.blocks);
-    struct mx_error *error = find(&grouping);
+    if (!error)
+        error = find(&grouping);
     mx_lost_deinit(&grouping.lost);
     mx_map_deinit(&grouping.groups);
     mx_map_deinit(&grouping.by_block);

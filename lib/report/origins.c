@@ -91,6 +91,7 @@ struct mx_error *mx_origins_open(struct mx_graph *graph, struct mx_strtab *names
                                  struct mx_origins *ret)
 {
     MX_TRY(mx_graph_parents(graph, progress));
+    MX_TRY(mx_graph_referrers(graph, progress));
     size_t blocks = graph->heap->spans.blocks;
     uint32_t *known = malloc((blocks + 1) * sizeof(uint32_t));
     if (!known)

@@ -376,6 +376,7 @@ static struct mx_error *find(struct mx_path *path, mx_addr object, unsigned nth,
     struct search search = {.path = path, .graph = graph, .from = from && from[0] ? from : NULL};
     uint32_t *parents = NULL;
     MX_TRY(mx_place_find(graph, object, false, &search.block));
+    MX_TRY(mx_graph_referrers(graph, progress));
     struct mx_reach_query query = {
         .filter = filter_roots, .context = &search, .until = nth ? MX_NO_BLOCK : search.block, .progress = progress};
     MX_TRY(search.from ? mx_graph_reach(graph, &query, &parents) : mx_graph_parents(graph, progress));

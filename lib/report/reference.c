@@ -33,20 +33,28 @@ static struct mx_error *explain_elsewhere(const struct mx_graph *graph, mx_addr 
     return no_object(address, "in memory that no allocator of Python or malloc has given out");
 }
 
+/* For one answer all edges are looked at: rows of referrers would take longer. */
+static uint32_t find_owner(const struct mx_graph *graph, uint32_t buffer)
+{
+    const struct mx_rows *rows = &graph->forward;
+    for (uint32_t block = 0; block < rows->blocks; block++)
+        for (uint32_t i = rows->first[block]; i < rows->first[block + 1]; i++)
+            if (rows->targets[i] == buffer && (rows->classes[i] & MX_EDGE_CLASS) == MX_EDGE_BUFFER)
+                return block;
+    return MX_NO_BLOCK;
+}
+
 static struct mx_error *explain_raw(const struct mx_graph *graph, uint32_t block, mx_addr address, uint64_t size)
 {
-    const struct mx_rows *reverse = &graph->reverse;
-    for (uint32_t i = reverse->first[block]; i < reverse->first[block + 1]; i++) {
-        if ((reverse->classes[i] & MX_EDGE_CLASS) != MX_EDGE_BUFFER)
-            continue;
-        struct mx_node owner = mx_node_describe(graph, reverse->targets[i]);
+    uint32_t holder = find_owner(graph, block);
+    if (holder == MX_NO_BLOCK)
         return mx_error_new(MX_ERROR_ARGUMENT,
-                            "0x%" PRIx64 " is no Python object: it is in a buffer of the %s at 0x%" PRIx64, address,
-                            owner.type, owner.address);
-    }
+                            "0x%" PRIx64 " is no Python object: it is in a block of %" PRIu64 " bytes of C data",
+                            address, size);
+    struct mx_node owner = mx_node_describe(graph, holder);
     return mx_error_new(MX_ERROR_ARGUMENT,
-                        "0x%" PRIx64 " is no Python object: it is in a block of %" PRIu64 " bytes of C data", address,
-                        size);
+                        "0x%" PRIx64 " is no Python object: it is in a buffer of the %s at 0x%" PRIx64, address,
+                        owner.type, owner.address);
 }
 
 static struct mx_error *explain(const struct mx_graph *graph, mx_addr address)

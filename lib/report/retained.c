@@ -28,17 +28,24 @@ static uint64_t block_weight(const struct mx_graph *graph, const struct mx_span 
     return mx_block_weight(graph->target, graph->heap, span, block);
 }
 
+static void weigh_pool(const uint16_t *kinds, const struct mx_span *span, uint64_t *weights)
+{
+    for (uint32_t block = span->first; block < span->first + span->count; block++)
+        weights[block] = kinds[block] == MX_BLOCK_FREE ? 0 : span->block_size;
+}
+
 static void weigh(void *context, uint64_t *weights)
 {
     struct mx_retained *retained = context;
     const struct mx_graph *graph = retained->graph;
+    const uint16_t *kinds = graph->heap->kinds;
     const struct mx_spans *spans = &graph->heap->spans;
     for (size_t i = 0; i < spans->spans.count; i++) {
         const struct mx_span *span = &spans->spans.items[i];
-        for (uint32_t block = span->first; block < span->first + span->count; block++) {
-            if (graph->heap->kinds[block] == MX_BLOCK_FREE)
-                continue;
-            weights[block] = block_weight(graph, span, block);
+        if (span->kind == MX_SPAN_POOL)
+            weigh_pool(kinds, span, weights);
+        for (uint32_t block = span->first; span->kind != MX_SPAN_POOL && block < span->first + span->count; block++) {
+            weights[block] = kinds[block] == MX_BLOCK_FREE ? 0 : block_weight(graph, span, block);
             retained->static_bytes += span->kind == MX_SPAN_STATIC ? weights[block] : 0;
         }
     }
@@ -92,7 +99,6 @@ static struct mx_error *build(struct mx_retained *retained, const struct mx_prog
     const struct mx_heap_info *info = &graph->heap->info;
     struct mx_work work;
     struct mx_dominators_plan plan = {.forward = &graph->forward,
-                                      .reverse = &graph->reverse,
                                       .kinds = graph->heap->kinds,
                                       .weigh = weigh,
                                       .context = retained,

@@ -59,6 +59,8 @@ static struct mx_error *seek_ref(struct mx_sql_cursor *cursor, const struct mx_s
 {
     const struct mx_graph *graph = cursor->tables->sources.graph;
     cursor->backwards = plan->order >= 0 || plan->equals & BY_DST;
+    if (cursor->backwards)
+        MX_TRY(mx_graph_referrers(cursor->tables->sources.graph, NULL));
     if (plan->order >= 0)
         return NULL;
     const struct mx_rows *rows = cursor->backwards ? &graph->reverse : &graph->forward;

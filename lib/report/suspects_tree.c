@@ -221,6 +221,7 @@ static struct mx_error *add_up(struct mx_holding *holding)
 
 static struct mx_error *build(struct mx_holding *holding, const struct mx_heap *since)
 {
+    MX_TRY(mx_graph_referrers(holding->retained->graph, holding->work.progress));
     MX_TRY(mx_graph_parents(holding->retained->graph, holding->work.progress));
     MX_TRY(mark_spaces(holding));
     if (!find_owners(holding))

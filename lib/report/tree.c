@@ -301,11 +301,13 @@ static void expand(struct mx_tree *tree, size_t index)
     count_step(tree);
 }
 
-static struct mx_error *grow(struct mx_tree *tree)
+static struct mx_error *grow(struct mx_graph *graph, struct mx_tree *tree)
 {
     uint32_t start;
     const struct mx_tree_query *query = &tree->query;
-    MX_TRY(mx_place_find(tree->graph, query->start, query->buffers, &start));
+    MX_TRY(mx_place_find(graph, query->start, query->buffers, &start));
+    if (query->direction == MX_REFERRERS)
+        MX_TRY(mx_graph_referrers(graph, tree->work->progress));
     tree->no_memory = !add_node(tree, start, 0);
     for (size_t i = 0; i < tree->nodes.count && !is_over(tree); i++) {
         const struct mx_node *node = &tree->nodes.items[i];
@@ -327,7 +329,7 @@ struct mx_error *mx_tree_open(struct mx_graph *graph, const struct mx_tree_query
     tree->query = *query;
     tree->work = &work;
     mx_work_begin(&work, progress, "looking at references", 0);
-    struct mx_error *error = grow(tree);
+    struct mx_error *error = grow(graph, tree);
     tree->work = NULL;
     if (error) {
         mx_tree_close(tree);

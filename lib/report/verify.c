@@ -288,6 +288,7 @@ static struct mx_error *check_refcounts(struct verifying *verifying)
 
 static struct mx_error *run(struct verifying *verifying)
 {
+    MX_TRY(mx_graph_referrers(verifying->graph, verifying->work.progress));
     verifying->listed = mx_calloc((size_t)verifying->graph->heap->spans.blocks / 8 + 1, 1);
     if (!verifying->listed)
         return mx_error_no_memory();

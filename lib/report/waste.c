@@ -265,6 +265,8 @@ static struct mx_error *write_rows(struct mx_waste_search *search, struct mx_was
         order_and_limit(&search->sums[kind], search->query.limit);
         rows += search->sums[kind].found.count;
     }
+    if (search->graph)
+        MX_TRY(mx_graph_referrers(search->graph, search->work.progress));
     if (!mx_waste_holders_open(search->graph, &search->holders))
         return mx_error_no_memory();
     mx_work_begin(&search->work, search->work.progress, "looking for holders", rows);

@@ -46,7 +46,7 @@ struct mx_waste_holders {
 struct mx_waste_search {
     struct mx_target *target;
     const struct mx_heap *heap;
-    const struct mx_graph *graph; /* or NULL */
+    struct mx_graph *graph; /* or NULL */
     struct mx_waste_query query;
     struct mx_work work;
     uint8_t *tasks;  /* enum mx_waste_task, by type */

@@ -300,6 +300,7 @@ static struct mx_error *open_session(struct session *session, const char *how, c
                                 : mx_target_open_process((int)strtol(what, NULL, 10), NULL, &session->target));
     MX_TRY(mx_heap_open(session->target, NULL, &session->heap));
     MX_TRY(mx_graph_open(session->target, session->heap, NULL, &session->graph));
+    MX_TRY(mx_graph_referrers(session->graph, NULL));
     MX_TRY(mx_retained_open(session->graph, NULL, &session->retained));
     if (!find_children(session) || !compare_with_twin(session))
         return mx_error_no_memory();

@@ -70,7 +70,6 @@ static struct mx_error *dominate(struct drawing *drawing, const struct mx_progre
     mx_work_begin(&drawing->work, progress, "testing", 0);
     CU_ASSERT_PTR_NULL_FATAL(mx_rows_reverse(&drawing->forward, 1, &drawing->work, &drawing->reverse));
     struct mx_dominators_plan plan = {.forward = &drawing->forward,
-                                      .reverse = &drawing->reverse,
                                       .kinds = drawing->kinds,
                                       .roots = drawing->roots.items,
                                       .root_count = drawing->roots.count,

@@ -80,6 +80,7 @@ static void check_marks(const struct made *made)
     struct mx_work work;
     struct mx_lost lost;
     mx_work_begin(&work, NULL, "testing", 0);
+    CU_ASSERT_PTR_NULL_FATAL(mx_graph_referrers(made->graph, NULL));
     CU_ASSERT_PTR_NULL_FATAL(mx_lost_find(made->graph, &work, &lost));
     for (size_t i = 0; i < BLOCKS; i++)
         CU_ASSERT_EQUAL(lost.held[i], expected[i]);
