@@ -34,9 +34,11 @@ static struct mx_pymalloc_facts pymalloc_facts(const struct mx_layout *layout)
     return facts;
 }
 
-static struct mx_error *find_pymalloc(const struct mx_runtime *runtime, struct mx_allocators *ret)
+static struct mx_error *find_pymalloc(const struct mx_runtime *runtime, const struct mx_arena_places *places,
+                                      struct mx_allocators *ret)
 {
     ret->facts = pymalloc_facts(&runtime->layout);
+    ret->arenas.places = places ? *places : (struct mx_arena_places){0};
     return mx_arenas_find(&ret->facts, runtime->memory, runtime->modules, runtime->obmalloc_states.items,
                           runtime->obmalloc_states.count, &ret->arenas);
 }
@@ -58,9 +60,10 @@ static struct mx_error *find_glibc(const struct mx_runtime *runtime, struct mx_a
     return error;
 }
 
-struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, struct mx_allocators *ret)
+struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_arena_places *places,
+                                    struct mx_allocators *ret)
 {
-    MX_TRY(find_pymalloc(runtime, ret));
+    MX_TRY(find_pymalloc(runtime, places, ret));
     return find_glibc(runtime, ret);
 }
 

@@ -13,7 +13,7 @@
 #include "base/pages.h"
 #include "cpython/gc.h"
 #include "cpython/size.h"
-#include "heap/scan.h"
+#include "heap/recall.h"
 
 enum job_kind { JOB_CHUNKS, JOB_STATIC, JOB_ARENA };
 
@@ -37,6 +37,7 @@ struct census {
     _Atomic size_t next_job;
     struct mx_worker *workers;
     unsigned worker_count;
+    struct mx_recall *recall; /* NULL: every pool is looked at, and what it holds goes to the next two */
     struct mx_span *pool_spans;
     uint16_t *pool_kinds; /* reserved for full arenas, touched only where blocks are */
     size_t pool_kinds_mapped;
@@ -129,6 +130,9 @@ static struct mx_error *plan_jobs(struct census *census)
 /* Gives each arena its places for spans and kinds: as many as its pools can have. */
 static struct mx_error *allot_arenas(struct census *census)
 {
+    if (census->recall)
+        return mx_recall_begin(census->recall, &census->target->types, &census->allocators->arenas,
+                               census->allocators->facts.pool_size);
     size_t pools = 0, most_blocks = (census->allocators->facts.pool_size - census->allocators->facts.header_size) / 16;
     for (size_t i = 0; i < census->jobs.count; i++) {
         struct job *job = &census->jobs.items[i];
@@ -152,7 +156,7 @@ static struct mx_error *make_workers(struct census *census)
     if (!census->workers)
         return mx_error_no_memory();
     for (; census->worker_count < count; census->worker_count++)
-        if (!mx_worker_init(&census->workers[census->worker_count], &census->scan))
+        if (!mx_worker_init(&census->workers[census->worker_count], &census->scan, census->recall != NULL))
             return mx_error_no_memory();
     return NULL;
 }
@@ -168,6 +172,11 @@ static void run_job(struct census *census, struct mx_worker *worker, struct job 
         mx_scan_static(worker, &census->target->memory->regions.items[job->index], &job->listed);
         break;
     case JOB_ARENA:
+        if (census->recall) {
+            mx_recall_scan(worker, &census->allocators->arenas.arenas.items[job->index],
+                           &census->recall->arenas.items[job->index]);
+            break;
+        }
         job->spans = mx_scan_arena(worker, &census->allocators->arenas.arenas.items[job->index],
                                    census->pool_spans + job->first_span, census->pool_kinds + job->first_kind);
         break;
@@ -216,6 +225,19 @@ static bool draft_arena(struct census *census, const struct job *job, struct dra
         if (!mx_array_push(&drafts->drafts, (struct draft){.span = span, .kinds = kinds}))
             return false;
         kinds += span.count;
+    }
+    return true;
+}
+
+static bool draft_notes(struct census *census, const struct job *job, struct drafts *drafts)
+{
+    const struct mx_arena_note *arena = &census->recall->arenas.items[job->index];
+    for (size_t i = 0; i < arena->count; i++) {
+        const struct mx_pool_note *note = arena->notes[i];
+        if (note && !mx_array_push(&drafts->drafts,
+                                   (struct draft){.span = mx_scan_pool_span(&census->allocators->facts, &note->pool),
+                                                  .kinds = note->kinds}))
+            return false;
     }
     return true;
 }
@@ -281,7 +303,10 @@ static struct mx_error *build_spans(struct census *census)
     bool ok = true;
     for (size_t i = 0; ok && i < census->jobs.count; i++) {
         const struct job *job = &census->jobs.items[i];
-        ok = job->kind == JOB_ARENA ? draft_arena(census, job, &drafts) : draft_listed(job, &drafts);
+        if (job->kind != JOB_ARENA)
+            ok = draft_listed(job, &drafts);
+        else
+            ok = census->recall ? draft_notes(census, job, &drafts) : draft_arena(census, job, &drafts);
     }
     struct mx_error *error = ok ? assemble(census, &drafts) : mx_error_no_memory();
     mx_array_free(&drafts.drafts);
@@ -445,6 +470,11 @@ static struct mx_error *prepare(struct census *census)
     const struct mx_target *target = census->target;
     if (target->memory->missing_bytes || target->types.type_type == MX_MAP_NONE)
         search_types(census);
+    /* A block's kind must fit where it is noted, and notes are numbered by the types of one target. */
+    if (target->types.types.count < MX_BLOCK_FAR_TYPE)
+        census->recall = target->recall;
+    else if (target->recall)
+        mx_recall_clear(target->recall);
     MX_TRY(measure_fixed_sizes(census));
     MX_TRY(mx_classifier_open(&target->types, &census->classifier));
     census->scan = (struct mx_scan){
@@ -482,6 +512,8 @@ struct mx_error *mx_census_take(struct mx_target *target, const struct mx_progre
 {
     struct census census = {.target = target, .heap = heap, .allocators = &target->allocators};
     struct mx_error *error = take(&census, progress);
+    if (error && census.recall)
+        mx_recall_clear(census.recall);
     deinit_census(&census);
     return error;
 }

@@ -22,6 +22,7 @@ struct mx_target {
     char *path;              /* of the core or saved target; NULL when live */
     struct mx_origin origin; /* of a saved target */
     struct mx_allocators allocators;
+    struct mx_recall *recall; /* the caller's; NULL: none */
 };
 
 #endif
