@@ -1,14 +1,15 @@
 #!/bin/sh
 # Installs the Debian packages that are missing for the given purposes
-# (build, lint, bench, browser), and nothing when none is. Needs root or sudo
-# only when something has to be installed. What fails for `browser` is said and
-# forgiven: its tests are then skipped by name.
+# (build, lint, bench, browser, more), and nothing when none is. Needs root or
+# sudo only when something has to be installed. What fails for `browser` and
+# `more` is said and forgiven: what needs it is then skipped by name.
 set -eu
 
 build='gcc libc6-dev make libelf-dev libdwarf-dev libsqlite3-dev libzstd-dev libcunit1-dev python3 python3-dev gdb procps graphviz node-d3-hierarchy python3-pytest'
 lint='clang-format clang-tidy cppcheck git'
 bench='python3-objgraph'
 browser='chromium'
+more='python3-numpy valgrind'
 
 wanted=
 refused=1
@@ -18,6 +19,7 @@ for purpose in "$@"; do
     lint) wanted="$wanted $lint" ;;
     bench) wanted="$wanted $bench" ;;
     browser) wanted="$wanted $browser" refused=0 ;;
+    more) wanted="$wanted $more" refused=0 ;;
     *) echo "install-deps.sh: unknown purpose '$purpose'" >&2; exit 2 ;;
     esac
 done
