@@ -32,7 +32,6 @@ enum {
     MOST_THREAD_ARENAS = 1 << 16,
     MOST_RESYNCS = 64,
     RESYNC_BYTES = 256 << 10,
-    PAGE = 4096,
     FENCEPOST = 16,
 };
 #define HEAP_ALIGNMENT ((mx_addr)64 << 20)
@@ -235,7 +234,7 @@ static bool read_heap(const struct opener *opener, mx_addr address, struct heap 
     if (!address || address % HEAP_ALIGNMENT || !mx_chunk_peek(opener->memory, address, sizeof(bytes), bytes))
         return false;
     *ret = (struct heap){mx_load_u64(bytes), mx_load_u64(bytes + 8), mx_load_u64(bytes + 16)};
-    return ret->size && ret->size % PAGE == 0 && ret->size <= HEAP_ALIGNMENT;
+    return ret->size && ret->size % MX_PAGE == 0 && ret->size <= HEAP_ALIGNMENT;
 }
 
 /* The chunks of a thread arena: heap after heap, the newest (with top) first. */
@@ -244,7 +243,7 @@ static void add_thread_spans(struct opener *opener, const struct mx_glibc_arena 
     mx_addr first = arena->address & ~(HEAP_ALIGNMENT - 1), info = arena->address - first;
     mx_addr address = arena->top & ~(HEAP_ALIGNMENT - 1);
     mx_addr after_state = arena->address + opener->state_from_bins + STATE_END_AFTER;
-    uint64_t most = arena->system_mem / PAGE + 1;
+    uint64_t most = arena->system_mem / MX_PAGE + 1;
     struct heap heap;
     for (uint64_t i = 0; address && i < most; i++) {
         if (!read_heap(opener, address, &heap) || heap.arena != arena->address) {
@@ -306,7 +305,7 @@ static bool is_thread_arena(const struct opener *opener, mx_addr address)
 {
     struct heap heap;
     mx_addr base = address & ~(HEAP_ALIGNMENT - 1);
-    return address - base < PAGE && address % 16 == 0 && read_heap(opener, base, &heap) && heap.arena == address;
+    return address - base < MX_PAGE && address % 16 == 0 && read_heap(opener, base, &heap) && heap.arena == address;
 }
 
 /* Whether the arenas' ring, read with this distance of `bins` from the struct's start, comes back to main_arena. */
@@ -376,7 +375,7 @@ static void add_without_main_arena(struct opener *opener)
         mx_addr heap = (region->start + HEAP_ALIGNMENT - 1) & ~(HEAP_ALIGNMENT - 1);
         for (; mx_chunk_anonymous(region) && heap < region->end; heap += HEAP_ALIGNMENT) {
             mx_addr arena = mx_memory_pointer(opener->memory, heap);
-            if (arena - heap < PAGE && is_thread_arena(opener, arena) && !is_known(ret, arena))
+            if (arena - heap < MX_PAGE && is_thread_arena(opener, arena) && !is_known(ret, arena))
                 add_arena(opener, arena, &next);
         }
     }
@@ -436,8 +435,8 @@ static void add_segments(struct opener *opener, mx_addr page, mx_addr limit)
             add_extent(opener, page, end, end, 0);
         }
         mx_addr seen = end > page ? end - 1 : page;
-        mx_addr last_page = seen & ~(mx_addr)(PAGE - 1);
-        page = limit - last_page > PAGE ? last_page + PAGE : limit;
+        mx_addr last_page = seen & ~(mx_addr)(MX_PAGE - 1);
+        page = limit - last_page > MX_PAGE ? last_page + MX_PAGE : limit;
     }
 }
 
@@ -447,13 +446,13 @@ static void add_main_pieces(struct opener *opener)
     size_t next = 0, taken = opener->taken.count;
     for (size_t i = 0; i < opener->memory->regions.count; i++) {
         const struct mx_region *region = &opener->memory->regions.items[i];
-        mx_addr at = (region->start + PAGE - 1) & ~(mx_addr)(PAGE - 1);
+        mx_addr at = (region->start + MX_PAGE - 1) & ~(mx_addr)(MX_PAGE - 1);
         if (!mx_chunk_anonymous(region) || (region->flags & MX_REGION_STACK))
             continue;
         for (; next < taken && opener->taken.items[next].start < region->end; next++) {
             struct mx_range range = opener->taken.items[next];
             add_segments(opener, at, range.start);
-            at = range.end > at ? (range.end + PAGE - 1) & ~(mx_addr)(PAGE - 1) : at;
+            at = range.end > at ? (range.end + MX_PAGE - 1) & ~(mx_addr)(MX_PAGE - 1) : at;
         }
         add_segments(opener, at, region->end);
     }

@@ -5,7 +5,7 @@
  */
 #include "alloc/chunk.h"
 
-enum { PAGE = 4096, PAGE_BATCH = 1024, MOST_LEAD_PAGES = 64, MOST_LEADS = MOST_LEAD_PAGES + 7 };
+enum { PAGE_BATCH = 1024, MOST_LEAD_PAGES = 64, MOST_LEADS = MOST_LEAD_PAGES + 7 };
 
 bool mx_chunk_anonymous(const struct mx_region *region)
 {
@@ -41,7 +41,7 @@ static bool is_mmapped(const struct mx_memory *memory, mx_addr page, uint64_t le
 {
     uint64_t field = mx_load_u64(header + 8), size = field & ~(uint64_t)MX_CHUNK_FLAGS;
     if (mx_load_u64(header) != lead || (field & MX_CHUNK_FLAGS) != MX_CHUNK_IS_MMAPPED || size < MX_CHUNK_LEAST ||
-        (size + lead) % PAGE || page + lead > stop || size > stop - page - lead ||
+        (size + lead) % MX_PAGE || page + lead > stop || size > stop - page - lead ||
         !mx_chunk_mapped(memory, page, page + lead + size))
         return false;
     *ret_end = page + lead + size;
@@ -56,10 +56,10 @@ static bool is_mmapped(const struct mx_memory *memory, mx_addr page, uint64_t le
 static size_t second_headers(mx_addr page, mx_addr *addresses)
 {
     size_t count = 0;
-    for (mx_addr alignment = MX_CHUNK_LEAST; alignment < PAGE; alignment *= 2)
+    for (mx_addr alignment = MX_CHUNK_LEAST; alignment < MX_PAGE; alignment *= 2)
         addresses[count++] = page + alignment - MX_CHUNK_HEADER;
     for (mx_addr pages = 1; pages <= MOST_LEAD_PAGES; pages++)
-        addresses[count++] = page + pages * PAGE - MX_CHUNK_HEADER;
+        addresses[count++] = page + pages * MX_PAGE - MX_CHUNK_HEADER;
     return count;
 }
 
@@ -72,7 +72,7 @@ static bool read_mmapped(const struct mx_memory *memory, mx_addr page, const uin
     uint64_t field = mx_load_u64(header + 8);
     ret->arena = MX_ARENA_MMAPPED;
     ret->start = page + MX_CHUNK_HEADER;
-    if (mx_load_u64(header) || field % PAGE != MX_CHUNK_IS_MMAPPED || field < PAGE)
+    if (mx_load_u64(header) || field % MX_PAGE != MX_CHUNK_IS_MMAPPED || field < MX_PAGE)
         return false;
     size_t count = second_headers(page, addresses);
     mx_memory_gather(memory, addresses, count, MX_CHUNK_HEADER, seconds, NULL);
@@ -89,7 +89,7 @@ static bool read_mmapped(const struct mx_memory *memory, mx_addr page, const uin
 /* Rounds up to a page; the last page of all is never anybody's. */
 static mx_addr page_after(mx_addr address)
 {
-    return address > UINT64_MAX - PAGE ? UINT64_MAX : (address + PAGE - 1) & ~(mx_addr)(PAGE - 1);
+    return address > UINT64_MAX - MX_PAGE ? UINT64_MAX : (address + MX_PAGE - 1) & ~(mx_addr)(MX_PAGE - 1);
 }
 
 /*
@@ -146,6 +146,6 @@ bool mx_chunk_find_mmapped(struct mx_glibc *glibc, const struct mx_range *taken,
 mx_addr mx_glibc_mapping_start(const struct mx_glibc *glibc, const struct mx_chunk_span *span)
 {
     mx_addr chunk = span->start - MX_CHUNK_HEADER, lead = mx_memory_pointer(glibc->memory, chunk);
-    mx_addr least = chunk & ~(mx_addr)(PAGE - 1);
-    return lead <= chunk && (chunk - lead) % PAGE == 0 ? chunk - lead : least;
+    mx_addr least = chunk & ~(mx_addr)(MX_PAGE - 1);
+    return lead <= chunk && (chunk - lead) % MX_PAGE == 0 ? chunk - lead : least;
 }

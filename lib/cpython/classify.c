@@ -162,7 +162,7 @@ static bool plausible_links(const struct mx_classifier *classifier, const uint8_
     const uint64_t flags = 3;
     if (!next)
         return !(prev & ~flags);
-    return prev && !(prev >> 47) && mx_memory_region(classifier->memory, next & ~flags);
+    return prev && !(prev >> MX_ADDRESS_BITS) && mx_memory_region(classifier->memory, next & ~flags);
 }
 
 static bool has_gc_head(const struct mx_classifier *classifier, uint32_t preheader)

@@ -12,7 +12,6 @@
 #include "cpython/str.h"
 
 enum {
-    PAGE = 4096,
     FREE_LINK = 8,         /* of a free block in a pool */
     FREE_CHUNK_LINKS = 48, /* fd, bk, and those of large chunks; tcache: next and key */
     CHUNK_TAIL = 64,       /* the next chunk's header, and whatever padding puts the next block's start off by */
@@ -54,9 +53,9 @@ bool mx_is_constant(const struct mx_region *region)
 
 static void clear_constants(const struct edit *edit)
 {
-    for (mx_addr page = edit->start & ~(mx_addr)(PAGE - 1); page < edit->end; page += PAGE)
-        if (mx_map_get(&edit->light->pages, page / PAGE) == MX_MAP_NONE)
-            clear(edit, page, page + PAGE);
+    for (mx_addr page = edit->start & ~(mx_addr)(MX_PAGE - 1); page < edit->end; page += MX_PAGE)
+        if (mx_map_get(&edit->light->pages, page / MX_PAGE) == MX_MAP_NONE)
+            clear(edit, page, page + MX_PAGE);
 }
 
 /* The first span that ends behind `address`. */

@@ -13,12 +13,10 @@
 #include "heap/outside.h"
 
 enum {
-    PART = 1 << 16, /* blocks of a thread's task */
-    AHEAD = 16,     /* edges from where a target's kind is fetched to where it is looked at */
-    STEP = 4096,    /* blocks between looks at the progress */
-    PAGE = 4096,
+    PART = 1 << 16,   /* blocks of a thread's task */
+    AHEAD = 16,       /* edges from where a target's kind is fetched to where it is looked at */
+    STEP = 4096,      /* blocks between looks at the progress */
     OBJECT_HEAD = 64, /* bytes that tell an object's size */
-    RED_ZONE = 128,   /* below a stack pointer, used by leaf functions */
     HEADER = 16,      /* what allocators on top of malloc put before what they hand out */
     SMALL = 512,
     TLS_AT_MOST = 8192,  /* below a thread's pthread block: its thread-local variables */
@@ -188,8 +186,8 @@ static void follow_words(struct marking *marking, const uint8_t *bytes, size_t l
 
 static void follow_memory(struct marking *marking, mx_addr start, mx_addr end, bool firm_place)
 {
-    for (mx_addr at = start & ~UINT64_C(7); at < end; at += PAGE - at % PAGE) {
-        mx_addr until = at - at % PAGE + PAGE < end ? at - at % PAGE + PAGE : end;
+    for (mx_addr at = start & ~UINT64_C(7); at < end; at += MX_PAGE - at % MX_PAGE) {
+        mx_addr until = at - at % MX_PAGE + MX_PAGE < end ? at - at % MX_PAGE + MX_PAGE : end;
         const uint8_t *bytes = mx_memory_state(marking->graph->target->memory, at, until - at);
         if (bytes)
             follow_words(marking, bytes, until - at, at, firm_place);
@@ -376,12 +374,12 @@ static void follow_stacks(struct marking *marking, bool variables)
         if (!region)
             continue;
         bool has_own = thread->fs_base > thread->stack_pointer && thread->fs_base < region->end;
-        mx_addr start = thread->stack_pointer - RED_ZONE;
+        mx_addr start = thread->stack_pointer - MX_RED_ZONE;
         mx_addr own = !has_own                                                ? region->end
                       : thread->fs_base - thread->stack_pointer < TLS_AT_MOST ? thread->stack_pointer
                                                                               : thread->fs_base - TLS_AT_MOST;
         if (variables && has_own)
-            follow_memory(marking, own, thread->fs_base + PAGE, true);
+            follow_memory(marking, own, thread->fs_base + MX_PAGE, true);
         else if (!variables)
             follow_memory(marking, start, own, false);
     }

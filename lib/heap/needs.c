@@ -9,7 +9,6 @@
 #include "memory/symbols.h"
 
 enum {
-    PAGE = 4096,
     LEAST_LARGE = 16 * 1024, /* a raw block that is worth looking at */
     CONTAINER_HEAD = 128,    /* bytes of a container that say where its tables are */
     OBJECT_HEAD = 1024,
@@ -91,9 +90,10 @@ static void need_block(struct search *search, mx_addr address)
 
 static void need_page(struct search *search, mx_addr address)
 {
-    mx_addr page = address / PAGE;
+    mx_addr page = address / MX_PAGE;
     if (mx_map_get(&search->light->pages, page) == MX_MAP_NONE)
-        search->no_memory |= !mx_map_set(&search->light->pages, page, 1) || !mx_array_push(&search->queue, page * PAGE);
+        search->no_memory |=
+            !mx_map_set(&search->light->pages, page, 1) || !mx_array_push(&search->queue, page * MX_PAGE);
 }
 
 static void need_constant(struct search *search, mx_addr address)
@@ -190,8 +190,8 @@ static void need_state(struct search *search)
 
 static void look_at_data(struct search *search, const struct mx_region *region)
 {
-    for (mx_addr at = region->start; at < region->end; at += PAGE) {
-        size_t length = region->end - at < PAGE ? region->end - at : PAGE;
+    for (mx_addr at = region->start; at < region->end; at += MX_PAGE) {
+        size_t length = region->end - at < MX_PAGE ? region->end - at : MX_PAGE;
         need_constants(search, mx_cursor_view(&search->cursor, at, length), length);
     }
 }
@@ -220,7 +220,7 @@ static struct mx_error *follow_constants(struct search *search)
         look_at_symbols(search, &modules->modules.items[i]);
     while (search->queue.count && !search->no_memory) {
         mx_addr page = search->queue.items[--search->queue.count];
-        need_constants(search, mx_cursor_view(&search->cursor, page, PAGE), PAGE);
+        need_constants(search, mx_cursor_view(&search->cursor, page, MX_PAGE), MX_PAGE);
     }
     return search->no_memory ? mx_error_no_memory() : NULL;
 }

@@ -4,7 +4,7 @@
  */
 #include "heap/outside.h"
 
-enum { PAGE = 4096, CHUNK_SIZE = 8, CHUNK_FLAGS = 7 };
+enum { CHUNK_SIZE = 8, CHUNK_FLAGS = 7 };
 
 struct taken {
     MX_ARRAY(struct mx_range) ranges; /* sorted */
@@ -13,7 +13,7 @@ struct taken {
 
 static void take(struct taken *taken, mx_addr start, mx_addr end)
 {
-    if (start < end && !mx_array_push(&taken->ranges, (struct mx_range){start & ~(mx_addr)(PAGE - 1), end}))
+    if (start < end && !mx_array_push(&taken->ranges, (struct mx_range){start & ~(mx_addr)(MX_PAGE - 1), end}))
         taken->no_memory = true;
 }
 
@@ -84,7 +84,7 @@ struct mx_error *mx_outside_each(const struct mx_target *target, mx_outside_visi
             const struct mx_range *range = &taken.ranges.items[next++];
             if (is_outside(region) && range->start > at)
                 go_on = visit(context, at, range->start);
-            mx_addr end = (range->end + PAGE - 1) & ~(mx_addr)(PAGE - 1);
+            mx_addr end = (range->end + MX_PAGE - 1) & ~(mx_addr)(MX_PAGE - 1);
             at = end > at ? end : at;
         }
         if (go_on && is_outside(region) && at < region->end)

@@ -8,17 +8,18 @@
 
 #include <string.h>
 
+#include "memory/machine.h"
+
 enum {
-    PAGE_BITS = 12,
     TABLE_BITS = 18, /* pages of 1 GB */
     RECIPROCAL_BITS = 26,
 };
 
-#define TABLES ((size_t)1 << (47 - PAGE_BITS - TABLE_BITS))
+#define TABLES ((size_t)1 << (MX_ADDRESS_BITS - MX_PAGE_BITS - TABLE_BITS))
 #define NO_SPAN UINT32_MAX
 
 struct page_map {
-    uint32_t *tables[(size_t)1 << (47 - PAGE_BITS - TABLE_BITS)];
+    uint32_t *tables[(size_t)1 << (MX_ADDRESS_BITS - MX_PAGE_BITS - TABLE_BITS)];
     size_t memory;
 };
 
@@ -46,7 +47,7 @@ static struct mx_error *number_blocks(struct mx_spans *spans)
 
 static uint32_t *page_table(struct page_map *map, mx_addr address)
 {
-    size_t index = address >> (PAGE_BITS + TABLE_BITS);
+    size_t index = address >> (MX_PAGE_BITS + TABLE_BITS);
     if (index >= TABLES)
         return NULL;
     if (!map->tables[index]) {
@@ -63,9 +64,9 @@ static uint32_t *page_table(struct page_map *map, mx_addr address)
 /* A page's entry is the first span in it; the following ones are found by stepping. */
 static bool map_span(struct page_map *map, const struct mx_span *span, uint32_t index)
 {
-    mx_addr last = (span->end - 1) >> PAGE_BITS;
-    for (mx_addr page = span->start >> PAGE_BITS; page <= last; page++) {
-        uint32_t *table = page_table(map, page << PAGE_BITS);
+    mx_addr last = (span->end - 1) >> MX_PAGE_BITS;
+    for (mx_addr page = span->start >> MX_PAGE_BITS; page <= last; page++) {
+        uint32_t *table = page_table(map, page << MX_PAGE_BITS);
         if (!table)
             return false;
         uint32_t *entry = &table[page & ((1u << TABLE_BITS) - 1)];
@@ -150,10 +151,10 @@ static uint32_t find_in_span(const struct mx_spans *spans, const struct mx_span 
 
 uint32_t mx_spans_locate(const struct mx_spans *spans, mx_addr address, const struct mx_span **span)
 {
-    size_t index = address >> (PAGE_BITS + TABLE_BITS);
+    size_t index = address >> (MX_PAGE_BITS + TABLE_BITS);
     if (!spans->pages || index >= TABLES || !spans->pages->tables[index])
         return MX_NO_BLOCK;
-    uint32_t at = spans->pages->tables[index][(address >> PAGE_BITS) & ((1u << TABLE_BITS) - 1)];
+    uint32_t at = spans->pages->tables[index][(address >> MX_PAGE_BITS) & ((1u << TABLE_BITS) - 1)];
     for (; at < spans->spans.count && spans->spans.items[at].start <= address; at++) {
         *span = &spans->spans.items[at];
         if (address < (*span)->end)

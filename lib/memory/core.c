@@ -121,16 +121,16 @@ static struct mx_error *check_ident(const struct core *core)
     return NULL;
 }
 
-static struct mx_error *check_header(const struct core *core, const Elf64_Ehdr *header)
+static struct mx_error *check_header(struct core *core, const Elf64_Ehdr *header)
 {
-    if (header->e_ident[EI_DATA] != ELFDATA2LSB || header->e_machine != EM_X86_64)
-        return mx_error_new(MX_ERROR_UNSUPPORTED,
-                            "%s is of another machine (ELF machine %u); memext reads cores of x86-64", core->path,
-                            header->e_machine);
+    if (header->e_ident[EI_DATA] != ELFDATA2LSB || !mx_machine_find(header->e_machine))
+        return mx_error_new(MX_ERROR_UNSUPPORTED, "%s is of another machine (ELF machine %u); memext reads cores of %s",
+                            core->path, header->e_machine, mx_machine_names());
     if (header->e_type == ET_EXEC || header->e_type == ET_DYN)
         return mx_error_new(MX_ERROR_BAD_DATA, "%s is a program or a library, not a core dump", core->path);
     if (header->e_type != ET_CORE)
         return mx_error_new(MX_ERROR_BAD_DATA, "%s is not a core dump (ELF type %u)", core->path, header->e_type);
+    core->notes.machine = mx_machine_find(header->e_machine);
     return NULL;
 }
 
@@ -312,7 +312,8 @@ static struct mx_error *lay_regions(struct core *core, const struct mx_file_opti
     MX_TRY(mx_regions_lay(core->segments, &core->mappings, &core->modules, core->memory));
     MX_TRY(mx_memory_seal(core->memory));
     name_region(core->memory, core->notes.vdso, MX_REGION_KERNEL, "[vdso]");
-    name_region(core->memory, UINT64_C(0xffffffffff600000), MX_REGION_KERNEL, "[vsyscall]");
+    if (core->notes.machine->vsyscall)
+        name_region(core->memory, core->notes.machine->vsyscall, MX_REGION_KERNEL, "[vsyscall]");
     name_region(core->memory, core->notes.stack_top, MX_REGION_STACK, "[stack]");
     name_heap(core);
     return NULL;

@@ -8,14 +8,11 @@
 
 #include "memory/note.h"
 
-/* Offsets in the x86-64 structs, not the host's own: a core may be read on another machine. */
+/* Offsets in the structs, not the host's own: a core may be read on another machine. */
 enum {
     PRSTATUS_SIGNAL = 12,
     PRSTATUS_TID = 32,
     PRSTATUS_REGISTERS = 112,
-    REGISTER_RSP = 19,
-    REGISTER_FS_BASE = 21,
-    REGISTERS = 27,
     PRPSINFO_PID = 24,
     PRPSINFO_NAME = 40,
     PRPSINFO_ARGUMENTS = 56,
@@ -35,16 +32,17 @@ const char *mx_clean_path(struct mx_strtab *names, const char *path, size_t leng
 
 static mx_addr thread_register(const uint8_t *desc, size_t index)
 {
-    return mx_load_u64(desc + PRSTATUS_REGISTERS + index * sizeof(uint64_t));
+    return index == MX_NO_REGISTER ? 0 : mx_load_u64(desc + PRSTATUS_REGISTERS + index * sizeof(uint64_t));
 }
 
-static struct mx_error *add_thread(const struct mx_note *note, struct mx_threads *threads)
+static struct mx_error *add_thread(const struct mx_note *note, const struct mx_machine *machine,
+                                   struct mx_threads *threads)
 {
-    if (note->desc_size < PRSTATUS_REGISTERS + REGISTERS * sizeof(uint64_t))
+    if (note->desc_size < PRSTATUS_REGISTERS + machine->registers * sizeof(uint64_t))
         return NULL;
     struct mx_thread thread = {.tid = mx_load_i32(note->desc + PRSTATUS_TID),
-                               .stack_pointer = thread_register(note->desc, REGISTER_RSP),
-                               .fs_base = thread_register(note->desc, REGISTER_FS_BASE),
+                               .stack_pointer = thread_register(note->desc, machine->stack_pointer),
+                               .fs_base = thread_register(note->desc, machine->thread_pointer),
                                .signal = mx_load_u16(note->desc + PRSTATUS_SIGNAL)};
     return mx_array_push(&threads->threads, thread) ? NULL : mx_error_no_memory();
 }
@@ -118,7 +116,7 @@ struct mx_error *mx_core_notes_read(const uint8_t *bytes, size_t size, size_t al
     struct mx_note note;
     for (size_t offset = 0; mx_note_next(bytes, size, alignment, &offset, &note);) {
         if (mx_note_is(&note, "CORE", NT_PRSTATUS))
-            MX_TRY(add_thread(&note, notes->threads));
+            MX_TRY(add_thread(&note, notes->machine, notes->threads));
         else if (mx_note_is(&note, "CORE", NT_FILE))
             MX_TRY(read_files(&note, notes));
         else if (mx_note_is(&note, "CORE", NT_PRPSINFO))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The notes of an x86-64 Linux core: threads, command, file mappings and the
+ * The notes of a Linux core: threads, command, file mappings and the
  * auxiliary vector's few facts that matter. Only lib/memory includes this.
  */
 #ifndef MX_MEMORY_CORENOTES_H
@@ -11,6 +11,7 @@
 #include "memory/thread.h"
 
 struct mx_core_notes {
+    const struct mx_machine *machine; /* of the core */
     struct mx_threads *threads;
     struct mx_mappings *mappings;
     struct mx_strtab *names; /* keeps the mappings' paths */

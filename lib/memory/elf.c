@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "memory/machine.h"
 #include "memory/note.h"
 
 struct symbol_index {
@@ -62,9 +63,9 @@ static struct mx_error *check_header(const struct mx_elf *elf, const char *path)
         return mx_error_new(MX_ERROR_BAD_DATA, "%s is not an ELF file", path);
     if (header.e_ident[EI_CLASS] != ELFCLASS64)
         return mx_error_new(MX_ERROR_UNSUPPORTED, "%s is a 32-bit file; memext reads 64-bit ones", path);
-    if (header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != EM_X86_64)
-        return mx_error_new(MX_ERROR_UNSUPPORTED, "%s is for another machine (ELF machine %u); memext reads x86-64",
-                            path, header.e_machine);
+    if (header.e_ident[EI_DATA] != ELFDATA2LSB || !mx_machine_find(header.e_machine))
+        return mx_error_new(MX_ERROR_UNSUPPORTED, "%s is for another machine (ELF machine %u); memext reads %s", path,
+                            header.e_machine, mx_machine_names());
     return NULL;
 }
 

@@ -11,12 +11,11 @@
 
 enum {
     SLOT_BITS = 21,      /* 2 MB of address space a slot */
-    ADDRESS_BITS = 47,   /* of user space with four-level page tables; what lies above is bisected */
     WALK_MOST = 8,       /* regions looked at one by one before bisecting */
     MOST_SLOTTED = 65535 /* a slot holds 1 + index in 16 bits */
 };
 
-static const size_t slots_size = sizeof(uint16_t) << (ADDRESS_BITS - SLOT_BITS);
+static const size_t slots_size = sizeof(uint16_t) << (MX_ADDRESS_BITS - SLOT_BITS);
 
 struct mx_error *mx_memory_new(struct mx_memory **ret)
 {
@@ -120,9 +119,9 @@ static void fill_slots(struct mx_memory *memory)
     memory->slots = table;
     for (size_t i = 0; i < memory->regions.count; i++) {
         const struct mx_region *region = &memory->regions.items[i];
-        if (region->start >> ADDRESS_BITS)
+        if (region->start >> MX_ADDRESS_BITS)
             break;
-        mx_addr last = (region->end - 1) >> ADDRESS_BITS ? (UINT64_C(1) << ADDRESS_BITS) - 1 : region->end - 1;
+        mx_addr last = (region->end - 1) >> MX_ADDRESS_BITS ? (UINT64_C(1) << MX_ADDRESS_BITS) - 1 : region->end - 1;
         for (size_t slot = region->start >> SLOT_BITS; slot <= last >> SLOT_BITS; slot++)
             if (!memory->slots[slot])
                 memory->slots[slot] = (uint16_t)(i + 1);
@@ -167,7 +166,7 @@ static size_t bisect(const struct mx_memory *memory, size_t low, mx_addr address
 static struct mx_region *find_region(const struct mx_memory *memory, mx_addr address)
 {
     size_t at;
-    if (memory->slots && !(address >> ADDRESS_BITS)) {
+    if (memory->slots && !(address >> MX_ADDRESS_BITS)) {
         at = memory->slots[address >> SLOT_BITS];
         if (!at--)
             return NULL;

@@ -23,6 +23,7 @@
 
 #include "base/array.h"
 #include "base/error.h"
+#include "memory/machine.h"
 
 enum mx_region_flags {
     MX_REGION_READ = 1 << 0,

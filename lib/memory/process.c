@@ -267,7 +267,8 @@ static mx_addr stack_pointer_of(int pid, int32_t tid)
 static mx_addr find_thread_block(const struct mx_memory *memory, mx_addr stack_pointer)
 {
     enum { ALIGNMENT = 64, SELF = 16, MOST_STACK = 64 << 20 };
-    const struct mx_region *region = stack_pointer ? mx_memory_region(memory, stack_pointer) : NULL;
+    bool is_known = stack_pointer && mx_machine_here()->thread_block_names_itself;
+    const struct mx_region *region = is_known ? mx_memory_region(memory, stack_pointer) : NULL;
     mx_addr at = (stack_pointer + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     mx_addr end = !region ? 0 : region->end - at < MOST_STACK ? region->end : at + MOST_STACK;
     for (; at + ALIGNMENT <= end; at += ALIGNMENT) {

@@ -10,8 +10,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "memory/machine.h"
+
 enum {
-    PAGE = 4096,
     BATCH = 1 << 15, /* entries of pagemap that are read at once */
     KILOBYTE = 1024,
     MOST_LOOKED_AT = 1 << 26, /* pages of one mapping: 256 GB */
@@ -24,7 +25,8 @@ enum {
 
 struct reader {
     struct mx_resident *ret;
-    int pagemap; /* -1: not to be had */
+    uint64_t page; /* bytes of one of the kernel's */
+    int pagemap;   /* -1: not to be had */
     uint64_t *entries;
     bool no_memory;
 };
@@ -56,9 +58,10 @@ static void add_run(struct reader *reader, mx_addr start, mx_addr end)
 /* How many entries there are for pages from `page` on, up to a batch; 0 at the end or when they cannot be read. */
 static size_t read_entries(const struct reader *reader, mx_addr page, mx_addr end)
 {
-    uint64_t pages = (end - page) / PAGE;
+    uint64_t pages = (end - page) / reader->page;
     size_t wanted = (size_t)(pages < BATCH ? pages : BATCH) * sizeof(*reader->entries);
-    ssize_t got = pread(reader->pagemap, reader->entries, wanted, (off_t)(page / PAGE * sizeof(*reader->entries)));
+    ssize_t got =
+        pread(reader->pagemap, reader->entries, wanted, (off_t)(page / reader->page * sizeof(*reader->entries)));
     return got > 0 ? (size_t)got / sizeof(*reader->entries) : 0;
 }
 
@@ -80,7 +83,7 @@ static bool count_pages(const struct reader *reader, const struct mapping *mappi
         }
         if (!count)
             return false;
-        page += count * PAGE;
+        page += count * reader->page;
     }
     return true;
 }
@@ -97,21 +100,21 @@ static void add_present(struct reader *reader, const struct mapping *mapping, st
             if (*sort)
                 --*sort;
             else
-                add_run(reader, page + i * PAGE, page + (i + 1) * PAGE);
+                add_run(reader, page + i * reader->page, page + (i + 1) * reader->page);
         }
         if (!count)
             return;
-        page += count * PAGE;
+        page += count * reader->page;
     }
 }
 
 static void add_mapping(struct reader *reader, const struct mapping *mapping)
 {
     struct pages found;
-    uint64_t counted = mapping->rss / PAGE;
-    if (!counted || counted > (mapping->end - mapping->start) / PAGE)
+    uint64_t counted = mapping->rss / reader->page;
+    if (!counted || counted > (mapping->end - mapping->start) / reader->page)
         return;
-    bool looked = reader->pagemap >= 0 && (mapping->end - mapping->start) / PAGE <= MOST_LOOKED_AT &&
+    bool looked = reader->pagemap >= 0 && (mapping->end - mapping->start) / reader->page <= MOST_LOOKED_AT &&
                   count_pages(reader, mapping, &found);
     if (looked && found.sure + found.doubtful >= counted) {
         uint64_t uncounted = found.sure + found.doubtful - counted;
@@ -120,8 +123,8 @@ static void add_mapping(struct reader *reader, const struct mapping *mapping)
         add_present(reader, mapping, skipped);
         return;
     }
-    reader->ret->guessed += counted * PAGE;
-    add_run(reader, mapping->start, mapping->start + counted * PAGE);
+    reader->ret->guessed += counted * reader->page;
+    add_run(reader, mapping->start, mapping->start + counted * reader->page);
 }
 
 static FILE *open_proc(int pid, const char *name)
@@ -205,15 +208,16 @@ static void read_rollup(int pid, struct mx_kernel_figures *figures)
 static void read_statm(int pid, struct mx_kernel_figures *figures)
 {
     FILE *file = open_proc(pid, "statm");
+    uint64_t page = mx_machine_kernel_page();
     unsigned long long size, resident, shared, text, data;
     if (!file)
         return;
     if (fscanf(file, "%llu %llu %llu %llu %*u %llu", &size, &resident, &shared, &text, &data) == 5) {
-        figures->vms = size * PAGE;
-        figures->rss = resident * PAGE;
-        figures->shared = shared * PAGE;
-        figures->text = text * PAGE;
-        figures->data = data * PAGE;
+        figures->vms = size * page;
+        figures->rss = resident * page;
+        figures->shared = shared * page;
+        figures->text = text * page;
+        figures->data = data * page;
     }
     fclose(file);
 }
@@ -248,7 +252,8 @@ static void read_core(struct reader *reader, const struct mx_memory *memory)
 struct mx_error *mx_resident_open(const struct mx_memory *memory, int pid, struct mx_resident *ret)
 {
     *ret = (struct mx_resident){0};
-    struct reader reader = {.ret = ret, .entries = mx_calloc(BATCH, sizeof(*reader.entries))};
+    struct reader reader = {
+        .ret = ret, .page = mx_machine_kernel_page(), .entries = mx_calloc(BATCH, sizeof(*reader.entries))};
     if (!reader.entries)
         return mx_error_no_memory();
     struct mx_error *error = NULL;

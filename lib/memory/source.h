@@ -13,8 +13,6 @@
 #include "base/strtab.h"
 #include "memory/memory.h"
 
-enum { MX_PAGE = 4096 };
-
 struct mx_memory_source {
     struct mx_strtab names; /* region names and module paths */
     pthread_mutex_t lock;   /* live: held while a shadow is reserved or filled */

@@ -157,7 +157,7 @@ static void place_text(const struct grouping *grouping, mx_addr place, char *tex
         const struct mx_thread *thread = &target->threads.threads.items[i];
         const struct mx_region *region =
             thread->stack_pointer ? mx_memory_region(target->memory, thread->stack_pointer) : NULL;
-        if (region && place >= thread->stack_pointer - 128 && place < region->end) {
+        if (region && place >= thread->stack_pointer - MX_RED_ZONE && place < region->end) {
             snprintf(text, size, "C stack of thread %d, at 0x%" PRIx64, (int)thread->tid, place);
             return;
         }

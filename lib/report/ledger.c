@@ -7,7 +7,7 @@
 
 #include "cpython/frames.h"
 
-enum { PAGE = 4096, RED_ZONE = 128, FIGURES = 8 };
+enum { FIGURES = 8 };
 
 struct mx_ledger {
     struct mx_resident resident;
@@ -87,11 +87,11 @@ static void claim_stacks(struct claims *claims, const struct mx_target *target)
         bool has_own = thread->fs_base > thread->stack_pointer && thread->fs_base < region->end;
         mx_addr end = has_own ? thread->fs_base : region->end;
         mx_addr from =
-            thread->stack_pointer - RED_ZONE > region->start ? thread->stack_pointer - RED_ZONE : region->start;
+            thread->stack_pointer - MX_RED_ZONE > region->start ? thread->stack_pointer - MX_RED_ZONE : region->start;
         claim(claims, CLAIM_ROW, unused, region->start, from);
         claim(claims, CLAIM_ROW, used, from, end);
         if (has_own)
-            claim(claims, CLAIM_ROW, own, end, (end + PAGE) & ~(mx_addr)(PAGE - 1));
+            claim(claims, CLAIM_ROW, own, end, (end + MX_PAGE) & ~(mx_addr)(MX_PAGE - 1));
     }
 }
 

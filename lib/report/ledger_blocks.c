@@ -9,7 +9,6 @@ enum {
     CHUNK_HEADER = 16, /* from a chunk to its user memory */
     CHUNK_SIZE = 8,    /* of it, what is the chunk's own: the rest is the last word of the one before */
     CHUNK_FLAGS = 7,
-    PAGE = 4096,
     FREE_HEADER = 48,     /* what malloc writes into a free chunk */
     MOST_OVERHEAD = 4096, /* a larger stretch without chunks is no struct of malloc's */
 };
@@ -183,7 +182,7 @@ static uint32_t free_row(struct chunks *chunks, mx_addr user)
 /* Whole pages of it are what malloc_trim() gives back. (glibc malloc/malloc.c: mtrim(), systrim()) */
 static void write_trimmable(struct mx_book *book, uint32_t row, mx_addr start, mx_addr end)
 {
-    mx_addr from = (start + FREE_HEADER + PAGE - 1) & ~(mx_addr)(PAGE - 1), until = end & ~(mx_addr)(PAGE - 1);
+    mx_addr from = (start + FREE_HEADER + MX_PAGE - 1) & ~(mx_addr)(MX_PAGE - 1), until = end & ~(mx_addr)(MX_PAGE - 1);
     mx_book_post(book, row, start, from < end ? from : end, 1);
     if (from >= until) {
         mx_book_post(book, row, start, end, 0);

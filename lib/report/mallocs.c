@@ -6,7 +6,6 @@
 #include "memory/resident.h"
 
 enum {
-    PAGE = 4096,
     CHUNK_SIZE = 8,    /* from a chunk's usable bytes to all of it */
     CHUNK_HEADER = 16, /* from a chunk to its user memory */
     FREE_HEADER = 48,  /* what malloc_trim leaves of a free chunk: sizeof(struct malloc_chunk) */
@@ -56,8 +55,8 @@ static void add_pages(struct walk *walk, mx_addr start, mx_addr end, bool return
 /* The whole pages inside of a free chunk. (glibc malloc/malloc.c: mtrim()) */
 static void add_free_pages(struct walk *walk, mx_addr chunk, uint64_t size)
 {
-    mx_addr start = (chunk + FREE_HEADER + PAGE - 1) & ~(mx_addr)(PAGE - 1);
-    mx_addr end = (chunk + size) & ~(mx_addr)(PAGE - 1);
+    mx_addr start = (chunk + FREE_HEADER + MX_PAGE - 1) & ~(mx_addr)(MX_PAGE - 1);
+    mx_addr end = (chunk + size) & ~(mx_addr)(MX_PAGE - 1);
     if (start >= end)
         return;
     walk->arena->whole_pages += end - start;
@@ -77,7 +76,7 @@ static bool add_chunk(void *context, const struct mx_chunk *chunk, const uint8_t
         arena->free += size;
         arena->free_chunks++;
         arena->largest_free = size > arena->largest_free ? size : arena->largest_free;
-        if (size >= PAGE)
+        if (size >= MX_PAGE)
             add_free_pages(walk, chunk->address - CHUNK_HEADER, size);
     } else if (mx_glibc_is_fast(walk->glibc, chunk->address)) {
         arena->fast += size;
@@ -127,7 +126,7 @@ static void finish(struct walk *walk, size_t index)
     if (arena->top < LEAST_TOP)
         return;
     mx_addr end = walk->glibc->arenas.items[index].top + arena->top;
-    uint64_t pages = (arena->top - LEAST_TOP) & ~(uint64_t)(PAGE - 1);
+    uint64_t pages = (arena->top - LEAST_TOP) & ~(uint64_t)(MX_PAGE - 1);
     walk->arena = arena;
     add_pages(walk, end - pages, end, arena->main);
 }

@@ -35,11 +35,20 @@ static void put_note(struct built *built, uint32_t type, const struct built *des
     built->size = (built->size + 3) & ~(size_t)3;
 }
 
+/* Of elf_prstatus: its size and where the stack pointer is (Linux arch/x86, arch/arm64: ptrace.h). */
+struct registers {
+    uint16_t machine;
+    size_t size, stack_pointer;
+};
+
+static const struct registers x86_64 = {EM_X86_64, 336, 112 + 19 * 8}, aarch64 = {EM_AARCH64, 392, 112 + 31 * 8};
+static const struct registers *registers = &x86_64;
+
 static Elf64_Ehdr core_header(uint16_t segments)
 {
     Elf64_Ehdr header = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
                          .e_type = ET_CORE,
-                         .e_machine = EM_X86_64,
+                         .e_machine = registers->machine,
                          .e_version = EV_CURRENT,
                          .e_phoff = sizeof(Elf64_Ehdr),
                          .e_ehsize = sizeof(Elf64_Ehdr),
@@ -52,10 +61,10 @@ static void put_thread(struct built *notes, int32_t tid, uint16_t signal, uint64
 {
     static struct built desc;
     memset(&desc, 0, sizeof(desc));
-    desc.size = 336;
+    desc.size = registers->size;
     memcpy(desc.bytes + 12, &signal, sizeof(signal));
     memcpy(desc.bytes + 32, &tid, sizeof(tid));
-    memcpy(desc.bytes + 112 + 19 * 8, &rsp, sizeof(rsp));
+    memcpy(desc.bytes + registers->stack_pointer, &rsp, sizeof(rsp));
     memcpy(desc.bytes + 112 + 21 * 8, &fs_base, sizeof(fs_base));
     put_note(notes, NT_PRSTATUS, &desc);
 }
@@ -196,6 +205,22 @@ static void test_notes_of_a_core(void)
     CU_ASSERT_EQUAL(thread[0].fs_base, 0x600100);
     CU_ASSERT_EQUAL(thread[1].tid, 1235);
     CU_ASSERT_EQUAL(thread[1].fs_base, 0x600200);
+    close_opened(&opened);
+}
+
+static void test_notes_of_another_machine(void)
+{
+    registers = &aarch64;
+    build_core(&built, 0, 4096);
+    registers = &x86_64;
+    struct opened opened = open_bytes(built.bytes, built.size);
+    CU_ASSERT_PTR_NULL_FATAL(opened.error);
+    CU_ASSERT_EQUAL_FATAL(opened.threads.threads.count, 2);
+    const struct mx_thread *thread = opened.threads.threads.items;
+    CU_ASSERT_EQUAL(thread[0].stack_pointer, 0x501000);
+    CU_ASSERT_EQUAL(thread[1].stack_pointer, 0x502000);
+    CU_ASSERT_EQUAL(thread[0].fs_base, 0);
+    CU_ASSERT_PTR_NOT_NULL(mx_memory_view(opened.memory, 0x600000, DATA));
     close_opened(&opened);
 }
 
@@ -411,7 +436,7 @@ static void test_what_is_no_core(void)
     header.e_ident[EI_CLASS] = ELFCLASS32;
     expect_error(&header, sizeof(header), MX_ERROR_UNSUPPORTED, "32-bit");
     header = core_header(1);
-    header.e_machine = EM_AARCH64;
+    header.e_machine = EM_RISCV;
     expect_error(&header, sizeof(header), MX_ERROR_UNSUPPORTED, "another machine");
     header = core_header(1);
     header.e_type = ET_DYN;
@@ -438,6 +463,7 @@ void suite_core(CU_pSuite suite)
 {
     CU_ADD_TEST(suite, test_a_whole_core);
     CU_ADD_TEST(suite, test_notes_of_a_core);
+    CU_ADD_TEST(suite, test_notes_of_another_machine);
     CU_ADD_TEST(suite, test_file_mappings_of_both_page_sizes);
     CU_ADD_TEST(suite, test_offsets_need_not_be_aligned);
     CU_ADD_TEST(suite, test_a_core_cut_anywhere);

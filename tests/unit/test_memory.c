@@ -6,6 +6,7 @@
 #include <CUnit/CUnit.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "memory/elf.h"
 #include "memory/memory.h"
@@ -279,7 +280,7 @@ static void test_notes_that_do_not_fit_end_the_walk(void)
 static void test_elf_symbols_of_this_program(void)
 {
     struct mx_elf *elf;
-    CU_ASSERT_PTR_NULL_FATAL(mx_elf_open("/proc/self/exe", &elf));
+    CU_ASSERT_PTR_NULL_FATAL(mx_elf_open((const char *)getauxval(AT_EXECFN), &elf));
     Elf64_Sym symbol;
     Elf64_Shdr section;
     CU_ASSERT_TRUE(mx_elf_symbol(elf, "main", &symbol));

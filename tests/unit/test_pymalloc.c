@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "alloc/pymalloc.h"
 #include "memory/elf.h"
@@ -288,7 +289,7 @@ static void forge(struct forged *forged)
     add_region(forged, DATA_AT, sizeof(forged->data), forged->data, MX_REGION_BSS);
     add_region(forged, HEAP_AT, sizeof(forged->heap), forged->heap, MX_REGION_HEAP);
     CU_ASSERT_PTR_NULL_FATAL(mx_memory_seal(forged->memory));
-    CU_ASSERT_PTR_NULL_FATAL(mx_elf_open("/proc/self/exe", &forged->module.elf));
+    CU_ASSERT_PTR_NULL_FATAL(mx_elf_open((const char *)getauxval(AT_EXECFN), &forged->module.elf));
     forged->module.path = "/usr/bin/python3";
     forged->modules.modules.items = &forged->module;
     forged->modules.modules.count = 1;

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "cpython/runtime.h"
 #include "memory/elf.h"
@@ -106,7 +107,7 @@ static void make_python(struct fake *fake, uint32_t version_hex)
 static struct mx_error *open_python(struct fake *fake)
 {
     Elf64_Sym symbol;
-    CU_ASSERT_PTR_NULL_FATAL(mx_elf_open("/proc/self/exe", &fake->elf));
+    CU_ASSERT_PTR_NULL_FATAL(mx_elf_open((const char *)getauxval(AT_EXECFN), &fake->elf));
     CU_ASSERT_TRUE_FATAL(mx_elf_symbol(fake->elf, "_PyRuntime", &symbol));
     struct mx_module module = {.path = "/usr/bin/fake", .elf = fake->elf, .is_executable = true};
     module.start = address_of(__start_fake_python);
