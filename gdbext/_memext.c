@@ -564,8 +564,8 @@ static bool fill_module(PyObject *module)
     state->retained_type = add_type(module, "_memext.Retained", "Retained", mx_retained_methods);
     state->sql_type = add_type(module, "_memext.Sql", "Sql", mx_sql_methods);
     state->recall_type = add_type(module, "_memext.Recall", "Recall", recall_methods);
-    return state->sql_type && state->recall_type && state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
-           state->retained_type && PyModule_AddStringConstant(module, "version", MX_VERSION) == 0;
+    return state->sql_type && state->recall_type && state->target_type && state->heap_type && state->histogram_type &&
+           state->graph_type && state->retained_type && PyModule_AddStringConstant(module, "version", MX_VERSION) == 0;
 }
 
 PyMODINIT_FUNC PyInit__memext(void);
