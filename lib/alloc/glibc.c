@@ -54,7 +54,8 @@ static bool are_no_bins(const uint8_t *bytes, mx_addr bins, int most)
     int misfits = 0;
     for (size_t at = 0; at < (size_t)BIN_COUNT * 16 && misfits <= most; at += 16) {
         mx_addr head = bins + at - 16, fd = mx_load_u64(bytes + at), bk = mx_load_u64(bytes + at + 8);
-        misfits += !fd || !bk || fd % 16 || bk % 16 || (fd == head) != (bk == head);
+        bool is_empty = fd == head && bk == head;
+        misfits += !is_empty && (!fd || !bk || fd % 16 || bk % 16 || fd == head || bk == head);
     }
     return misfits > most;
 }
