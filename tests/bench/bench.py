@@ -80,9 +80,9 @@ at a stop whose graph is there. A *first* py-backrefs on a live process copies i
 to retained sizes* is the same tool from the opening of the core to the last sum, on one processor and on two; its
 memory is the most anonymous memory of the whole process. A virtual machine may take free memory back, and its first
 touch then waits for the host (the first row): before each measured run as much memory as it may need is touched and
-freed, so that the program is measured and not the host; the row *in memory left alone before* is without. *py-save* is `build/release/save`, with one worker a
-processor, and what it wrote is counted by `build/release/census`. *py-tests* runs pytest; what is *added to each* test is
-beside the same session in GDB without memext."""
+freed, so that the program is measured and not the host; the row *in memory left alone before* is without. *py-save* is
+`build/release/save`, with one worker a processor, and what it wrote is counted by `build/release/census`. *py-tests*
+runs pytest; what is *added to each* test is beside the same session in GDB without memext."""
 
 
 class Peak:

@@ -1,4 +1,4 @@
-"""What waiting for the right moment costs: py-tests beside other ways, py-break and py-catch-oom that are never reached."""
+"""What waiting for the right moment costs: py-tests beside other ways; py-break and py-catch-oom, never reached."""
 import os
 import shutil
 import subprocess
