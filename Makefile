@@ -112,6 +112,7 @@ demo: deps ## build, run a leaking program, and look at it in GDB: live and from
 
 check: deps ## build, run all tests; the last line is "N passed, N failed, N skipped"
 	@sh tests/install-deps.sh browser
+	@sh tests/install-deps.sh more
 	@$(MAKE) --no-print-directory all $(BUILD)/unit $(TOOLS)
 	@$(CHECK) $(RUN)
 
@@ -162,6 +163,7 @@ format: ## rewrite C sources in the project's form
 
 bench: ## measure speed and memory; writes docs/bench.md
 	@sh tests/install-deps.sh build bench
+	@sh tests/install-deps.sh more
 	@$(MAKE) --no-print-directory all $(TOOLS)
 	@$(PYTHON) tests/bench/bench.py --build $(BUILD)
 

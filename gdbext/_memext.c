@@ -448,6 +448,26 @@ static PyObject *open_target(const struct opening *opening, path_opener open)
     return opened ? mx_handle_new(mx_binding_state()->target_type, target, close_target) : NULL;
 }
 
+static void close_recall(void *pointer)
+{
+    mx_recall_close(pointer);
+}
+
+static PyObject *module_recall(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    struct mx_recall *recall;
+    struct mx_call call;
+    mx_call_begin(&call, Py_None);
+    if (!mx_call_end(&call, mx_recall_new(&recall)))
+        return NULL;
+    return mx_handle_new(mx_binding_state()->recall_type, recall, close_recall);
+}
+
+static PyMethodDef recall_methods[] = {
+    {"close", mx_handle_close, METH_NOARGS, "Frees it now."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyObject *module_open_core(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
 {
     static const char *const names[] = {"path",       "executable", "sysroot", "library_path",
@@ -463,14 +483,22 @@ static PyObject *module_open_core(PyObject *Py_UNUSED(module), PyObject *args, P
 
 static PyObject *module_open_process(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"pid", "executable", "sysroot", "library_path", "debug_path", "progress", NULL};
+    static const char *const names[] = {"pid",        "executable", "sysroot", "library_path",
+                                        "debug_path", "progress",   "recall",  NULL};
+    PyObject *recall_object = Py_None;
+    void *recall;
     struct opening opening = {.progress = Py_None};
     struct mx_target_options *options = &opening.options;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "i|zzzzO", (char **)names, &opening.pid, &options->executable,
-                                     &options->sysroot, &options->library_path, &options->debug_path,
-                                     &opening.progress))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "i|zzzzOO", (char **)names, &opening.pid, &options->executable,
+                                     &options->sysroot, &options->library_path, &options->debug_path, &opening.progress,
+                                     &recall_object) ||
+        !mx_use_argument(recall_object, mx_binding_state()->recall_type, true, &recall))
         return NULL;
-    return open_target(&opening, NULL);
+    options->recall = recall;
+    PyObject *target = open_target(&opening, NULL);
+    if (target && recall)
+        mx_handle_need(target, recall_object, NULL);
+    return target;
 }
 
 static PyObject *module_open_saved(PyObject *Py_UNUSED(module), PyObject *args, PyObject *keywords)
@@ -488,7 +516,9 @@ static PyMethodDef module_methods[] = {
      "open_core(path, executable=None, sysroot=None, library_path=None, debug_path=None, progress=None): a Target\n\n"
      "progress(stage, done, total) is called ten times a second, after the first half second."},
     {"open_process", WITH_KEYWORDS(module_open_process), METH_VARARGS | METH_KEYWORDS,
-     "open_process(pid, ...): as open_core; the process must be stopped, and stay so while its Target is used"},
+     "open_process(pid, ..., recall=None): as open_core; the process must be stopped, and stay so while its Target is "
+     "used. With a Recall that earlier ones had, what did not change since is not read again."},
+    {"recall", module_recall, METH_NOARGS, "A Recall: what one stop of a process teaches about its next ones."},
     {"open_remote", WITH_KEYWORDS(mx_module_open_remote), METH_VARARGS | METH_KEYWORDS,
      "open_remote(pid, reader, threads, ...): as open_process, through an object of three methods:\n"
      "read(address, length): bytes, up to what cannot be read; fetch(path): a copy's path, or None; close()"},
@@ -537,8 +567,9 @@ static bool fill_module(PyObject *module)
     state->graph_type = add_type(module, "_memext.Graph", "Graph", mx_graph_methods);
     state->retained_type = add_type(module, "_memext.Retained", "Retained", mx_retained_methods);
     state->sql_type = add_type(module, "_memext.Sql", "Sql", mx_sql_methods);
-    return state->sql_type && state->target_type && state->heap_type && state->histogram_type && state->graph_type &&
-           state->retained_type && PyModule_AddStringConstant(module, "version", MX_VERSION) == 0;
+    state->recall_type = add_type(module, "_memext.Recall", "Recall", recall_methods);
+    return state->sql_type && state->recall_type && state->target_type && state->heap_type && state->histogram_type &&
+           state->graph_type && state->retained_type && PyModule_AddStringConstant(module, "version", MX_VERSION) == 0;
 }
 
 PyMODINIT_FUNC PyInit__memext(void);

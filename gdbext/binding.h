@@ -22,7 +22,7 @@
 
 struct mx_binding_state {
     PyObject *error;
-    PyObject *target_type, *heap_type, *histogram_type, *graph_type, *retained_type, *sql_type;
+    PyObject *target_type, *heap_type, *histogram_type, *graph_type, *retained_type, *sql_type, *recall_type;
     unsigned busy; /* calls into the library under way: their progress callables must not touch a handle */
 };
 

@@ -139,7 +139,7 @@ def given_executable():
     return name if name and not name.startswith("target:") and os.path.exists(name) else None
 
 
-def open_target(place, progress):
+def open_target(place, progress, recall):
     if place.kind == "saved":
         return _memext.open_saved(place.path, progress=progress)
     paths = parameters.paths()
@@ -147,7 +147,7 @@ def open_target(place, progress):
         return _memext.open_core(place.path, executable=given_executable(), progress=progress, **paths)
     if place.kind == "remote":
         return remote.open_target(progress, paths)
-    return _memext.open_process(place.pid, progress=progress, **paths)
+    return _memext.open_process(place.pid, progress=progress, recall=recall, **paths)
 
 
 class Session:
@@ -158,12 +158,16 @@ class Session:
         self.exited = set()
         self._place = self._target = self._info = self._heap = self._names = self._graph = self._retained = None
         self._said, self._paths = set(), None
-        self._saved = self._beside = self._news = None
+        self._saved = self._beside = self._news = self._recall = None
+
+    def remember(self, recall):
+        """From now on what one stop shows makes the next ones cheaper, at the cost of memory; None: no longer."""
+        self._recall = recall
 
     def open_saved(self, path, progress):
         """From now on the target is that file, until GDB gets another process or core than it has now."""
         place = file_place(path)
-        beside, target = gdb_target(), open_target(place, progress)
+        beside, target = gdb_target(), open_target(place, progress, None)
         self.drop()
         self._saved, self._beside = place, beside
         self._place, self._target, self._info = place, target, target.info()
@@ -208,7 +212,7 @@ class Session:
             self.drop()
         if not self._target:
             self._paths = paths
-            self._target = open_target(place, progress)
+            self._target = open_target(place, progress, self._recall)
             self._info = self._target.info()
             self._place = place
         return self._target

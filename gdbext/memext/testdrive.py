@@ -166,7 +166,7 @@ class Drive:
             if gdb.selected_inferior().pid:
                 self.watch_unittest()
             while not self.ending:
-                self.go_on()
+                self.step()
         finally:
             self.watch.over = True
             self.watch.stands()
@@ -191,19 +191,26 @@ class Drive:
             return ("exit", event.exit_code)
         return ("killed", str(gdb.parse_and_eval("$_exitsignal")))
 
+    def step(self):
+        """To the next stop, and what is to be done there; Ctrl-C in either keeps what was measured before."""
+        try:
+            self.go_on()
+            if not self.ending:
+                self.look()
+        except KeyboardInterrupt:
+            self.ending = ("interrupt", None)
+        finally:
+            self.watch.stands()
+
     def go_on(self):
         pid = gdb.selected_inferior().pid
         self.event = self.stopped = None
         self.watch.goes_on(pid, "test %d: %s" % (self.count, self.test) if self.test else "collecting")
         try:
             gdb.execute("continue" if pid else "run", to_string=True)
-        except KeyboardInterrupt:
-            self.ending = ("interrupt", None)
         except gdb.error as error:
             self.ending = self.ending or ("error", str(error))
         self.watch.stands()
-        if not self.ending:
-            self.look()
 
     def look(self):
         """What the process stopped for."""

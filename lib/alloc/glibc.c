@@ -49,6 +49,18 @@ struct opener {
     bool no_memory;
 };
 
+/* Whether more than `most` of the 127 bins at `bytes` cannot be rings, by what stands there alone. */
+static bool are_no_bins(const uint8_t *bytes, mx_addr bins, int most)
+{
+    int misfits = 0;
+    for (size_t at = 0; at < (size_t)BIN_COUNT * 16 && misfits <= most; at += 16) {
+        mx_addr head = bins + at - 16, fd = mx_load_u64(bytes + at), bk = mx_load_u64(bytes + at + 8);
+        bool is_empty = fd == head && bk == head;
+        misfits += !is_empty && (!fd || !bk || fd % 16 || bk % 16 || fd == head || bk == head);
+    }
+    return misfits > most;
+}
+
 /* How many of the 127 bins at `bytes` (at `bins` in the target) are rings, giving up after `most` that are not. */
 static int count_rings(const struct mx_memory *memory, const uint8_t *bytes, mx_addr bins, int most)
 {
@@ -61,8 +73,8 @@ static int count_rings(const struct mx_memory *memory, const uint8_t *bytes, mx_
             continue;
         uint8_t first[32], last[32];
         bool ring = fd && bk && fd % 16 == 0 && bk % 16 == 0 && fd != head && bk != head &&
-                    mx_chunk_peek(memory, fd, sizeof(first), first) && mx_chunk_peek(memory, bk, sizeof(last), last) &&
-                    mx_load_u64(first + 24) == head && mx_load_u64(last + 16) == head;
+                    mx_chunk_peek(memory, fd, sizeof(first), first) && mx_load_u64(first + 24) == head &&
+                    mx_chunk_peek(memory, bk, sizeof(last), last) && mx_load_u64(last + 16) == head;
         misfits += !ring;
     }
     return bin - misfits;
@@ -76,7 +88,8 @@ static mx_addr find_bins(const struct mx_memory *memory, const struct mx_region 
     int best = BIN_COUNT - MOST_MISFITS - 1;
     mx_addr ret = 0;
     for (size_t at = 0; bytes && at + STATE_END_AFTER <= length; at += 8) {
-        if (!mx_load_u64(bytes + at) || !mx_load_u64(bytes + at + 8))
+        /* Chunks of rings are read one by one, which few words are worth. */
+        if (are_no_bins(bytes + at, region->start + at, MOST_MISFITS))
             continue;
         int rings = count_rings(memory, bytes + at, region->start + at, MOST_MISFITS);
         if (rings > best) {

@@ -9,6 +9,7 @@
 
 enum {
     CLASS_COUNT = 32,
+    USEDPOOLS_BYTES = CLASS_COUNT * 16,
     CLASS_STEP = 16,
     RECIPROCAL_BITS = 26,
     MOST_SAMPLES = 8,
@@ -263,7 +264,7 @@ static bool is_module_data(const struct mx_region *region, uint32_t module)
 }
 
 /* Looks for the word `arenas` in the module's data, given samples. */
-static bool add_table_by_samples(struct search *search, uint32_t module)
+static bool add_table_by_samples(struct search *search, mx_addr usedpools, uint32_t module)
 {
     const struct mx_memory *memory = search->memory;
     size_t found;
@@ -276,6 +277,7 @@ static bool add_table_by_samples(struct search *search, uint32_t module)
             if (!word || !is_arena_table(search, word))
                 continue;
             search->complete = true;
+            search->arenas->places = (struct mx_arena_places){usedpools, region->start + at};
             return add_table(search, word, 0, &found);
         }
     }
@@ -289,16 +291,15 @@ static bool add_found(struct search *search, mx_addr address, uint32_t module)
         return true;
     if (search->facts->arenas_after_usedpools)
         return add_state(search, address);
-    return add_table_by_samples(search, module);
+    return add_table_by_samples(search, address, module);
 }
 
 static bool search_region(struct search *search, const struct mx_region *region, uint32_t module)
 {
-    enum { LENGTH = CLASS_COUNT * 16 };
     size_t length = region->end - region->start;
     const uint8_t *bytes = mx_memory_state(search->memory, region->start, length);
     uint64_t pool_mask = search->facts->pool_size - 1;
-    for (size_t at = 0; bytes && at + LENGTH <= length; at += 8) {
+    for (size_t at = 0; bytes && at + USEDPOOLS_BYTES <= length; at += 8) {
         mx_addr address = region->start + at, word = mx_load_u64(bytes + at);
         /* Nearly every word ends here: neither an empty list of the first class nor a pool. */
         if (word != address - search->facts->nextpool && (!word || (word & pool_mask)))
@@ -338,9 +339,24 @@ static bool add_by_symbols(struct search *search, const struct mx_module *module
     return true;
 }
 
+/* Where both stood at an earlier stop; they prove themselves as if they had been found. */
+static bool add_known(struct search *search)
+{
+    const struct mx_arena_places *places = &search->arenas->places;
+    const uint8_t *words = mx_memory_state(search->memory, places->usedpools, USEDPOOLS_BYTES);
+    mx_addr table = mx_memory_pointer(search->memory, places->arenas);
+    size_t found;
+    if (!words || !is_usedpools(search, words, places->usedpools) || !is_arena_table(search, table))
+        return true;
+    search->complete = true;
+    return add_table(search, table, 0, &found);
+}
+
 static bool search_modules(struct search *search, const struct mx_modules *modules)
 {
     struct mx_symbol runtime;
+    if (search->arenas->places.arenas && !add_known(search))
+        return false;
     for (uint32_t i = 0; i < modules->modules.count && !search->complete; i++) {
         const struct mx_module *module = &modules->modules.items[i];
         if (!mx_module_symbol(module, "_PyRuntime", &runtime))
@@ -462,7 +478,7 @@ struct mx_error *mx_arenas_find(const struct mx_pymalloc_facts *facts, const str
                                 const struct mx_modules *modules, const mx_addr *states, size_t state_count,
                                 struct mx_arenas *ret)
 {
-    *ret = (struct mx_arenas){0};
+    *ret = (struct mx_arenas){.places = ret->places};
     uint32_t pool = facts->pool_size, arena = facts->arena_size;
     if (pool < 4096 || pool > 16384 || (pool & (pool - 1)) || !arena || arena % pool ||
         facts->header_size != HEADER_BYTES || !facts->arena_object_size)

@@ -55,9 +55,16 @@ struct mx_arena {
     uint32_t free_pools;      /* of those in [pools, pools_end) */
 };
 
+/* Where the interpreter's own tables stand in its data, where no symbol tells (before 3.12); 0: not known. */
+struct mx_arena_places {
+    mx_addr usedpools;
+    mx_addr arenas; /* of the pointer to the array */
+};
+
 struct mx_arenas {
     MX_ARRAY(struct mx_arena) arenas; /* sorted by address */
     MX_ARRAY(mx_addr) tables;         /* CPython's own, that were read */
+    struct mx_arena_places places;
     bool from_array; /* true: from CPython's own table; false: found by looking at every pool-sized page */
 };
 
@@ -66,7 +73,8 @@ void mx_arenas_deinit(struct mx_arenas *arenas);
 /*
  * Finds the arenas. `states` are addresses of `usedpools` arrays where the caller knows them (3.12+), else `usedpools`
  * and `arenas` are found in the writable data of the modules by their invariants; where that fails (a cut core), every
- * pool-aligned page of anonymous memory is looked at and runs of pools become arenas.
+ * pool-aligned page of anonymous memory is looked at and runs of pools become arenas. ret->places is read, too: at a
+ * later stop of the same process a search for what is still there can be spared.
  */
 struct mx_error *mx_arenas_find(const struct mx_pymalloc_facts *facts, const struct mx_memory *memory,
                                 const struct mx_modules *modules, const mx_addr *states, size_t state_count,

@@ -248,23 +248,20 @@ static bool is_made_at_run_time(const struct mx_classifier *classifier, uint32_t
     return classifier->types->types.items[index].flags & MX_TPFLAGS_HEAPTYPE;
 }
 
+/* Nearly every word of a module's data ends at the first look-up: one for all preheaders, since none is expected. */
 bool mx_classify_static(const struct mx_classifier *classifier, const uint8_t *bytes, size_t available,
                         struct mx_found_object *ret)
 {
     uint64_t word = mx_load_u64(bytes + classifier->layout->object.ob_type);
-    for (uint32_t i = 0; i < MX_PREHEADERS; i++) {
-        uint32_t index = mx_map_get(&classifier->by_preheader[i], word);
-        if (index == MX_MAP_NONE || is_made_at_run_time(classifier, index))
-            continue;
-        bool is_one = has_static_refcount(classifier, bytes)
-                          ? has_object_body(classifier, index, bytes, available, available, false)
-                          : is_object(classifier, index, bytes, available, available, false);
-        if (!is_one)
-            continue;
+    uint32_t index = word && !(word & 7) ? mx_map_get(&classifier->types->by_address, word) : MX_MAP_NONE;
+    if (index == MX_MAP_NONE || is_made_at_run_time(classifier, index))
+        return false;
+    bool is_one = has_static_refcount(classifier, bytes)
+                      ? has_object_body(classifier, index, bytes, available, available, false)
+                      : is_object(classifier, index, bytes, available, available, false);
+    if (is_one)
         *ret = (struct mx_found_object){.type = index, .offset = 0, .tracked = false};
-        return true;
-    }
-    return false;
+    return is_one;
 }
 
 uint32_t mx_hook_padding(const uint8_t *bytes, size_t available)

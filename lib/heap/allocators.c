@@ -70,9 +70,11 @@ static struct mx_mimalloc_facts mimalloc_facts(const struct mx_layout *layout)
     };
 }
 
-static struct mx_error *find_pymalloc(const struct mx_runtime *runtime, struct mx_allocators *ret)
+static struct mx_error *find_pymalloc(const struct mx_runtime *runtime, const struct mx_arena_places *places,
+                                      struct mx_allocators *ret)
 {
     ret->facts = pymalloc_facts(&runtime->layout);
+    ret->arenas.places = places ? *places : (struct mx_arena_places){0};
     return mx_arenas_find(&ret->facts, runtime->memory, runtime->modules, runtime->obmalloc_states.items,
                           runtime->obmalloc_states.count, &ret->arenas);
 }
@@ -112,10 +114,11 @@ static struct mx_error *find_glibc(const struct mx_runtime *runtime, struct mx_a
     return error;
 }
 
-struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, struct mx_allocators *ret)
+struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_arena_places *places,
+                                    struct mx_allocators *ret)
 {
     if (!runtime->layout.free_threaded)
-        MX_TRY(find_pymalloc(runtime, ret));
+        MX_TRY(find_pymalloc(runtime, places, ret));
     MX_TRY(find_mimalloc(runtime, ret));
     return find_glibc(runtime, ret);
 }

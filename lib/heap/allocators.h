@@ -18,7 +18,9 @@ struct mx_allocators {
     struct mx_glibc glibc;
 };
 
-struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, struct mx_allocators *ret);
+/* `places`: where the tables of pymalloc's were at an earlier stop; or NULL. */
+struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_arena_places *places,
+                                    struct mx_allocators *ret);
 void mx_allocators_close(struct mx_allocators *allocators);
 
 #endif

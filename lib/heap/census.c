@@ -13,6 +13,7 @@
 #include "base/pages.h"
 #include "cpython/gc.h"
 #include "cpython/size.h"
+#include "heap/recall.h"
 #include "heap/scan.h"
 #include "heap/tracked.h"
 
@@ -39,6 +40,7 @@ struct census {
     struct mx_tracked tracked; /* where malloc's memory is not walked */
     struct mx_worker *workers;
     unsigned worker_count;
+    struct mx_recall *recall; /* NULL: every pool is looked at, and what it holds goes to the next two */
     struct mx_span *pool_spans;
     uint16_t *pool_kinds; /* reserved for full arenas, touched only where blocks are */
     size_t pool_kinds_mapped;
@@ -169,24 +171,29 @@ static struct mx_error *plan_jobs(struct census *census)
     return ok ? NULL : mx_error_no_memory();
 }
 
-static struct mx_scan_room room_of(const struct mx_allocators *allocators, const struct job *job)
+static struct mx_scan_room room_of(const struct census *census, const struct job *job)
 {
+    const struct mx_allocators *allocators = census->allocators;
     if (job->kind == JOB_SEGMENT)
         return mx_scan_segment_room(&allocators->mimalloc, &allocators->mimalloc.segments.items[job->index]);
-    if (job->kind != JOB_ARENA)
+    if (job->kind != JOB_ARENA || census->recall)
         return (struct mx_scan_room){0, 0};
     const struct mx_arena *arena = &allocators->arenas.arenas.items[job->index];
     size_t pools = (arena->pools_end - arena->pools) / allocators->facts.pool_size;
     return (struct mx_scan_room){pools, pools * ((allocators->facts.pool_size - allocators->facts.header_size) / 16)};
 }
 
-/* Gives each arena and segment its places for spans and kinds: as many as they can have. */
+/* Gives each arena and segment its places for spans and kinds: as many as they can have. A recall has the arenas' own.
+ */
 static struct mx_error *allot_pools(struct census *census)
 {
     struct mx_scan_room sum = {0, 0};
+    if (census->recall)
+        MX_TRY(mx_recall_begin(census->recall, &census->target->types, &census->allocators->arenas,
+                               census->allocators->facts.pool_size));
     for (size_t i = 0; i < census->jobs.count; i++) {
         struct job *job = &census->jobs.items[i];
-        struct mx_scan_room room = room_of(census->allocators, job);
+        struct mx_scan_room room = room_of(census, job);
         job->first_span = sum.spans;
         job->first_kind = sum.blocks;
         sum.spans += room.spans;
@@ -205,7 +212,7 @@ static struct mx_error *make_workers(struct census *census)
     if (!census->workers)
         return mx_error_no_memory();
     for (; census->worker_count < count; census->worker_count++)
-        if (!mx_worker_init(&census->workers[census->worker_count], &census->scan))
+        if (!mx_worker_init(&census->workers[census->worker_count], &census->scan, census->recall != NULL))
             return mx_error_no_memory();
     return NULL;
 }
@@ -224,6 +231,11 @@ static void run_job(struct census *census, struct mx_worker *worker, struct job 
         mx_tracked_scan(worker, &census->tracked, job->index, &job->listed);
         break;
     case JOB_ARENA:
+        if (census->recall) {
+            mx_recall_scan(worker, &census->allocators->arenas.arenas.items[job->index],
+                           &census->recall->arenas.items[job->index]);
+            break;
+        }
         job->spans = mx_scan_arena(worker, &census->allocators->arenas.arenas.items[job->index],
                                    census->pool_spans + job->first_span, census->pool_kinds + job->first_kind);
         break;
@@ -276,6 +288,19 @@ static bool draft_pools(struct census *census, const struct job *job, struct dra
         if (!mx_array_push(&drafts->drafts, (struct draft){.span = span, .kinds = kinds}))
             return false;
         kinds += span.count;
+    }
+    return true;
+}
+
+static bool draft_notes(struct census *census, const struct job *job, struct drafts *drafts)
+{
+    const struct mx_arena_note *arena = &census->recall->arenas.items[job->index];
+    for (size_t i = 0; i < arena->count; i++) {
+        const struct mx_pool_note *note = arena->notes[i];
+        if (note && !mx_array_push(&drafts->drafts,
+                                   (struct draft){.span = mx_scan_pool_span(&census->allocators->facts, &note->pool),
+                                                  .kinds = note->kinds}))
+            return false;
     }
     return true;
 }
@@ -341,8 +366,12 @@ static struct mx_error *build_spans(struct census *census)
     bool ok = true;
     for (size_t i = 0; ok && i < census->jobs.count; i++) {
         const struct job *job = &census->jobs.items[i];
-        ok = job->kind == JOB_ARENA || job->kind == JOB_SEGMENT ? draft_pools(census, job, &drafts)
-                                                                : draft_listed(job, &drafts);
+        if (job->kind == JOB_ARENA && census->recall)
+            ok = draft_notes(census, job, &drafts);
+        else if (job->kind == JOB_ARENA || job->kind == JOB_SEGMENT)
+            ok = draft_pools(census, job, &drafts);
+        else
+            ok = draft_listed(job, &drafts);
     }
     struct mx_error *error = ok ? assemble(census, &drafts) : mx_error_no_memory();
     mx_array_free(&drafts.drafts);
@@ -527,6 +556,11 @@ static struct mx_error *prepare(struct census *census)
     const struct mx_target *target = census->target;
     if (target->memory->missing_bytes || target->types.type_type == MX_MAP_NONE)
         search_types(census);
+    /* A block's kind must fit where it is noted, and notes are numbered by the types of one target. */
+    if (target->types.types.count < MX_BLOCK_FAR_TYPE)
+        census->recall = target->recall;
+    else if (target->recall)
+        mx_recall_clear(target->recall);
     MX_TRY(measure_fixed_sizes(census));
     MX_TRY(mx_classifier_open(&target->types, &census->classifier));
     census->scan = (struct mx_scan){
@@ -567,6 +601,8 @@ struct mx_error *mx_census_take(struct mx_target *target, const struct mx_progre
 {
     struct census census = {.target = target, .heap = heap, .allocators = &target->allocators};
     struct mx_error *error = take(&census, progress);
+    if (error && census.recall)
+        mx_recall_clear(census.recall);
     deinit_census(&census);
     return error;
 }

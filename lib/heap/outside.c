@@ -124,8 +124,8 @@ bool mx_module_data_each(const struct mx_target *target, mx_outside_visit visit,
     return go_on;
 }
 
-/* The mapping that a thread's stack is in; NULL where it is not known, and where none of it is there: a damaged core can
- * claim half the address space for a stack. */
+/* The mapping that a thread's stack is in; NULL where it is not known, and where none of it is there: a damaged core
+ * can claim half the address space for a stack. */
 static const struct mx_region *stack_of(const struct mx_target *target, const struct mx_thread *thread)
 {
     const struct mx_region *region =

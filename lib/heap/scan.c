@@ -10,25 +10,31 @@
 
 enum { STATIC_STEP = 8 };
 
-bool mx_worker_init(struct mx_worker *worker, const struct mx_scan *scan)
+bool mx_worker_init(struct mx_worker *worker, const struct mx_scan *scan, bool notes)
 {
     *worker = (struct mx_worker){.scan = scan};
     mx_cursor_init(&worker->cursor, scan->memory);
     worker->tallies = mx_calloc(scan->types->types.count, sizeof(*worker->tallies));
-    return worker->tallies != NULL;
+    if (notes)
+        worker->scratch = mx_calloc(scan->types->types.count, sizeof(*worker->scratch));
+    return worker->tallies && (worker->scratch || !notes);
 }
 
 void mx_worker_deinit(struct mx_worker *worker)
 {
     mx_cursor_deinit(&worker->cursor);
     free(worker->tallies);
+    free(worker->scratch);
+    mx_array_free(&worker->touched);
     mx_array_free(&worker->pending);
     mx_array_free(&worker->far_types);
 }
 
 static void tally(struct mx_worker *worker, uint32_t type, uint64_t size, bool tracked)
 {
-    struct mx_tally *sum = &worker->tallies[type];
+    struct mx_tally *sum = worker->notes ? &worker->scratch[type] : &worker->tallies[type];
+    if (worker->notes && !sum->count && !mx_array_push(&worker->touched, type))
+        worker->no_memory = true;
     sum->count++;
     sum->bytes += size;
     sum->tracked_count += tracked;
@@ -56,10 +62,15 @@ static void tally_object(struct mx_worker *worker, const struct mx_found_object 
     if (!size) {
         const struct mx_type *type = &scan->types->types.items[found->type];
         bool needs_more = false, later = scan->live && is_dict(type);
-        size = mx_object_size(scan->types, type, object, bytes, available, later ? &needs_more : NULL);
-        if (needs_more) {
+        bool asks = later || worker->notes;
+        size = mx_object_size(scan->types, type, object, bytes, available, asks ? &needs_more : NULL);
+        if (needs_more && later) {
             put_off(worker, found, bytes, size);
             return;
+        }
+        if (needs_more) {
+            size = mx_object_size(scan->types, type, object, bytes, available, NULL);
+            worker->reads_elsewhere = true;
         }
     }
     tally(worker, found->type, size, found->tracked);
@@ -110,8 +121,8 @@ bool mx_listed_add(struct mx_listed *listed, mx_addr start, uint16_t kind)
            mx_array_push(&listed->kinds, kind);
 }
 
-static void scan_pool(struct mx_worker *worker, const struct mx_pool *pool, const uint8_t *bytes,
-                      const uint64_t *free_bits, uint16_t *kinds)
+void mx_scan_pool(struct mx_worker *worker, const struct mx_pool *pool, const uint8_t *bytes, const uint64_t *free_bits,
+                  uint16_t *kinds)
 {
     const uint8_t *at = bytes + worker->scan->facts->header_size;
     mx_addr block = pool->address + worker->scan->facts->header_size;
@@ -125,7 +136,7 @@ static void scan_pool(struct mx_worker *worker, const struct mx_pool *pool, cons
     }
 }
 
-static void count_pool(struct mx_worker *worker, const struct mx_pool *pool)
+void mx_scan_count_pool(struct mx_worker *worker, const struct mx_pool *pool)
 {
     struct mx_size_class *class = &worker->size_classes[pool->block_size / 16 - 1];
     uint32_t all = (worker->scan->facts->pool_size - worker->scan->facts->header_size) / pool->block_size;
@@ -136,9 +147,9 @@ static void count_pool(struct mx_worker *worker, const struct mx_pool *pool)
     worker->sums.damaged_pools += pool->damaged;
 }
 
-static struct mx_span pool_span(const struct mx_scan *scan, const struct mx_pool *pool)
+struct mx_span mx_scan_pool_span(const struct mx_pymalloc_facts *facts, const struct mx_pool *pool)
 {
-    mx_addr start = pool->address + scan->facts->header_size;
+    mx_addr start = pool->address + facts->header_size;
     return (struct mx_span){.start = start,
                             .end = start + (mx_addr)pool->carved * pool->block_size,
                             .count = pool->carved,
@@ -158,10 +169,10 @@ size_t mx_scan_arena(struct mx_worker *worker, const struct mx_arena *arena, str
         const uint8_t *bytes = whole ? whole + at : mx_cursor_view(&worker->cursor, arena->pools + at, pool_size);
         if (!bytes || !mx_pool_read(scan->facts, bytes, arena->pools + at, &pool, free_bits))
             continue;
-        count_pool(worker, &pool);
-        scan_pool(worker, &pool, bytes, free_bits, kinds);
+        mx_scan_count_pool(worker, &pool);
+        mx_scan_pool(worker, &pool, bytes, free_bits, kinds);
         kinds += pool.carved;
-        spans[found++] = pool_span(scan, &pool);
+        spans[found++] = mx_scan_pool_span(scan->facts, &pool);
     }
     mx_work_step(scan->work, length);
     return found;

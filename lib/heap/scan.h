@@ -56,9 +56,15 @@ struct mx_worker {
     MX_ARRAY(struct mx_pending_dict) pending;
     MX_ARRAY(struct mx_far_type) far_types;
     bool no_memory;
+    /* While a pool is looked at for notes (heap/recall.h): */
+    bool notes;
+    bool reads_elsewhere;       /* an object's size took more than its own bytes */
+    struct mx_tally *scratch;   /* by type; all zeros between two pools */
+    MX_ARRAY(uint32_t) touched; /* types that have a sum there */
 };
 
-bool mx_worker_init(struct mx_worker *worker, const struct mx_scan *scan);
+/* `notes`: it will take notes about pools. */
+bool mx_worker_init(struct mx_worker *worker, const struct mx_scan *scan, bool notes);
 void mx_worker_deinit(struct mx_worker *worker);
 
 /*
@@ -76,6 +82,12 @@ struct mx_scan_room mx_scan_segment_room(const struct mx_mimalloc *mimalloc, con
 /* Scans the pages of a mimalloc segment, as mx_scan_arena() does the pools of an arena. */
 size_t mx_scan_segment(struct mx_worker *worker, const struct mx_mi_segment *segment, struct mx_span *spans,
                        uint16_t *kinds);
+
+/* The parts of that: one pool's blocks and its counters, and what it is as a span. */
+void mx_scan_pool(struct mx_worker *worker, const struct mx_pool *pool, const uint8_t *bytes, const uint64_t *free_bits,
+                  uint16_t *kinds);
+void mx_scan_count_pool(struct mx_worker *worker, const struct mx_pool *pool);
+struct mx_span mx_scan_pool_span(const struct mx_pymalloc_facts *facts, const struct mx_pool *pool);
 
 /* Scans the chunks of one span of malloc's. */
 void mx_scan_chunks(struct mx_worker *worker, const struct mx_glibc *glibc, const struct mx_chunk_span *span,

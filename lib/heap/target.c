@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "cpython/recover.h"
+#include "heap/recall.h"
 #include "memory/saved.h"
 
 static struct mx_file_options file_options(const struct mx_target_options *options)
@@ -34,7 +35,9 @@ static struct mx_error *open_python(struct mx_target *target, const struct mx_ta
         MX_TRY(mx_recover_symbols(target->memory, &target->modules));
     MX_TRY(open_runtime(target, options));
     MX_TRY(mx_types_open(&target->runtime, &work, &target->types));
-    MX_TRY(mx_allocators_open(&target->runtime, &target->allocators));
+    MX_TRY(mx_allocators_open(&target->runtime, target->recall ? &target->recall->places : NULL, &target->allocators));
+    if (target->recall)
+        target->recall->places = target->allocators.arenas.places;
     if (target->origin.kind)
         snprintf(target->allocators.glibc.name, sizeof(target->allocators.glibc.name), "%s", target->origin.malloc);
     return NULL;
@@ -72,6 +75,7 @@ struct mx_error *mx_target_open_process(int pid, const struct mx_target_options 
     if (!target)
         return mx_error_no_memory();
     struct mx_file_options files = file_options(options);
+    target->recall = options ? options->recall : NULL;
     struct mx_error *error = mx_process_open(pid, &files, &target->memory, &target->modules, &target->threads);
     return finish(target, error, options, ret);
 }

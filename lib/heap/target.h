@@ -23,6 +23,7 @@ struct mx_target {
     struct mx_origin origin; /* of a saved target */
     struct mx_remote remote; /* of a process that a debugger reaches; zeros otherwise */
     struct mx_allocators allocators;
+    struct mx_recall *recall; /* the caller's; NULL: none */
 };
 
 #endif

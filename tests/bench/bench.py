@@ -21,6 +21,7 @@ import debugger  # noqa: E402
 import freshmemory  # noqa: E402
 import harness  # noqa: E402
 import memcheck  # noqa: E402
+import moments  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 MB = 1 << 20
@@ -83,7 +84,8 @@ touch then waits for the host (the first row): before each measured run as much 
 freed, so that the program is measured and not the host; the row *in memory left alone before* is without. *py-save*
 is `build/release/save`, with one worker a processor, and what it wrote is counted by `build/release/census`. *memcheck*
 has a small program from its start; *py-leaks* looks at it once, halfway, by a GDB that attaches and detaches. Both are
-told in processor seconds of the program, which stands still at the stop; the stop is GDB from its start to its end."""
+told in processor seconds of the program, which stands still at the stop; the stop is GDB from its start to its end.
+*py-tests* runs pytest; what is *added to each* test is beside the same session in GDB without memext."""
 
 
 class Peak:
@@ -173,19 +175,6 @@ def retained(build, path, processors=None, rounds=ROUNDS):
         runs.append((sum(int(info[key]) for key in ("open_us", "heap_us", "graph_us")) + int(sums["us"]), sums))
     took, sums = min(runs, key=lambda run: run[0])
     return sums, took
-
-
-SESSION_TESTS = 60
-# Tests that only take time, in a process whose heap is so many MB of lists of str.
-SESSION = """
-import time
-import unittest
-HEAP = [[str(number + item) for item in range(10)] for number in range(MEGABYTES * 1300)]
-class Waits(unittest.TestCase):
-    pass
-for number in range(TESTS):
-    setattr(Waits, "test_" + str(number), lambda self: time.sleep(0.05))
-"""
 
 
 class Bench:
@@ -349,28 +338,6 @@ class Bench:
                  "objgraph.show_backrefs(): %.2f s" % inside["backrefs"], outside["backrefs"] / inside["backrefs"], 1)
         self.add("%s: memory added to the process" % name, "%d KB" % (grown // 1024), "")
 
-    def session(self, megabytes):
-        """py-tests beside the same session alone; the difference, a test."""
-        folder = os.path.join(self.folder, "session%d" % megabytes)
-        os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, "test_session.py"), "w") as f:
-            f.write(SESSION.replace("MEGABYTES", str(megabytes)).replace("TESTS", str(SESSION_TESTS)))
-        command = ["-B", "-m", "unittest", "-q", "test_session"]
-        plain = elapsed([PYTHON] + command, folder, None)
-        watched = elapsed(debugger.arguments(["--args", PYTHON] + command, ["py-tests"]), folder,
-                          debugger.environment(self.build))
-        name = "py-tests, %d tests of 50 ms at %d MB" % (SESSION_TESTS, megabytes)
-        self.add(name, "%.2f s" % watched, "alone: %.2f s" % plain, watched / plain, 2 if megabytes >= 200 else None)
-        self.add("%s: added to each" % name, "%.0f ms" % (1000 * (watched - plain) / SESSION_TESTS), "")
-
-
-def elapsed(command, folder, env):
-    """Seconds of a command in a folder."""
-    start = time.monotonic()
-    subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL, check=True)
-    return time.monotonic() - start
-
 
 def resident(pid):
     with open("/proc/%d/status" % pid) as f:
@@ -417,7 +384,8 @@ def main():
         for megabytes in (min(GC_OBJECTS_MB, max(sizes)), max(sizes)):
             bench.live(megabytes)
         for megabytes in (0, 200):
-            bench.session(megabytes)
+            moments.session(bench, PYTHON, megabytes)
+        moments.never_reached(bench, PYTHON)
         memcheck.measure(bench)
     if not a.no_write:
         write(bench.rows, os.path.join(harness.ROOT, "docs", "bench.md"))

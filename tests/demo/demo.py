@@ -14,6 +14,7 @@ import harness  # noqa: E402
 import interpreters  # noqa: E402
 
 LEAK = os.path.join(HERE, "leak.py")
+LEAKY_TESTS = os.path.join(harness.TESTS, "workloads", "leaky_pytest")
 
 def say(text=""):
     sys.stdout.write(text + "\n")
@@ -25,7 +26,7 @@ def explain(text):
     say("\033[1m# %s\033[0m" % text if sys.stdout.isatty() else "# %s" % text)
 
 
-def gdb(shown, target, steps):
+def gdb(shown, target, steps, folder=harness.ROOT):
     """One GDB in batch mode. Steps are (explanation or None, command); what is printed is what GDB printed."""
     say()
     say("$ gdb -x gdbext/memext.py %s" % shown)
@@ -35,7 +36,7 @@ def gdb(shown, target, steps):
         if explanation:
             line += ["-ex", "echo \\n# %s\\n" % explanation]
         line += ["-ex", "echo (gdb) %s\\n" % command, "-ex", command]
-    run = subprocess.run(line + target, env=harness.ambient(), cwd=harness.ROOT, stdin=subprocess.DEVNULL,
+    run = subprocess.run(line + target, env=harness.ambient(), cwd=folder, stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
     text = run.stdout.decode(errors="replace")
     for row in text.splitlines():
@@ -84,6 +85,20 @@ def on_the_core(python, folder, pictures):
     ])
 
 
+def on_the_tests(python):
+    if subprocess.call([python, "-c", "import pytest"], stderr=subprocess.DEVNULL):
+        say("(this interpreter has no pytest: apt install python3-pytest)")
+        return True
+    pytest = ["-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    return gdb("--args python3 -m pytest -q", ["--args", python] + pytest, [
+        ("Which of these 46 tests leave memory behind, and who holds it?", "py-tests"),
+        ("The same once more, up to the first that leaves 500 KB; what is there then is looked at closer.",
+         "py-tests -stop-on-leak 500K"),
+        ("Who holds what is new since the test before?", "py-suspects -since before-test -limit 1"),
+        (None, "kill"),
+    ], LEAKY_TESTS)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
@@ -100,6 +115,8 @@ def main():
     explain("2. And after it died? The shop aborts, the core stays: no process, no restart, the same questions.")
     with harness.Folder() as folder:
         good = on_the_core(python, folder, pictures) and good
+    explain("3. And where it is a test run that grows? docs/tutorial.md has the whole story.")
+    good = on_the_tests(python) and good
     explain("That was it. README.md has more; `make check` runs the tests.")
     return 0 if good else 1
 

@@ -22,12 +22,12 @@ def check(function):
 class Terminal:
     """An interactive GDB with memext."""
 
-    def __init__(self, stage, target):
+    def __init__(self, stage, target, extra=None):
         line = ["gdb", "-nx", "-q", "-iex", "set debuginfod enabled off", "-iex", "set pagination off"] + target
-        line += ["-x", debugger.MEMEXT]
+        line[1:1] = ["-x", debugger.MEMEXT]
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.execvpe(line[0], line, debugger.environment(stage.build))
+            os.execvpe(line[0], line, dict(debugger.environment(stage.build), **(extra or {})))
         self.seen = b""
         self.read_until(PROMPT, 120)
 

@@ -1,12 +1,17 @@
-"""Checks of py-tests: sessions of pytest and unittest that leak, crash, hang, fork. Each returns problems."""
+"""Checks of py-tests: sessions of pytest and unittest that leak, crash, hang, fork. Each returns problems. Adds to
+terminal.CHECKS."""
 import json
 import os
 import subprocess
 import sys
+import time
+import xml.etree.ElementTree
 
+import debian
 import debugger
 import harness
 import interpreters
+import terminal
 from stage import Skip
 
 sys.path.insert(0, os.path.join(harness.TESTS, "workloads", "many_tests"))
@@ -41,6 +46,21 @@ ENDINGS = {
     "time.sleep(600)": "no end after the 4 s of -timeout in test_bad.py::test_bad (call)",
     "os._exit(7)": "the process ended with status 7 before the session did in test_bad.py::test_bad (call)",
 }
+
+
+SLOW = '''
+import time, pytest
+KEEP = []
+@pytest.mark.parametrize("number", range(40))
+def test_slow(number):
+    if number in (%s):
+        KEEP.append(bytearray(300000))
+    time.sleep(0.25)
+'''
+# A package that brings its own tests, which need nothing but itself and pytest, and the part of them that is run.
+PACKAGE = "python3-networkx"
+PACKAGE_TESTS = ("networkx/classes/tests/test_graph.py", "networkx/classes/tests/test_coreviews.py",
+                 "networkx/utils/tests/test_misc.py", "networkx/utils/tests/test_mapped_queue.py")
 
 
 def check(function):
@@ -175,3 +195,85 @@ def unittest_of_every_interpreter(stage):
         if names != [make.name_of(number, True) for number in range(30)] or answer["total"]["leaving"] != 4:
             problems.append("%s: %d tests, %s: %s" % (one.name, len(names), answer["total"], text[-500:]))
     return problems
+
+
+def outcomes(path):
+    """{test: what came out} of pytest's report."""
+    return {(case.get("classname"), case.get("name")): sorted(one.tag for one in case)
+            for case in xml.etree.ElementTree.parse(path).iter("testcase")}
+
+
+@check
+def tests_of_a_debian_package(stage):
+    """A suite of somebody else's goes through, every test is measured, and each comes out as it does without GDB."""
+    extra = environment(stage)
+    try:
+        root = debian.unpack(PACKAGE, stage.path("package"))
+    except RuntimeError as why:
+        raise Skip(str(why))
+    folder = os.path.join(root, "usr", "lib", "python3", "dist-packages")
+    extra["PYTHONPATH"] = os.pathsep.join([folder] + ([extra["PYTHONPATH"]] if extra else []))
+    results = stage.path("alone.xml"), stage.path("watched.xml")
+    options = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] + list(PACKAGE_TESTS)
+    subprocess.run([stage.python, "-B"] + options + ["--junitxml", results[0]], cwd=folder, env=harness.ambient(extra),
+                   stdout=subprocess.DEVNULL, check=True, timeout=300)
+    text = run(stage, folder, "py-tests -o " + stage.path("package.json"), *options, "--junitxml", results[1],
+               extra=extra)[0]
+    alone, watched = map(outcomes, results)
+    with open(stage.path("package.json"), encoding="utf-8") as file:
+        measured = len(json.load(file)["rows"])
+    problems = ["%s: alone %s, watched %s" % (test, alone.get(test), watched.get(test))
+                for test in sorted(set(alone) | set(watched)) if alone.get(test) != watched.get(test)]
+    problems += ["%d tests were measured of %d" % (measured, len(alone))] if measured != len(alone) else []
+    return problems + ([] if len(alone) > 100 else ["only %d tests ran: %s" % (len(alone), text[-500:])])
+
+
+def slow_tests(stage, name, leaking):
+    folder = new_folder(stage, name)
+    with open(os.path.join(folder, "test_slow.py"), "w") as file:
+        file.write(SLOW % leaking)
+    return folder
+
+
+@check
+def tests_of_a_process_that_runs_already(stage):
+    """GDB comes when the session is under way: the tests that follow are measured."""
+    folder, extra = slow_tests(stage, "under_way", "39,"), environment(stage)
+    with open(os.path.join(folder, "out"), "wb") as out:
+        tests = subprocess.Popen([stage.python, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=folder,
+                                 env=harness.ambient(extra), stdout=out, stderr=subprocess.STDOUT)
+    try:
+        time.sleep(3)
+        text = debugger.run(stage.build, ["-p", str(tests.pid)], ["py-tests -o under_way.json"], folder)[0]
+        tests.wait(60)
+    finally:
+        tests.kill()
+    if not os.path.exists(os.path.join(folder, "under_way.json")):
+        return ["nothing was measured: " + text[-1000:]]
+    with open(os.path.join(folder, "under_way.json"), encoding="utf-8") as file:
+        rows = json.load(file)["rows"]
+    left = {row["test"]: row["left"] for row in rows if row["left"] > 200000}
+    problems = [] if 5 < len(rows) < 40 else ["%d of 40 tests were measured: %s" % (len(rows), text[-500:])]
+    problems += [] if list(left) == ["test_slow.py::test_slow[39]"] else ["these leave memory: %s" % left]
+    return problems + (["the session ended with %s" % tests.returncode] if tests.returncode else [])
+
+
+@terminal.check
+def interrupting_a_session(stage):
+    """Ctrl-C at a terminal, in a test that lasts: what was measured up to there is shown, and the process stands."""
+    folder, extra = slow_tests(stage, "interrupted", "1, 2, 3"), environment(stage)
+    words = ["-iex", "cd " + folder, "--args", stage.python, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    session = terminal.Terminal(stage, words, extra)
+    try:
+        session.send(b"py-tests\n")
+        session.read_until(b"......", 60)
+        time.sleep(0.6)
+        session.send(b"\x03")
+        text, took = session.read_until(terminal.PROMPT, 30)
+        shown = text.decode(errors="replace")
+        problems = missing(shown, ("interrupted in test_slow.py::test_slow[", "test_slow.KEEP", "tests leave"))
+        problems += ["the prompt came %.1f s after Ctrl-C" % took] if took > 10 else []
+        frames = session.ask("py-stacks")[0].decode(errors="replace")
+        return problems + missing(frames, ("runtestprotocol",))
+    finally:
+        session.close()

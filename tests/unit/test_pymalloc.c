@@ -306,7 +306,7 @@ static void dispose(struct forged *forged)
 static void check_arenas(struct forged *forged, const struct mx_pymalloc_facts *facts, const mx_addr *states,
                          size_t state_count, bool from_array)
 {
-    struct mx_arenas found;
+    struct mx_arenas found = {0};
     CU_ASSERT_PTR_NULL_FATAL(mx_arenas_find(facts, forged->memory, &forged->modules, states, state_count, &found));
     CU_ASSERT_EQUAL(found.from_array, from_array);
     CU_ASSERT_EQUAL_FATAL(found.arenas.count, 2);
@@ -360,7 +360,7 @@ static void test_arenas_by_looking_at_pages(void)
 static void test_arenas_that_contradict_themselves(void)
 {
     static struct forged forged;
-    struct mx_arenas found;
+    struct mx_arenas found = {0};
     const mx_addr state = USEDPOOLS_AT;
     const uint64_t wrong[] = {1, arena_at[0] + 16, UINT64_MAX - 4095, 0x7f0000400000};
     forge(&forged);

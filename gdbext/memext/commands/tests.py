@@ -48,7 +48,11 @@ class Session:
         self.drive = testdrive.Drive(self.measure, arguments.timeout or 0, testdrive.is_shown())
 
     def run(self):
-        self.drive.run()
+        SESSION.remember(_memext.recall())
+        try:
+            self.drive.run()
+        finally:
+            SESSION.remember(None)
         return self
 
     def measure(self, name):
