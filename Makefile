@@ -47,7 +47,7 @@ CHECK    := $(PYTHON) tests/run.py --build $(BUILD)
 
 GDBS     ?=
 
-.PHONY: all deps demo check matrix unit e2e truth fuzz asan lint format bench layouts layouts-table install uninstall clean help gdbs campaign
+.PHONY: all deps demo check matrix arm64 unit e2e truth fuzz asan lint format bench layouts layouts-table install uninstall clean help gdbs campaign
 .DEFAULT_GOAL := all
 all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so $(BUILD)/gdbext/_memext.abi3.so ## build the library and the GDB extension
 
@@ -127,6 +127,10 @@ truth: all $(TOOLS) ## compare with the interpreters' own answers
 	@$(CHECK) --only truth $(RUN)
 
 FUZZ_SECONDS ?= 60
+
+arm64: ## cross-build for AArch64, and run the unit tests under qemu
+	@sh tests/install-deps.sh arm64
+	@$(PYTHON) tests/matrix/arm64.py --folder build/matrix
 
 fuzz: $(TOOLS) ## damaged, cut and slow cores, refused memory; then libFuzzer, FUZZ_SECONDS (60) for each program
 	@$(CHECK) --only fuzz $(RUN)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs the Debian packages that are missing for the given purposes
-# (build, lint, bench, fuzz, browser, more, gdbs), and nothing when none is. Needs root
-# or sudo only when something has to be installed. What fails for `browser`, `more` or
-# `gdbs` is said and forgiven: what needs it is then skipped by name.
+# (build, lint, bench, fuzz, browser, more, gdbs, arm64), and nothing when none is. Needs
+# root or sudo only when something has to be installed. What fails for `browser`, `more`,
+# `gdbs` or `arm64` is said and forgiven: what needs it is then skipped by name.
 set -eu
 
 build='gcc libc6-dev make libelf-dev libdwarf-dev libsqlite3-dev libzstd-dev zlib1g-dev liblzma-dev libcunit1-dev python3 python3-dev gdb procps graphviz node-d3-hierarchy python3-pytest'
@@ -11,6 +11,7 @@ bench='python3-objgraph'
 fuzz='clang libclang-rt-14-dev'
 browser='chromium'
 gdbs='debootstrap'
+arm64='gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user'
 more='python3-numpy valgrind gdbserver zstd xz-utils libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0'
 
 wanted=
@@ -22,6 +23,7 @@ for purpose in "$@"; do
     bench) wanted="$wanted $bench" ;;
     fuzz) wanted="$wanted $fuzz" ;;
     browser) wanted="$wanted $browser" refused=0 ;;
+    arm64) wanted="$wanted $arm64" refused=0 ;;
     gdbs) wanted="$wanted $gdbs" refused=0 ;;
     more) wanted="$wanted $more" refused=0 ;;
     *) echo "install-deps.sh: unknown purpose '$purpose'" >&2; exit 2 ;;
