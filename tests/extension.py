@@ -1,4 +1,4 @@
-"""Builds C of tests/workloads for an interpreter, which is asked where its headers are: extension modules, and a program
+"""Builds C of tests/workloads for an interpreter, which is asked where its headers are: extension modules, a program
 that has the interpreter inside."""
 import os
 import subprocess

@@ -47,8 +47,8 @@ def run(folder):
     root = os.path.join(folder, "arm64", "root")
     Foreign(os.path.join(folder, "arm64"), SUITE).unpack(LIBRARIES, root, without=OF_COMPILER)
     unit = "build/arm64/unit"
-    apt.run(["make", "-j2", "FLAVOUR=arm64", "CC=%s-gcc" % TRIPLET, "AR=%s-ar" % TRIPLET, "CFLAGS=" + flags(root), unit],
-            "building for AArch64", cwd=harness.ROOT)
+    tools = ["CC=%s-gcc" % TRIPLET, "AR=%s-ar" % TRIPLET, "CFLAGS=" + flags(root)]
+    apt.run(["make", "-j2", "FLAVOUR=arm64"] + tools + [unit], "building for AArch64", cwd=harness.ROOT)
     return subprocess.run(["qemu-aarch64", "-L", root, unit], cwd=harness.ROOT,
                           env=dict(os.environ, MEMEXT_EMULATED="1")).returncode
 
