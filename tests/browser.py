@@ -220,7 +220,8 @@ class Page:
             time.sleep(0.02)
 
     def click(self, selector, index=0):
-        """A real click into the middle of the n-th element that `selector` finds."""
+        """A real click into the middle of the n-th element that `selector` finds, when nothing moves any more."""
+        self.evaluate("Promise.allSettled(document.getAnimations().map(one => one.finished)).then(() => true)")
         place = self.evaluate(
             "(function () { const one = document.querySelectorAll(%s)[%d]; if (!one) return null;"
             " one.scrollIntoView({block: 'center'}); const box = one.getBoundingClientRect();"

@@ -243,9 +243,14 @@ static bool is_same_kind(const struct mx_layout *layout, const struct mx_layout_
            layout->free_threaded == key->free_threaded;
 }
 
+static bool is_same_build(const struct mx_layout *layout, const struct mx_layout_key *key)
+{
+    return is_same_kind(layout, key) && layout->debug_build == key->debug_build;
+}
+
 static bool is_exact(const struct mx_layout *layout, const struct mx_layout_key *key)
 {
-    if (!is_same_kind(layout, key) || layout->debug_build != key->debug_build)
+    if (!is_same_build(layout, key))
         return false;
     return key->runtime_size ? (uint64_t)layout->runtime.size == key->runtime_size
                              : layout->version_hex == key->version_hex;
@@ -325,7 +330,10 @@ struct mx_error *mx_layout_choose(const struct mx_layout_key *key, const char *e
     }
     if (!key->version_hex)
         return refuse(key, "");
-    const struct row *near = nearest_row(key, is_same_kind);
+    /* A debug build's objects differ more from a release build's than those of two micro releases from each other. */
+    const struct row *near = nearest_row(key, is_same_build);
+    if (!near)
+        near = nearest_row(key, is_same_kind);
     struct mx_layout measured = {0};
     struct mx_error *error = elf_path ? mx_layout_measure(elf_path, debug_folder, NULL, 0, key->version_hex, &measured)
                                       : mx_error_new(MX_ERROR_NOT_FOUND, "no file to measure");

@@ -154,6 +154,11 @@ static void test_choose_falls_back_to_the_nearest_row(void)
     key = (struct mx_layout_key){.version_hex = 0x030c01f0, .runtime_size = 459944, .debug_build = true};
     CU_ASSERT_PTR_NULL_FATAL(mx_layout_choose(&key, NULL, NULL, &layout));
     CU_ASSERT_TRUE(layout.nearest);
+    /* A row of the same micro version, but of a debug build, is farther than another micro version's. */
+    key = (struct mx_layout_key){.version_hex = 0x030b02f0, .runtime_size = 1};
+    CU_ASSERT_PTR_NULL_FATAL(mx_layout_choose(&key, NULL, NULL, &layout));
+    CU_ASSERT_STRING_EQUAL(layout.origin, "row 3.11.7 (nearest)");
+    CU_ASSERT_FALSE(layout.debug_build);
 }
 
 static void check_refusal(struct mx_layout_key key, const char *start, const char *end)
