@@ -35,6 +35,27 @@ static uint32_t least_size(const struct mx_types *types, const struct mx_type *t
     return (uint32_t)(least < 16 ? 16 : least);
 }
 
+/* Types are 8-aligned at the least; those of modules lie some hundred bytes from each other. */
+static uint32_t filter_bit(uint64_t address)
+{
+    return (uint32_t)(address >> 4 ^ address >> 13) & ((1u << MX_FILTER_BITS) - 1);
+}
+
+static bool add_type(struct mx_classifier *classifier, uint32_t preheader, mx_addr address, uint32_t index)
+{
+    uint32_t bit = filter_bit(address);
+    classifier->filters[preheader][bit / 64] |= UINT64_C(1) << bit % 64;
+    return mx_map_set(&classifier->by_preheader[preheader], address, index);
+}
+
+static uint32_t find_type(const struct mx_classifier *classifier, uint32_t preheader, uint64_t word)
+{
+    uint32_t bit = filter_bit(word);
+    if (!(classifier->filters[preheader][bit / 64] >> bit % 64 & 1))
+        return MX_MAP_NONE;
+    return mx_map_get(&classifier->by_preheader[preheader], word);
+}
+
 struct mx_error *mx_classifier_open(const struct mx_types *types, struct mx_classifier *ret)
 {
     struct mx_classifier classifier = {
@@ -43,11 +64,10 @@ struct mx_error *mx_classifier_open(const struct mx_types *types, struct mx_clas
     for (size_t i = 0; ok && i < types->types.count; i++) {
         const struct mx_type *type = &types->types.items[i];
         classifier.least.items[classifier.least.count++] = least_size(types, type);
-        ok = type->preheader > 32 ||
-             mx_map_set(&classifier.by_preheader[type->preheader / 16], type->address, (uint32_t)i);
+        ok = type->preheader > 32 || add_type(&classifier, type->preheader / 16, type->address, (uint32_t)i);
         /* Instances of metatypes are heap types with a GC head, or static types without one. */
         if (ok && type->kind == MX_KIND_TYPE && type->preheader)
-            ok = mx_map_set(&classifier.by_preheader[0], type->address, (uint32_t)i);
+            ok = add_type(&classifier, 0, type->address, (uint32_t)i);
     }
     if (!ok) {
         mx_classifier_close(&classifier);
@@ -202,7 +222,7 @@ bool mx_classify_block(const struct mx_classifier *classifier, const uint8_t *by
         uint32_t offset = padding + 16 * i;
         if (offset + head > size)
             return false;
-        uint32_t index = mx_map_get(&classifier->by_preheader[i], mx_load_u64(bytes + offset + type_at));
+        uint32_t index = find_type(classifier, i, mx_load_u64(bytes + offset + type_at));
         if (index == MX_MAP_NONE)
             continue;
         bool has_head = has_gc_head(classifier, i);
@@ -226,8 +246,8 @@ bool mx_classify_in_heap(const struct mx_classifier *classifier, uint8_t tag, co
     uint32_t offset = padding + (tag == HEAP_GC_PREHEADER ? 16 : 0);
     if (tag == HEAP_MEMORY || offset + (uint32_t)layout->object.size > size)
         return false;
-    uint32_t index = mx_map_get(&classifier->by_preheader[tag == HEAP_GC_PREHEADER],
-                                mx_load_u64(bytes + offset + layout->object.ob_type));
+    uint32_t index =
+        find_type(classifier, tag == HEAP_GC_PREHEADER, mx_load_u64(bytes + offset + layout->object.ob_type));
     if (index == MX_MAP_NONE || !is_object(classifier, index, bytes + offset, size - offset, available - offset, false))
         return false;
     bool tracked = is_tracked(classifier, index, bytes + offset, false);
