@@ -114,6 +114,16 @@ static void post_pool(const struct mx_block_rows *rows, const struct mx_span *sp
     mx_book_post(book, rows->pool_tails, blocks_end, end, 1);
 }
 
+/* Neighbours are mostly of one type, or free: how many blocks from here on belong to one row for sure. */
+static uint32_t count_alike(const uint16_t *kinds, uint32_t count)
+{
+    uint32_t alike = 1;
+    if (kinds[0] < MX_BLOCK_FAR_TYPE || kinds[0] == MX_BLOCK_FREE)
+        while (alike < count && kinds[alike] == kinds[0])
+            alike++;
+    return alike;
+}
+
 /* The same for most pools, without a look at each block's place. */
 static void add_pool(const struct mx_block_rows *rows, const struct mx_span *span, mx_addr blocks_end, mx_addr end,
                      bool in_ram)
@@ -121,8 +131,10 @@ static void add_pool(const struct mx_block_rows *rows, const struct mx_span *spa
     struct mx_book *book = rows->book;
     mx_addr carved_end = span->start + (mx_addr)span->count * span->block_size;
     mx_book_add(book, rows->pool_headers, facts_of(rows)->header_size, in_ram, 1);
-    for (uint32_t i = 0; i < span->count; i++)
-        mx_book_add(book, mx_block_row(rows, span->first + i, &rows->raw), span->block_size, in_ram, 1);
+    for (uint32_t i = 0, alike; i < span->count; i += alike) {
+        alike = count_alike(rows->heap->kinds + span->first + i, span->count - i);
+        mx_book_add(book, mx_block_row(rows, span->first + i, &rows->raw), alike * span->block_size, in_ram, alike);
+    }
     mx_book_add(book, rows->free_blocks, blocks_end - carved_end, in_ram, (blocks_end - carved_end) / span->block_size);
     mx_book_add(book, rows->pool_tails, end - blocks_end, in_ram, end > blocks_end);
 }
