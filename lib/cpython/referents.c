@@ -201,7 +201,8 @@ void mx_referents_expect(const struct mx_referents *referents, const struct mx_s
         int32_t at = plan->tables[i];
         if (!at || at + 8 > (int64_t)object->available)
             continue;
-        const uint8_t *table = mx_memory_view(referents->types->runtime->memory, mx_load_u64(object->bytes + at) - 1, 1);
+        const uint8_t *table =
+            mx_memory_view(referents->types->runtime->memory, mx_load_u64(object->bytes + at) - 1, 1);
         if (table) {
             __builtin_prefetch(table);
             __builtin_prefetch(table + LINE);

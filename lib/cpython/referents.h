@@ -80,7 +80,7 @@ void mx_referents_find(const struct mx_referents *referents, const struct mx_typ
 /* An edge without its name: what passes over all objects gather by the million. */
 struct mx_found_edge {
     mx_addr target;
-    uint32_t block;  /* this and `offset` are the gatherer's own */
+    uint32_t block; /* this and `offset` are the gatherer's own */
     uint16_t offset;
     uint8_t class;
     bool exact;
