@@ -29,7 +29,8 @@ struct search {
     struct mx_work work;
 };
 
-/* Blocks that are said to belong to objects wait until enough came together: looking at one at a time waits for each. */
+/* Blocks that are said to belong to objects wait until enough came together: looking at one at a time waits for each.
+ */
 struct marking {
     const struct search *search;
     size_t count;

@@ -48,7 +48,8 @@ static bool no_room(void *context)
     return false;
 }
 
-/* What is gathered is what is visited, with the object's bytes at hand or without; and no more than there is room for. */
+/* What is gathered is what is visited, with the object's bytes at hand or without; and no more than there is room for.
+ */
 static void check_gathering(const struct mx_referents *referents, const struct mx_seen_object *object,
                             const struct seen *seen)
 {
