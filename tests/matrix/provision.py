@@ -6,7 +6,8 @@ Three ways, in this order:
 - packages of other Debian suites, unpacked into build/matrix/SUITE. What runs there uses the suite's own C library:
   the path of the program's ELF interpreter is overwritten in place with a short link to the suite's, and
   LD_LIBRARY_PATH names its libraries. Nothing else differs from an installed one; no chroot, no special rights.
-- CPython built from Debian's source packages, for what has no binary package (free-threaded; PIE);
+- CPython built from Debian's source packages, for what has no binary package (free-threaded; PIE; musl). A mirror may lack
+  the newest sources that its lists name, and have those of the suite before;
 - CPython built from the source trees that $MEMEXT_SOURCES names (':' between them), with and without the GIL.
 
 Each that cannot be had is a line with the reason.
@@ -34,6 +35,7 @@ PACKAGES = (
 )
 # Suite, source package, what is special, the options.
 SOURCES = (
+    ("trixie", "python3.13", "musl", ("CC=musl-gcc",)),
     ("trixie", "python3.13", "pie", ()),
     ("trixie", "python3.13", "t", ("--disable-gil",)),
     ("trixie", "python3.13", "td", ("--disable-gil", "--with-pydebug")),
@@ -41,6 +43,9 @@ SOURCES = (
     ("sid", "python3.14", "t", ("--disable-gil",)),
     ("sid", "python3.14", "td", ("--disable-gil", "--with-pydebug")),
     ("sid", "python3.15", "t", ("--disable-gil",)),
+    ("forky", "python3.13", "t", ("--disable-gil",)),
+    ("forky", "python3.14", "t", ("--disable-gil",)),
+    ("forky", "python3.15", "t", ("--disable-gil",)),
 )
 # What is built from a source tree of $MEMEXT_SOURCES.
 TREES = (("", ()), ("t", ("--disable-gil",)))
@@ -132,7 +137,8 @@ class Built(Wanted):
         self.prefix = os.path.join(folder, "built", self.name)
 
     def make(self):
-        for tool in ("gcc", "make"):
+        compilers = [option[len("CC="):] for option in self.options if option.startswith("CC=")]
+        for tool in compilers + ["gcc", "make"]:
             if not shutil.which(tool):
                 raise apt.Unobtainable("building it needs " + tool)
         source = self.source()
