@@ -14,19 +14,15 @@ import gdb
 
 import _memext
 
-from . import places, remote
+from . import places, registers, remote
 from .command import emit, explain
+from .machine import DECIDES, DISPATCH, JUMP
 from .options import UsageError
 from .session import CONNECTIONS, OTHER, SESSION, connection_number, connection_type, process_stamp
 
-MOST = 4  # debug registers of x86-64
 IMPORT_FUNCTION = "PyEval_EvalCode"
 NO_HARDWARE = ("this machine gives GDB no hardware watchpoints (%s): stop at C functions instead, such as "
                "`break PyErr_SetString' or `break setenv', with a condition such as if $py_count(\"app.Order\") > 1000")
-
-
-def register_value(name):
-    return int(gdb.parse_and_eval("(unsigned long long)$%s" % name))
 
 
 def current_process():
@@ -72,18 +68,13 @@ class Entries:
 
     def is_dispatch(self, pc):
         """Whether an indirect jump follows with nothing to decide before it."""
-        architecture = gdb.selected_frame().architecture()
+        architecture, step = gdb.selected_frame().architecture(), registers.target_machine().step
         for _ in range(self.LOOK_AHEAD):
             instruction = architecture.disassemble(pc)[0]
-            word, _, operand = instruction["asm"].replace("notrack ", "").partition(" ")
-            if word.startswith("jmp"):
-                if "*" in operand:
-                    return True
-                pc = int(operand.split()[0], 16)
-            elif word[0] == "j" or word.startswith(("call", "ret")):
-                return False
-            else:
-                pc += instruction["length"]
+            kind, target = step(instruction["asm"])
+            if kind in (DISPATCH, DECIDES):
+                return kind == DISPATCH
+            pc = target if kind == JUMP else pc + instruction["length"]
         return False
 
 
@@ -166,9 +157,10 @@ def require_hardware():
     if not gdb.parameter("can-use-hw-watchpoints"):
         raise UsageError(NO_HARDWARE % "set can-use-hw-watchpoints is 0")
     used = hardware_in_use()
-    if len(used) >= MOST:
+    most = registers.target_machine().watchpoints
+    if len(used) >= most:
         raise UsageError("the processor watches %d places at most, and breakpoints %s watch them: delete or disable one"
-                         % (MOST, ", ".join(map(str, used))))
+                         % (most, ", ".join(map(str, used))))
 
 
 class PyBreak(gdb.Breakpoint):
@@ -214,7 +206,7 @@ class PyBreak(gdb.Breakpoint):
             return True
 
     def is_wanted(self):
-        if self.is_pending or not ENTRIES.is_entry(register_value("pc"), self.was_running):
+        if self.is_pending or not ENTRIES.is_entry(registers.value("pc"), self.was_running):
             return False
         if self.when and not gdb.parse_and_eval(self.when):
             return False
@@ -241,7 +233,7 @@ class Importing(gdb.Breakpoint):
         pending = [one for one in all_breaks() if one.enabled and one.is_pending]
         try:
             if pending:
-                resolve_in(pending, register_value("rdi"), register_value("rsi"))
+                resolve_in(pending, registers.argument(0), registers.argument(1))
         except (_memext.Error, gdb.error, UsageError):
             # Before the interpreter is set up, and in code that is no module's.
             pass
@@ -298,7 +290,7 @@ def tell(event):
 def caller():
     """The caller of the selected thread's innermost function, in words; nothing when that cannot be told."""
     try:
-        native, own = gdb.selected_thread().ptid[1], register_value("fs_base")
+        native, own = gdb.selected_thread().ptid[1], registers.thread_identity()
         for thread in SESSION.target().stacks(frames=2):
             if (thread["native_id"] or native) == native and thread["thread_id"] == own:
                 return "".join(", called by %s (%s:%d)" % frame[:3] for frame in thread["frames"][1:])
