@@ -45,7 +45,7 @@ struct wanted {
 
 struct mx_dwarf {
     Dwarf_Debug debug;
-    int descriptor; /* what `debug` reads */
+    int descriptor;        /* what `debug` reads */
     struct wanted *wanted; /* sorted by name */
     size_t count;
 };

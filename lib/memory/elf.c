@@ -64,7 +64,8 @@ struct mx_error *mx_elf_descriptor(const char *path, int *ret)
     if (fd < 0)
         return mx_error_os(errno, "cannot open %s", path);
     /* It may be another one by now. */
-    struct mx_error *error = fstat(fd, &status) ? mx_error_os(errno, "cannot read %s", path) : check_kind(&status, path);
+    struct mx_error *error =
+        fstat(fd, &status) ? mx_error_os(errno, "cannot read %s", path) : check_kind(&status, path);
     if (error)
         close(fd);
     else
