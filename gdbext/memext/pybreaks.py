@@ -37,6 +37,19 @@ def current_process():
         return None
 
 
+FIRST_ONLY = ("py-break: only calls in the first thread are noticed: in this free-threaded Python the other threads run "
+              "copies of the code; started with -X tlbc=0 (or PYTHON_TLBC=0) they run the same")
+
+
+def version_of(info):
+    return tuple(int(part) for part in re.findall(r"\d+", info["python_version"])[:2])
+
+
+def copies_code(info):
+    """Free-threaded builds since 3.14 give each thread bytecode of its own (CPython Python/codeobject.c: co_tlbc)."""
+    return info["free_threaded"] and version_of(info) >= (3, 14)
+
+
 class Entries:
     """Which instructions of the interpreter read a code unit to run it as the first of a call; of one process."""
 
@@ -91,6 +104,7 @@ class Finder:
 
     def __init__(self):
         self.process = self.target = None
+        self.first_only = False  # to be said
 
     def open(self):
         """The Target of the process as it is now."""
@@ -100,8 +114,9 @@ class Finder:
         if not self.target:
             self.target = open_process(process)
             self.process = process
-            version = self.target.info()["python_version"]
-            ENTRIES.reset(tuple(int(part) for part in re.findall(r"\d+", version)[:2]))
+            info = self.target.info()
+            self.first_only = copies_code(info)
+            ENTRIES.reset(version_of(info))
         else:
             self.target.reread()
         return self.target
@@ -248,6 +263,9 @@ def resolve_in(pending, code, namespace):
         if len(matches) == 1:
             one.set_function(matches[0], False)
             emit("py-break %d: %s\n" % (one.number, matches[0].title))
+            if FINDER.first_only:
+                emit(FIRST_ONLY + "\n")
+            FINDER.first_only = False
         elif matches:
             emit("py-break %d stays pending: %s\n" % (one.number, places.ambiguous(one.place, matches)))
 
