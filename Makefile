@@ -156,6 +156,7 @@ MATRIX_FOLDER ?= build/matrix
 matrix: deps ## obtain every CPython that can be had, and compare with the answers of each; writes docs/exactness.md
 	@$(MAKE) --no-print-directory all $(TOOLS)
 	@$(PYTHON) tests/matrix/matrix.py --build $(BUILD) --folder $(MATRIX_FOLDER) $(MATRIX)
+	@$(PYTHON) tests/matrix/gcores.py --build $(BUILD) --folder $(MATRIX_FOLDER)
 
 # ---- keeping the code well ----
 lint: ## clang-tidy, cppcheck, clang-format, layers, Python 3.8 syntax

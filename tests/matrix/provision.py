@@ -47,6 +47,8 @@ SOURCES = (
     ("forky", "python3.14", "t", ("--disable-gil",)),
     ("forky", "python3.15", "t", ("--disable-gil",)),
 )
+# Of these, GDB: 10, 16 and the newest.
+DEBUGGERS = ("bullseye", "trixie", "sid")
 # What is built from a source tree of $MEMEXT_SOURCES.
 TREES = (("", ()), ("t", ("--disable-gil",)))
 # Packages that an unpacked interpreter does not need; the C library's headers would be taken for the machine's.
@@ -100,13 +102,16 @@ class Unpacked(Wanted):
         libraries = ":".join(os.path.join(self.root, part) for part in LIBRARIES)
         self.wrap("LD_LIBRARY_PATH='%s' exec '%s' \"$@\"\n" % (libraries, program))
 
+    def loader(self):
+        loaders = [os.path.join(self.root, part, "ld-linux-x86-64.so.2") for part in LIBRARIES]
+        return next(filter(os.path.exists, loaders), LOADER)
+
     def use_own_loader(self, program):
         """The link is in /tmp because the new path must not be longer than the old one."""
         folder = "/tmp/mx-" + hashlib.sha256(self.root.encode()).hexdigest()[:10]
         os.makedirs(folder, exist_ok=True)
-        loaders = [os.path.join(self.root, part, "ld-linux-x86-64.so.2") for part in LIBRARIES]
         link = os.path.join(folder, "ld.so")
-        link_into(next(filter(os.path.exists, loaders), LOADER), link)
+        link_into(self.loader(), link)
         with open(program, "rb") as f:
             data = f.read()
         old, new = LOADER.encode() + b"\0", link.encode() + b"\0"
@@ -126,6 +131,27 @@ class Unpacked(Wanted):
         if os.access(path, os.X_OK) and interpreters.Interpreter(path).version is None:
             os.unlink(path)
         return super().obtain()
+
+
+class Debugger(Unpacked):
+    """The GDB of another suite; it finds its Python and its data beside itself."""
+
+    def __init__(self, folder, suite):
+        super().__init__(folder, suite, "gdb")
+        self.root = os.path.join(folder, self.name)
+
+    def make(self):
+        self.suite.unpack(["gdb"], self.root, WITHOUT)
+        program = os.path.realpath(os.path.join(self.root, "usr/bin/gdb"))
+        libraries = ":".join(os.path.join(self.root, part) for part in LIBRARIES)
+        # What it starts is this machine's, which must not get its libraries.
+        self.wrap("PYTHONHOME='%s/usr' exec '%s' --library-path '%s' '%s' --data-directory='%s/usr/share/gdb' \"$@\"\n"
+                  % (self.root, self.loader(), libraries, program, self.root))
+
+    def obtain(self):
+        if not os.access(self.path(), os.X_OK):
+            self.make()
+        return self.path()
 
 
 class Built(Wanted):
@@ -199,6 +225,11 @@ def wanted(folder):
     found += [BuiltFromPackage(folder, suites[suite], *rest) for suite, *rest in SOURCES]
     trees = [path for path in os.environ.get("MEMEXT_SOURCES", "").split(":") if path]
     return found + [BuiltFromTree(folder, tree, *rest) for tree in trees for rest in TREES]
+
+
+def debuggers(folder):
+    folder = os.path.abspath(folder)
+    return [Debugger(folder, apt.Suite(folder, name)) for name in DEBUGGERS]
 
 
 def obtain(folder, only=()):
