@@ -66,8 +66,7 @@ static const char *other_in(const struct mx_module *module)
     return linked_in(module);
 }
 
-/* Alpine's file has musl in its name, Debian's stands in a folder of it; no other libc has __dls3, which loads
- * programs. */
+/* Alpine's file has musl in its name, Debian's stands in a folder of it; no other C library has __dls3, the loader. */
 static bool is_musl(const struct mx_module *module)
 {
     return begins(module, "ld-musl") || begins(module, "libc.musl") ||
