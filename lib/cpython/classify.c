@@ -89,15 +89,18 @@ static bool is_mapped_pointer(const struct mx_classifier *classifier, uint64_t w
     return word >= SMALLEST_POINTER && !(word & 7) && mx_memory_region(classifier->memory, word);
 }
 
-/* Flags and locks of a free-threaded header have few values; an object on its way to be freed counts nothing. */
+/*
+ * Flags and locks of a free-threaded header have few values. An object on its way to be freed counts nothing; one whose
+ * count is deferred lives until the collector has found that nothing refers to it, and may count less than nothing.
+ */
 static bool plausible_threaded_header(const struct mx_layout *layout, const uint8_t *object)
 {
-    enum { MUTEX_BEFORE_BITS = 1, MOST_MUTEX = 3, MOST_BITS = 127 };
+    enum { MUTEX_BEFORE_BITS = 1, MOST_MUTEX = 3, MOST_BITS = 127, MOST_DEFERRED = 1 << 30 };
     const uint8_t *bits = object + layout->object.ob_gc_bits;
     bool immortal, deferred;
     int64_t count = mx_threaded_refcount(layout, object, &immortal, &deferred);
     return bits[0] <= MOST_BITS && bits[-MUTEX_BEFORE_BITS] <= MOST_MUTEX &&
-           (immortal || (count > 0 && !(count >> 32)));
+           (immortal || ((deferred ? count >= -MOST_DEFERRED : count > 0) && count <= UINT32_MAX));
 }
 
 /* A live object's reference count: 0 is a dead one on a free list, a pointer is some other structure. */

@@ -565,6 +565,7 @@ static void test_other_allocators_are_named(void)
     static struct forged forged;
     forge(&forged, 112, true, true, false);
     check_name(&forged, "/lib/ld-musl-x86_64.so.1", NULL, false, "musl (not walked)");
+    check_name(&forged, "/usr/lib/x86_64-linux-musl/libc.so", NULL, false, "musl (not walked)");
     check_name(&forged, "/usr/bin/python3", NULL, false, "unknown malloc, no libc.so.6 (not walked)");
     check_name(&forged, "/lib/libc-2.31.so", "/usr/lib/libjemalloc.so.2", true, "glibc beside jemalloc (not walked)");
     put(&forged, forged.bins + 2072, 0);
@@ -604,6 +605,21 @@ static void test_linked_allocators_are_named(void)
     mx_memory_close(forged.memory);
 }
 
+/* Under any name: musl's libc is its own loader. */
+static void test_musl_is_known_by_its_loader(void)
+{
+    static struct forged forged;
+    struct mx_symbols symbols = {0};
+    forge(&forged, 112, true, true, false);
+    forged.modules[0].symbols = &symbols;
+    define(&symbols, "__dls3");
+    check_name(&forged, "/opt/app/libc.so", NULL, false, "unknown malloc, no libc.so.6 (not walked)");
+    define(&symbols, "malloc");
+    check_name(&forged, "/opt/app/libc.so", NULL, false, "musl (not walked)");
+    mx_symbols_deinit(&symbols);
+    mx_memory_close(forged.memory);
+}
+
 void suite_glibc(CU_pSuite suite);
 void suite_glibc(CU_pSuite suite)
 {
@@ -624,4 +640,5 @@ void suite_glibc(CU_pSuite suite)
     CU_ADD_TEST(suite, test_without_main_arena);
     CU_ADD_TEST(suite, test_other_allocators_are_named);
     CU_ADD_TEST(suite, test_linked_allocators_are_named);
+    CU_ADD_TEST(suite, test_musl_is_known_by_its_loader);
 }
