@@ -230,3 +230,24 @@ def preloaded_mallocs(stage):
     if not tried:
         raise Skip("none of %s is here" % ", ".join(sorted(PRELOADS.values())))
     return problems
+
+
+# ---- another C library ----
+
+@check
+def interpreter_with_musl(stage):
+    """Objects of pymalloc are counted as ever; malloc is named, and said to be not walked. Live and in a core."""
+    found = glob.glob(os.path.join(harness.ROOT, "build", "matrix", "bin", "*-musl"))
+    if not found:
+        raise Skip("no interpreter with musl is here: make matrix builds one")
+    work = stage.leak(python=found[0])
+    asked = ("py-info", "py-count Session", "py-path Session#7", "py-suspects", "py-stacks", "py-malloc", "py-memory")
+    live = stage.gdb(["-p", str(work.pid)], *asked)
+    core = stage.gdb(["-c", work.gcore(stage.path("musl.core"))], *asked)
+    problems = ["%s: %s" % (form, one) for form, text in (("live", live), ("core", core)) for one in missing(
+        text, "musl (not walked)", "2,000", "CACHE['session-", "__main__.CACHE", "the garbage collector does not track",
+        "this process's malloc is musl (not walked): memext walks glibc's only")]
+    tracked = [counts(stage.gdb(target, "py-count -gc -json")) for target in
+               (["-p", str(work.pid)], ["-p", str(stage.leak().pid)])]
+    own = {name: tuple(count.get(name) for count in tracked) for name in tracked[0] if name.startswith("__main__.")}
+    return problems + ["counted are %s" % own for _ in (0,) if not own or any(a != b for a, b in own.values())]

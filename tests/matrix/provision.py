@@ -33,9 +33,11 @@ PACKAGES = (
     ("trixie", ("python3.13", "python3.13-dbg")),
     ("sid", ("python3.13", "python3.13-dbg", "python3.14", "python3.14-dbg", "python3.15", "python3.15-dbg")),
 )
+# Stands for CC=... in what follows.
+MUSL = "musl-gcc"
 # Suite, source package, what is special, the options.
 SOURCES = (
-    ("trixie", "python3.13", "musl", ("CC=musl-gcc",)),
+    ("trixie", "python3.13", "musl", (MUSL,)),
     ("trixie", "python3.13", "pie", ()),
     ("trixie", "python3.13", "t", ("--disable-gil",)),
     ("trixie", "python3.13", "td", ("--disable-gil", "--with-pydebug")),
@@ -154,6 +156,15 @@ class Debugger(Unpacked):
         return self.path()
 
 
+def musl_compiler(folder):
+    """musl-gcc says that it compiles for glibc, which configure does not believe."""
+    path = os.path.join(folder, "musl-cc")
+    with open(path, "w") as f:
+        f.write("#!/bin/sh\n[ \"$1\" != --print-multiarch ] || exec echo x86_64-linux-musl\nexec %s \"$@\"\n" % MUSL)
+        os.fchmod(f.fileno(), 0o755)
+    return "CC=" + path
+
+
 class Built(Wanted):
     """Built from a source tree: subclasses say where it is."""
 
@@ -163,17 +174,17 @@ class Built(Wanted):
         self.prefix = os.path.join(folder, "built", self.name)
 
     def make(self):
-        compilers = [option[len("CC="):] for option in self.options if option.startswith("CC=")]
-        for tool in compilers + ["gcc", "make"]:
+        for tool in ("gcc", "make") + ((MUSL,) if MUSL in self.options else ()):
             if not shutil.which(tool):
                 raise apt.Unobtainable("building it needs " + tool)
         source = self.source()
         work = os.path.join(self.folder, "work", self.name)
         shutil.rmtree(work, ignore_errors=True)
         os.makedirs(work)
+        options = [musl_compiler(work) if option == MUSL else option for option in self.options]
         quiet = dict(cwd=work, env=dict(os.environ, CFLAGS="-g0", MAKEFLAGS=""))
         apt.run([os.path.join(source, "configure"), "-q", "--prefix=" + self.prefix, "--without-ensurepip",
-                 "--disable-test-modules"] + list(self.options), "configure", **quiet)
+                 "--disable-test-modules"] + options, "configure", **quiet)
         apt.run(["make", "-s", "-j2", "all"], "make", **quiet)
         # Each module is compiled when it is imported first: to compile all of them three times takes minutes.
         apt.run(["make", "-s", "altinstall", "COMPILEALL_OPTS=-q -x /"], "make altinstall", **quiet)

@@ -14,6 +14,7 @@ SIZES_RIGHT = 0.999                   # of all objects
 CHUNK = 1 << 22
 OWN_BLOCKS = 2
 IMMORTAL = 0xFFFFFFFF
+DEFERRED, DEFERRED_PART = 64, ((1 << 63) - 1) // 8      # pycore_gc.h: _PyGC_BITS_DEFERRED, _Py_REF_DEFERRED
 ASCII_TEXT = (32, 24)                 # from the header to the text in a str of ASCII characters: up to 3.11, since
 MOST_UNBORN = 8                       # such as the weak references of a class that the measuring made
 
@@ -170,7 +171,7 @@ def false_objects(truth, census, pid):
              if a not in truth.objects and not any(start <= a < end for start, end in static)}
     if truth.header > 16:
         # 3.13t makes functions and their code immortal when the first thread starts: some outlive all references.
-        extra = {a: t for a, t in extra.items() if census.objects[a][2] != IMMORTAL}
+        extra = {a: t for a, t in extra.items() if census.objects[a][2] != IMMORTAL and not awaits_collector(pid, a)}
     dead = {a: t for a, t in extra.items() if not 0 < census.objects[a][2] < 1 << 40}
     text = truth.header + ASCII_TEXT[truth.version >= (3, 12)]
     texts = {a + text for a, t in extra.items() if census.types[t] == "str"}
@@ -182,6 +183,14 @@ def false_objects(truth, census, pid):
     return ["%d of %d blocks are taken for objects and %s: %s; such as %s"
             % (len(those), blocks, why, by_type(census, those), some(those))
             for those, why in ((dead, "have no reference count"), (alone, "nothing refers to them")) if those]
+
+
+def awaits_collector(pid, address):
+    """Whether all that keeps the object is the deferred part of its count, which the collector takes off."""
+    with open("/proc/%d/mem" % pid, "rb", 0) as memory:
+        memory.seek(address)
+        bits, local, shared = struct.unpack("<11xBIq8x", memory.read(32))
+    return bool(bits & DEFERRED) and local == 0 and 0 <= (shared >> 2) - DEFERRED_PART < 1
 
 
 def spans(pid):
