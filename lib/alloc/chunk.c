@@ -5,6 +5,8 @@
  */
 #include "alloc/chunk.h"
 
+#include <stdlib.h>
+
 enum {
     WINDOW = 1 << 20,
     PLAUSIBLE_STEPS = 16,
@@ -269,4 +271,48 @@ bool mx_glibc_walk(const struct mx_glibc *glibc, const struct mx_chunk_span *spa
         reported = user;
     }
     return true;
+}
+
+static void take_cached(struct mx_glibc *glibc, const uint8_t *header)
+{
+    uint64_t size = (mx_load_u64(header) & ~(uint64_t)MX_CHUNK_FLAGS) - 8;
+    if (!glibc->used_chunks || size > glibc->used_bytes)
+        return;
+    glibc->used_chunks--;
+    glibc->used_bytes -= size;
+}
+
+/* The cached chunks that a walk meets: once each, and in a span. Returns how many. */
+static size_t cached_in_spans(const struct mx_glibc *glibc, mx_addr *headers)
+{
+    size_t count = 0, span = 0;
+    for (size_t i = 0; i < glibc->cached.count; i++) {
+        mx_addr user = glibc->cached.items[i];
+        while (span < glibc->spans.count && glibc->spans.items[span].end <= user)
+            span++;
+        if (span == glibc->spans.count)
+            break;
+        if (user >= glibc->spans.items[span].start && (!i || glibc->cached.items[i - 1] != user))
+            headers[count++] = user - 8;
+    }
+    return count;
+}
+
+bool mx_chunk_sum_up(struct mx_glibc *glibc)
+{
+    mx_addr *addresses = mx_calloc(glibc->cached.count, sizeof(*addresses));
+    uint8_t *headers = mx_calloc(glibc->cached.count, 8);
+    size_t count = addresses && headers ? cached_in_spans(glibc, addresses) : 0;
+    mx_memory_gather(glibc->memory, addresses, count, 8, headers, NULL);
+    for (size_t i = 0; i < count; i++)
+        take_cached(glibc, headers + i * 8);
+    for (size_t i = 0; i < glibc->spans.count; i++)
+        if (glibc->spans.items[i].arena == MX_ARENA_MMAPPED) {
+            glibc->used_chunks++;
+            glibc->used_bytes += glibc->spans.items[i].end - glibc->spans.items[i].start;
+        }
+    bool fine = addresses && headers;
+    free(addresses);
+    free(headers);
+    return fine;
 }

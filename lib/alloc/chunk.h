@@ -62,6 +62,12 @@ bool mx_chunk_mapped(const struct mx_memory *memory, mx_addr start, mx_addr end)
 /* Adds a span for each mmapped chunk outside the ranges `taken`, which are sorted by start. False: no memory. */
 bool mx_chunk_find_mmapped(struct mx_glibc *glibc, const struct mx_range *taken, size_t count);
 
+/*
+ * Makes used_chunks and used_bytes, which are those of the arenas' chunks that the next one calls used, what a walk
+ * shows: mmapped ones are in, cached ones are not. Needs all lists sorted. False: no memory.
+ */
+bool mx_chunk_sum_up(struct mx_glibc *glibc);
+
 /* Whether a chunk of this size can hold a tcache. */
 static inline bool mx_chunk_tcache_size(uint64_t size)
 {

@@ -47,6 +47,8 @@ struct mx_glibc {
     MX_ARRAY(mx_addr) cached;                  /* sorted: user addresses that are free in tcache or fastbins */
     MX_ARRAY(mx_addr) fast;                    /* sorted: of these, those in fastbins */
     uint64_t walk_errors; /* spans that broke off early because a size made no sense, heaps that were lost */
+    uint64_t used_chunks, used_bytes; /* what a walk of all spans shows as used */
+    mx_addr bins;                     /* main_arena's */
 };
 
 /* A range that is no malloc memory (pymalloc arenas), so that no mmapped chunk is looked for inside. */
@@ -54,7 +56,10 @@ struct mx_range {
     mx_addr start, end;
 };
 
-/* `excluded` is sorted. Never fails for what is in the target: it finds less and counts it. */
+/*
+ * `excluded` is sorted. Never fails for what is in the target: it finds less and counts it. ret->bins is read, too: at
+ * a later stop of the same process the search for what is still there can be spared.
+ */
 struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_modules *modules,
                                const struct mx_range *excluded, size_t excluded_count, struct mx_glibc *ret);
 void mx_glibc_close(struct mx_glibc *glibc);

@@ -492,3 +492,40 @@ struct mx_error *mx_arenas_find(const struct mx_pymalloc_facts *facts, const str
     tidy(facts, ret);
     return NULL;
 }
+
+/* Reads the headers of a batch of pools, and empties it. */
+static void add_batch(const struct mx_pymalloc_facts *facts, const struct mx_memory *memory, struct batch *batch,
+                      size_t *count, struct mx_pool_usage *sum)
+{
+    mx_memory_gather(memory, batch->addresses, *count, HEADER_BYTES, batch->headers, NULL);
+    for (size_t i = 0; i < *count; i++) {
+        const uint8_t *header = batch->headers + i * HEADER_BYTES;
+        if (!header_fits(facts, header))
+            continue;
+        uint64_t used = mx_load_u32(header + facts->ref_count);
+        sum->blocks += used;
+        sum->bytes += used * (mx_load_u32(header + facts->szidx) + 1) * CLASS_STEP;
+    }
+    *count = 0;
+}
+
+struct mx_error *mx_arenas_usage(const struct mx_pymalloc_facts *facts, const struct mx_memory *memory,
+                                 const struct mx_arenas *arenas, struct mx_pool_usage *ret)
+{
+    struct batch *batch = malloc(sizeof(*batch));
+    size_t count = 0;
+    *ret = (struct mx_pool_usage){0, 0};
+    if (!batch)
+        return mx_error_no_memory();
+    for (size_t i = 0; i < arenas->arenas.count; i++) {
+        const struct mx_arena *arena = &arenas->arenas.items[i];
+        for (mx_addr pool = arena->pools; pool < arena->pools_end; pool += facts->pool_size) {
+            batch->addresses[count++] = pool;
+            if (count == GATHER_ROWS)
+                add_batch(facts, memory, batch, &count, ret);
+        }
+    }
+    add_batch(facts, memory, batch, &count, ret);
+    free(batch);
+    return NULL;
+}

@@ -70,11 +70,11 @@ static struct mx_mimalloc_facts mimalloc_facts(const struct mx_layout *layout)
     };
 }
 
-static struct mx_error *find_pymalloc(const struct mx_runtime *runtime, const struct mx_arena_places *places,
+static struct mx_error *find_pymalloc(const struct mx_runtime *runtime, const struct mx_allocator_places *places,
                                       struct mx_allocators *ret)
 {
     ret->facts = pymalloc_facts(&runtime->layout);
-    ret->arenas.places = places ? *places : (struct mx_arena_places){0};
+    ret->arenas.places = places ? places->arenas : (struct mx_arena_places){0};
     return mx_arenas_find(&ret->facts, runtime->memory, runtime->modules, runtime->obmalloc_states.items,
                           runtime->obmalloc_states.count, &ret->arenas);
 }
@@ -94,8 +94,10 @@ static int compare_ranges(const void *a, const void *b)
 }
 
 /* Arenas and segments are no malloc memory: nothing in them is to be taken for a chunk. */
-static struct mx_error *find_glibc(const struct mx_runtime *runtime, struct mx_allocators *ret)
+static struct mx_error *find_glibc(const struct mx_runtime *runtime, const struct mx_allocator_places *places,
+                                   struct mx_allocators *ret)
 {
+    ret->glibc.bins = places ? places->bins : 0;
     MX_ARRAY(struct mx_range) excluded = {0};
     bool ok = true;
     for (size_t i = 0; ok && i < ret->arenas.arenas.count; i++) {
@@ -114,13 +116,26 @@ static struct mx_error *find_glibc(const struct mx_runtime *runtime, struct mx_a
     return error;
 }
 
-struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_arena_places *places,
+struct mx_allocator_places mx_allocators_places(const struct mx_allocators *allocators)
+{
+    return (struct mx_allocator_places){allocators->arenas.places, allocators->glibc.bins};
+}
+
+struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_allocator_places *places,
                                     struct mx_allocators *ret)
 {
     if (!runtime->layout.free_threaded)
         MX_TRY(find_pymalloc(runtime, places, ret));
     MX_TRY(find_mimalloc(runtime, ret));
-    return find_glibc(runtime, ret);
+    return find_glibc(runtime, places, ret);
+}
+
+struct mx_error *mx_allocators_reopen(const struct mx_runtime *runtime, struct mx_allocators *allocators)
+{
+    struct mx_allocator_places places = mx_allocators_places(allocators);
+    mx_allocators_close(allocators);
+    *allocators = (struct mx_allocators){0};
+    return mx_allocators_open(runtime, &places, allocators);
 }
 
 void mx_allocators_close(struct mx_allocators *allocators)

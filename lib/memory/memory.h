@@ -73,6 +73,9 @@ struct mx_memory {
 /* An empty memory for tests and for the openers: add regions, then mx_memory_seal(). */
 struct mx_error *mx_memory_new(struct mx_memory **ret);
 
+/* Takes all regions out, and what was read of them; where the bytes come from stays. */
+void mx_memory_clear(struct mx_memory *memory);
+
 /* Adds a region whose bytes the caller keeps alive. Regions may come in any order but must not overlap. */
 struct mx_error *mx_memory_add(struct mx_memory *memory, struct mx_region region);
 
