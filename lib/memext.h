@@ -978,7 +978,7 @@ struct mx_function {
 MX_API struct mx_error *mx_functions_of_heap(struct mx_target *target, const struct mx_heap *heap,
                                              const struct mx_progress *progress, struct mx_functions **ret);
 
-/* Those in the code object of a module that is about to run, with its namespace (0: unknown). */
+/* Those in the code object of a module that is about to run, with its namespace (0: unknown); a function's own, too. */
 MX_API struct mx_error *mx_functions_of_code(struct mx_target *target, mx_addr code, mx_addr globals,
                                              struct mx_functions **ret);
 MX_API const struct mx_function *mx_functions_rows(const struct mx_functions *functions, size_t *count);

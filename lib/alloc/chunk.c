@@ -174,22 +174,39 @@ static bool read_counts(const struct tcache_shape *shape, const uint8_t *tcache,
     return room || !shape->counts_room;
 }
 
+/* Whether the first `bins` entries go with the counts; one may be half changed when the target was stopped in malloc. */
+static bool entries_fit(const struct tcache_shape *shape, const uint8_t *tcache, const uint64_t *counts, size_t bins)
+{
+    const uint8_t *entries = tcache + shape->bins * shape->count_bytes;
+    unsigned misfits = 0;
+    for (size_t bin = 0; bin < bins && misfits <= 1; bin++) {
+        mx_addr entry = mx_load_u64(entries + bin * 8);
+        misfits += entry % 16 || !entry != !counts[bin];
+    }
+    return misfits <= 1;
+}
+
+bool mx_chunk_may_be_tcache(const struct mx_chunk_step *step)
+{
+    uint64_t counts[TCACHE_MOST_BINS];
+    if (!step->in_use || !mx_chunk_tcache_size(step->size))
+        return false;
+    struct tcache_shape shape = tcache_shape(step->size);
+    size_t shown = (MX_CHUNK_SHOWN - shape.bins * shape.count_bytes) / 8;
+    return !step->memory || (read_counts(&shape, step->memory, counts) &&
+                             entries_fit(&shape, step->memory, counts, shown < shape.bins ? shown : shape.bins));
+}
+
 bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)
 {
     struct tcache_shape shape = tcache_shape(size);
     uint8_t tcache[TCACHE_MOST_BINS * (2 + 8)];
     uint64_t counts[TCACHE_MOST_BINS];
     const uint8_t *entries = tcache + shape.bins * shape.count_bytes;
-    unsigned misfits = 0;
     if (!mx_chunk_peek(glibc->memory, user, shape.bins * (shape.count_bytes + 8), tcache) ||
-        !read_counts(&shape, tcache, counts))
+        !read_counts(&shape, tcache, counts) || !entries_fit(&shape, tcache, counts, shape.bins))
         return true;
     for (size_t bin = 0; bin < shape.bins; bin++) {
-        mx_addr entry = mx_load_u64(entries + bin * 8);
-        misfits += entry % 16 || !entry != !counts[bin];
-    }
-    /* One bin may be half changed when the target was stopped inside malloc. */
-    for (size_t bin = 0; bin < shape.bins && misfits <= 1; bin++) {
         mx_addr entry = mx_load_u64(entries + bin * 8);
         uint64_t most = counts[bin] + 1, of = bin < TCACHE_SMALL_BINS ? (bin + 2) * 16 : MX_CHUNK_ANY_SIZE;
         if (entry && (counts[bin] || !shape.counts_room) &&

@@ -62,6 +62,9 @@ bool mx_chunk_mapped(const struct mx_memory *memory, mx_addr start, mx_addr end)
 /* Adds a span for each mmapped chunk outside the ranges `taken`, which are sorted by start. False: no memory. */
 bool mx_chunk_find_mmapped(struct mx_glibc *glibc, const struct mx_range *taken, size_t count);
 
+/* Whether what a step shows of a chunk can be a tcache: most that have the size are told apart by their first bytes. */
+bool mx_chunk_may_be_tcache(const struct mx_chunk_step *step);
+
 /*
  * Makes used_chunks and used_bytes, which are those of the arenas' chunks that the next one calls used, what a walk
  * shows: mmapped ones are in, cached ones are not. Needs all lists sorted. False: no memory.

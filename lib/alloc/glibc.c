@@ -162,7 +162,7 @@ static mx_addr follow_chunks(struct opener *opener, mx_addr start, mx_addr limit
     mx_addr chunk = start;
     for (; chunk < limit && mx_chunk_step(&opener->reader, chunk, limit, &step); chunk += step.size) {
         mx_addr user = chunk + MX_CHUNK_HEADER;
-        if (step.in_use && mx_chunk_tcache_size(step.size))
+        if (mx_chunk_may_be_tcache(&step))
             opener->no_memory |= !mx_array_push(&opener->tcaches, (struct mx_range){user, user + step.size});
         opener->ret->used_chunks += step.in_use;
         opener->ret->used_bytes += step.in_use ? step.size - 8 : 0;

@@ -86,7 +86,7 @@ struct mx_pool_usage {
 };
 
 /* Adds up the headers of all pools, without their blocks: a pool in the middle of a malloc or free may be one off. */
-struct mx_error *mx_arenas_usage(const struct mx_pymalloc_facts *facts, const struct mx_memory *memory,
-                                 const struct mx_arenas *arenas, struct mx_pool_usage *ret);
+void mx_arenas_usage(const struct mx_pymalloc_facts *facts, const struct mx_memory *memory,
+                     const struct mx_arenas *arenas, struct mx_pool_usage *ret);
 
 #endif

@@ -11,7 +11,7 @@ struct mx_error *mx_target_usage(struct mx_target *target, struct mx_usage *ret)
     struct mx_pool_usage pools;
     if (!target->path)
         MX_TRY(mx_allocators_reopen(&target->runtime, &target->allocators));
-    MX_TRY(mx_arenas_usage(&target->allocators.facts, target->memory, &target->allocators.arenas, &pools));
+    mx_arenas_usage(&target->allocators.facts, target->memory, &target->allocators.arenas, &pools);
     *ret = (struct mx_usage){.blocks = pools.blocks + glibc->used_chunks,
                              .bytes = pools.bytes + glibc->used_bytes,
                              .exact = target->runtime.allocator != MX_ALLOCATOR_MIMALLOC && glibc->found,

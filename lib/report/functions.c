@@ -213,6 +213,15 @@ static struct mx_error *add_tree(struct listing *listing, mx_addr code, const ch
     return error;
 }
 
+static struct mx_error *add_itself(struct listing *listing, mx_addr code, const char *module)
+{
+    char name[MOST_NAME] = "";
+    if (!mx_code_is_function(&listing->target->runtime, code))
+        return NULL;
+    mx_code_name(&listing->target->runtime, code, name, sizeof(name));
+    return add_row(listing, code, name, false, module);
+}
+
 struct mx_error *mx_functions_of_code(struct mx_target *target, mx_addr code, mx_addr globals,
                                       struct mx_functions **ret)
 {
@@ -226,7 +235,8 @@ struct mx_error *mx_functions_of_code(struct mx_target *target, mx_addr code, mx
     struct listing listing = {.target = target, .functions = mx_calloc(1, sizeof(*listing.functions))};
     if (!listing.functions)
         return mx_error_no_memory();
-    return finish(&listing, add_tree(&listing, code, module), ret);
+    struct mx_error *error = add_itself(&listing, code, module);
+    return finish(&listing, error ? error : add_tree(&listing, code, module), ret);
 }
 
 const struct mx_function *mx_functions_rows(const struct mx_functions *functions, size_t *count)
