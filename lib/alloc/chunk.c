@@ -5,8 +5,6 @@
  */
 #include "alloc/chunk.h"
 
-#include <stdlib.h>
-
 enum {
     WINDOW = 1 << 20,
     PLAUSIBLE_STEPS = 16,
@@ -290,46 +288,27 @@ bool mx_glibc_walk(const struct mx_glibc *glibc, const struct mx_chunk_span *spa
     return true;
 }
 
-static void take_cached(struct mx_glibc *glibc, const uint8_t *header)
+struct chunk_usage {
+    uint64_t chunks, bytes;
+};
+
+static bool add_used(void *context, const struct mx_chunk *chunk, const uint8_t *bytes)
 {
-    uint64_t size = (mx_load_u64(header) & ~(uint64_t)MX_CHUNK_FLAGS) - 8;
-    if (!glibc->used_chunks || size > glibc->used_bytes)
-        return;
-    glibc->used_chunks--;
-    glibc->used_bytes -= size;
+    (void)bytes;
+    struct chunk_usage *usage = context;
+    usage->chunks += chunk->used;
+    usage->bytes += chunk->used ? chunk->size : 0;
+    return true;
 }
 
-/* The cached chunks that a walk meets: once each, and in a span. Returns how many. */
-static size_t cached_in_spans(const struct mx_glibc *glibc, mx_addr *headers)
+void mx_glibc_usage(const struct mx_glibc *glibc, uint64_t *ret_chunks, uint64_t *ret_bytes)
 {
-    size_t count = 0, span = 0;
-    for (size_t i = 0; i < glibc->cached.count; i++) {
-        mx_addr user = glibc->cached.items[i];
-        while (span < glibc->spans.count && glibc->spans.items[span].end <= user)
-            span++;
-        if (span == glibc->spans.count)
-            break;
-        if (user >= glibc->spans.items[span].start && (!i || glibc->cached.items[i - 1] != user))
-            headers[count++] = user - 8;
-    }
-    return count;
-}
-
-bool mx_chunk_sum_up(struct mx_glibc *glibc)
-{
-    mx_addr *addresses = mx_calloc(glibc->cached.count, sizeof(*addresses));
-    uint8_t *headers = mx_calloc(glibc->cached.count, 8);
-    size_t count = addresses && headers ? cached_in_spans(glibc, addresses) : 0;
-    mx_memory_gather(glibc->memory, addresses, count, 8, headers, NULL);
-    for (size_t i = 0; i < count; i++)
-        take_cached(glibc, headers + i * 8);
+    struct chunk_usage usage = {0, 0};
+    struct mx_cursor cursor;
+    mx_cursor_init(&cursor, glibc->memory);
     for (size_t i = 0; i < glibc->spans.count; i++)
-        if (glibc->spans.items[i].arena == MX_ARENA_MMAPPED) {
-            glibc->used_chunks++;
-            glibc->used_bytes += glibc->spans.items[i].end - glibc->spans.items[i].start;
-        }
-    bool fine = addresses && headers;
-    free(addresses);
-    free(headers);
-    return fine;
+        mx_glibc_walk(glibc, &glibc->spans.items[i], &cursor, NULL, add_used, &usage);
+    mx_cursor_deinit(&cursor);
+    *ret_chunks = usage.chunks;
+    *ret_bytes = usage.bytes;
 }

@@ -65,12 +65,6 @@ bool mx_chunk_find_mmapped(struct mx_glibc *glibc, const struct mx_range *taken,
 /* Whether what a step shows of a chunk can be a tcache: most that have the size are told apart by their first bytes. */
 bool mx_chunk_may_be_tcache(const struct mx_chunk_step *step);
 
-/*
- * Makes used_chunks and used_bytes, which are those of the arenas' chunks that the next one calls used, what a walk
- * shows: mmapped ones are in, cached ones are not. Needs all lists sorted. False: no memory.
- */
-bool mx_chunk_sum_up(struct mx_glibc *glibc);
-
 /* Whether a chunk of this size can hold a tcache. */
 static inline bool mx_chunk_tcache_size(uint64_t size)
 {

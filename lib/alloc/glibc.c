@@ -164,8 +164,6 @@ static mx_addr follow_chunks(struct opener *opener, mx_addr start, mx_addr limit
         mx_addr user = chunk + MX_CHUNK_HEADER;
         if (mx_chunk_may_be_tcache(&step))
             opener->no_memory |= !mx_array_push(&opener->tcaches, (struct mx_range){user, user + step.size});
-        opener->ret->used_chunks += step.in_use;
-        opener->ret->used_bytes += step.in_use ? step.size - 8 : 0;
     }
     return chunk;
 }
@@ -559,7 +557,6 @@ struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_m
             qsort(ret->spans.items, ret->spans.count, sizeof(*ret->spans.items), by_span_start);
         if (ret->extents.items)
             qsort(ret->extents.items, ret->extents.count, sizeof(*ret->extents.items), by_extent_start);
-        opener.no_memory |= !mx_chunk_sum_up(ret);
     }
     mx_cursor_deinit(&opener.cursor);
     mx_array_free(&opener.taken);

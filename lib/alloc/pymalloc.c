@@ -545,11 +545,12 @@ static void add_arena(void *context, size_t index)
 }
 
 void mx_arenas_usage(const struct mx_pymalloc_facts *facts, const struct mx_memory *memory,
-                     const struct mx_arenas *arenas, struct mx_pool_usage *ret)
+                     const struct mx_arenas *arenas, uint64_t *ret_blocks, uint64_t *ret_bytes)
 {
     struct usage usage = {.facts = facts, .memory = memory, .arenas = arenas};
     /* To start a thread costs as much as to read a hundred headers. */
     unsigned threads = arenas->arenas.count < FEW_ARENAS ? 1 : mx_memory_threads(memory);
     mx_work_parallel(threads, arenas->arenas.count, add_arena, &usage);
-    *ret = (struct mx_pool_usage){atomic_load(&usage.blocks), atomic_load(&usage.bytes)};
+    *ret_blocks = atomic_load(&usage.blocks);
+    *ret_bytes = atomic_load(&usage.bytes);
 }

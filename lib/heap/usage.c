@@ -7,15 +7,18 @@
 
 struct mx_error *mx_target_usage(struct mx_target *target, struct mx_usage *ret)
 {
-    const struct mx_glibc *glibc = &target->allocators.glibc;
-    struct mx_pool_usage pools;
+    const struct mx_allocators *allocators = &target->allocators;
+    uint64_t blocks, bytes, chunks, chunk_bytes;
     if (!target->path)
         MX_TRY(mx_allocators_reopen(&target->runtime, &target->allocators));
-    mx_arenas_usage(&target->allocators.facts, target->memory, &target->allocators.arenas, &pools);
-    *ret = (struct mx_usage){.blocks = pools.blocks + glibc->used_chunks,
-                             .bytes = pools.bytes + glibc->used_bytes,
-                             .exact = target->runtime.allocator != MX_ALLOCATOR_MIMALLOC && glibc->found,
-                             .complete = glibc->found && !glibc->walk_errors};
+    mx_arenas_usage(&allocators->facts, target->memory, &allocators->arenas, &blocks, &bytes);
+    mx_glibc_usage(&allocators->glibc, &chunks, &chunk_bytes);
+    *ret = (struct mx_usage){
+        .blocks = blocks + chunks,
+        .bytes = bytes + chunk_bytes,
+        .exact = target->runtime.allocator != MX_ALLOCATOR_MIMALLOC && allocators->glibc.found,
+        .complete = allocators->glibc.found && !allocators->glibc.walk_errors,
+    };
     if (mx_memory_gone(target->memory))
         return mx_error_new(MX_ERROR_OS, "the process ended while its memory was measured");
     return NULL;

@@ -201,25 +201,28 @@ static struct mx_error *add_inner(struct listing *listing, struct level *levels,
     return NULL;
 }
 
+/* A function's own code object, with what is before the names of those inside. */
+static struct mx_error *add_itself(struct listing *listing, struct level *level, char *name, const char *module)
+{
+    if (!mx_map_set(&listing->by_code, level->code, 0))
+        return mx_error_no_memory();
+    mx_code_name(&listing->target->runtime, level->code, name, MOST_NAME);
+    MX_TRY(add_row(listing, level->code, name, false, module));
+    level->name_length = inner_prefix(listing, level->code, name, strlen(name));
+    return NULL;
+}
+
 static struct mx_error *add_tree(struct listing *listing, mx_addr code, const char *module)
 {
-    /* Level 0 ends the loop: the module's own code is level 1. */
+    /* Level 0 ends the loop: the given code is level 1. */
     struct level levels[MOST_DEPTH] = {[1] = {code, 0, 0}};
     char name[MOST_NAME] = "";
     unsigned depth = 1;
-    struct mx_error *error = NULL;
+    bool is_function = mx_code_is_function(&listing->target->runtime, code);
+    struct mx_error *error = is_function ? add_itself(listing, &levels[1], name, module) : NULL;
     while (!error && depth)
         error = add_inner(listing, levels, &depth, name, module);
     return error;
-}
-
-static struct mx_error *add_itself(struct listing *listing, mx_addr code, const char *module)
-{
-    char name[MOST_NAME] = "";
-    if (!mx_code_is_function(&listing->target->runtime, code))
-        return NULL;
-    mx_code_name(&listing->target->runtime, code, name, sizeof(name));
-    return add_row(listing, code, name, false, module);
 }
 
 struct mx_error *mx_functions_of_code(struct mx_target *target, mx_addr code, mx_addr globals,
@@ -235,8 +238,7 @@ struct mx_error *mx_functions_of_code(struct mx_target *target, mx_addr code, mx
     struct listing listing = {.target = target, .functions = mx_calloc(1, sizeof(*listing.functions))};
     if (!listing.functions)
         return mx_error_no_memory();
-    struct mx_error *error = add_itself(&listing, code, module);
-    return finish(&listing, error ? error : add_tree(&listing, code, module), ret);
+    return finish(&listing, add_tree(&listing, code, module), ret);
 }
 
 const struct mx_function *mx_functions_rows(const struct mx_functions *functions, size_t *count)
