@@ -301,14 +301,11 @@ static bool add_used(void *context, const struct mx_chunk *chunk, const uint8_t 
     return true;
 }
 
-void mx_glibc_usage(const struct mx_glibc *glibc, uint64_t *ret_chunks, uint64_t *ret_bytes)
+void mx_glibc_usage(const struct mx_glibc *glibc, struct mx_cursor *cursor, uint64_t *ret_chunks, uint64_t *ret_bytes)
 {
     struct chunk_usage usage = {0, 0};
-    struct mx_cursor cursor;
-    mx_cursor_init(&cursor, glibc->memory);
     for (size_t i = 0; i < glibc->spans.count; i++)
-        mx_glibc_walk(glibc, &glibc->spans.items[i], &cursor, NULL, add_used, &usage);
-    mx_cursor_deinit(&cursor);
+        mx_glibc_walk(glibc, &glibc->spans.items[i], cursor, NULL, add_used, &usage);
     *ret_chunks = usage.chunks;
     *ret_bytes = usage.bytes;
 }

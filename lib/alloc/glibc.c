@@ -40,7 +40,6 @@ enum {
 struct opener {
     const struct mx_memory *memory;
     struct mx_glibc *ret;
-    struct mx_cursor cursor;
     struct mx_chunk_reader reader;
     uint64_t state_from_bins;
     MX_ARRAY(struct mx_range) taken;   /* where no mmapped chunk is looked for */
@@ -538,12 +537,11 @@ void mx_glibc_close(struct mx_glibc *glibc)
 }
 
 struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_modules *modules,
-                               const struct mx_range *excluded, size_t excluded_count, struct mx_glibc *ret)
+                               const struct mx_range *excluded, size_t excluded_count, struct mx_cursor *cursor,
+                               struct mx_glibc *ret)
 {
     *ret = (struct mx_glibc){.memory = memory, .bins = ret->bins};
-    struct opener opener = {.memory = memory, .ret = ret};
-    mx_cursor_init(&opener.cursor, memory);
-    opener.reader.cursor = &opener.cursor;
+    struct opener opener = {.memory = memory, .ret = ret, .reader = {.cursor = cursor}};
     open_arenas(&opener, modules);
     for (size_t i = 0; ret->found && i < excluded_count; i++)
         add_taken(&opener, excluded[i].start, excluded[i].end);
@@ -558,7 +556,6 @@ struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_m
         if (ret->extents.items)
             qsort(ret->extents.items, ret->extents.count, sizeof(*ret->extents.items), by_extent_start);
     }
-    mx_cursor_deinit(&opener.cursor);
     mx_array_free(&opener.taken);
     mx_array_free(&opener.tcaches);
     if (!opener.no_memory)

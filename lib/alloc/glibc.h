@@ -57,10 +57,11 @@ struct mx_range {
 
 /*
  * `excluded` is sorted. Never fails for what is in the target: it finds less and counts it. ret->bins is read, too: at
- * a later stop of the same process the search for what is still there can be spared.
+ * a later stop of the same process the search for what is still there can be spared. `cursor` is on that memory.
  */
 struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_modules *modules,
-                               const struct mx_range *excluded, size_t excluded_count, struct mx_glibc *ret);
+                               const struct mx_range *excluded, size_t excluded_count, struct mx_cursor *cursor,
+                               struct mx_glibc *ret);
 void mx_glibc_close(struct mx_glibc *glibc);
 
 struct mx_chunk {
@@ -80,7 +81,7 @@ bool mx_glibc_walk(const struct mx_glibc *glibc, const struct mx_chunk_span *spa
                    bool (*visit)(void *context, const struct mx_chunk *chunk, const uint8_t *bytes), void *context);
 
 /* How many chunks such a walk of all spans shows as used, and their bytes. */
-void mx_glibc_usage(const struct mx_glibc *glibc, uint64_t *ret_chunks, uint64_t *ret_bytes);
+void mx_glibc_usage(const struct mx_glibc *glibc, struct mx_cursor *cursor, uint64_t *ret_chunks, uint64_t *ret_bytes);
 
 /* How many bytes of an arena malloc keeps free at its end; 0 when its top chunk makes no sense. */
 uint64_t mx_glibc_top_size(const struct mx_glibc *glibc, const struct mx_glibc_arena *arena);

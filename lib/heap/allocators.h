@@ -29,8 +29,9 @@ struct mx_allocator_places mx_allocators_places(const struct mx_allocators *allo
 struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_allocator_places *places,
                                     struct mx_allocators *ret);
 
-/* The process ran on, and its memory was read anew. */
-struct mx_error *mx_allocators_reopen(const struct mx_runtime *runtime, struct mx_allocators *allocators);
+/* The process ran on, and its memory was read anew; `cursor` is on that. */
+struct mx_error *mx_allocators_reopen(const struct mx_runtime *runtime, struct mx_cursor *cursor,
+                                      struct mx_allocators *allocators);
 void mx_allocators_close(struct mx_allocators *allocators);
 
 #endif

@@ -134,6 +134,7 @@ void mx_target_close(struct mx_target *target)
 {
     if (!target)
         return;
+    mx_cursor_deinit(&target->cursor);
     mx_allocators_close(&target->allocators);
     mx_types_close(&target->types);
     mx_runtime_close(&target->runtime);

@@ -9,10 +9,11 @@ struct mx_error *mx_target_usage(struct mx_target *target, struct mx_usage *ret)
 {
     const struct mx_allocators *allocators = &target->allocators;
     uint64_t blocks, bytes, chunks, chunk_bytes;
+    mx_cursor_reset(&target->cursor, target->memory);
     if (!target->path)
-        MX_TRY(mx_allocators_reopen(&target->runtime, &target->allocators));
+        MX_TRY(mx_allocators_reopen(&target->runtime, &target->cursor, &target->allocators));
     mx_arenas_usage(&allocators->facts, target->memory, &allocators->arenas, &blocks, &bytes);
-    mx_glibc_usage(&allocators->glibc, &chunks, &chunk_bytes);
+    mx_glibc_usage(&allocators->glibc, &target->cursor, &chunks, &chunk_bytes);
     *ret = (struct mx_usage){
         .blocks = blocks + chunks,
         .bytes = bytes + chunk_bytes,

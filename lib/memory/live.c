@@ -244,6 +244,11 @@ void mx_cursor_init(struct mx_cursor *cursor, const struct mx_memory *memory)
     *cursor = (struct mx_cursor){.memory = memory};
 }
 
+void mx_cursor_reset(struct mx_cursor *cursor, const struct mx_memory *memory)
+{
+    *cursor = (struct mx_cursor){.memory = memory, .window = cursor->window};
+}
+
 void mx_cursor_deinit(struct mx_cursor *cursor)
 {
     free(cursor->window);

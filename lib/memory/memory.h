@@ -176,6 +176,9 @@ struct mx_cursor {
 void mx_cursor_init(struct mx_cursor *cursor, const struct mx_memory *memory);
 void mx_cursor_deinit(struct mx_cursor *cursor);
 
+/* Forgets what it read, and reads `memory` from now on; its window stays allocated. */
+void mx_cursor_reset(struct mx_cursor *cursor, const struct mx_memory *memory);
+
 /* As mx_memory_view(), with the shorter life of the view. `length` at most 2 MB on a live target. */
 const uint8_t *mx_cursor_view(struct mx_cursor *cursor, mx_addr address, size_t length);
 

@@ -196,18 +196,18 @@ static void walk(struct forged *forged)
     const struct mx_range excluded = {mapped_at + EXCLUDED, mapped_at + 0x60000};
     struct mx_cursor cursor;
     mx_cursor_init(&cursor, forged->memory);
-    CU_ASSERT_PTR_NULL_FATAL(mx_glibc_open(forged->memory, &forged->list, &excluded, 1, &forged->glibc));
+    CU_ASSERT_PTR_NULL_FATAL(mx_glibc_open(forged->memory, &forged->list, &excluded, 1, &cursor, &forged->glibc));
     forged->seen_count = 0;
     for (size_t i = 0; i < forged->glibc.spans.count; i++)
         CU_ASSERT_TRUE(mx_glibc_walk(&forged->glibc, &forged->glibc.spans.items[i], &cursor, NULL, see, forged));
-    mx_cursor_deinit(&cursor);
     uint64_t chunks = 0, bytes = 0;
     for (size_t i = 0; i < forged->seen_count; i++) {
         chunks += forged->seen[i].used;
         bytes += forged->seen[i].used ? forged->seen[i].size : 0;
     }
     uint64_t used_chunks, used_bytes;
-    mx_glibc_usage(&forged->glibc, &used_chunks, &used_bytes);
+    mx_glibc_usage(&forged->glibc, &cursor, &used_chunks, &used_bytes);
+    mx_cursor_deinit(&cursor);
     CU_ASSERT_TRUE(used_chunks == chunks && used_bytes == bytes);
 }
 
