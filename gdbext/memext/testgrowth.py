@@ -81,6 +81,11 @@ def without_drift(rows, shared, drift):
         yield row[0], row[4] - round(count * max(0, drift)), row[5] - round(added * max(0, drift))
 
 
+def objects_of(blocks, new_objects, new_blocks):
+    """How many of a test's blocks are objects, where as many of the blocks are that are new since the last count."""
+    return round(blocks * new_objects / new_blocks) if blocks > 0 and new_blocks >= blocks else new_objects
+
+
 def grown_types(rows):
     """Of those what grew most."""
     return sorted((row for row in rows if row[2] > 0), key=lambda row: (-row[2], row[0]))[:TYPES_SHOWN]

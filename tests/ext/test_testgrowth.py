@@ -87,6 +87,12 @@ class Drift(unittest.TestCase):
         self.assertEqual(list(testgrowth.without_drift(grown, testgrowth.shares(self.USUAL), -4000)),
                          [("dict", 25, 8000)])
 
+    def test_objects_among_blocks(self):
+        """All of them where nothing else ran since the count."""
+        self.assertEqual(testgrowth.objects_of(200, 150, 200), 150)
+        self.assertEqual(testgrowth.objects_of(200, 180, 240), 150)
+        self.assertEqual(testgrowth.objects_of(200, 150, 90), 150)
+
     def test_first_tests_get_the_benefit_of_the_doubt(self):
         tests = [run("f::%d" % number, 2000) for number in range(8)]
         self.assertEqual([testgrowth.usual_so_far(tests[:count]) for count in (0, 7, 8)], [16384, 16384, 2000])

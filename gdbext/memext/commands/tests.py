@@ -65,7 +65,7 @@ class Session:
             testdrive.collect_garbage()
         now = Moment(self.progress)
         test = self.end(now) if self.name else None
-        if self.wants_holders and (not self.base or self.drift(now) > DRIFT * self.arguments.least):
+        if self.wants_holders and self.is_count_due(now):
             now.counted()
         if now.count:
             self.counted(now)
@@ -73,6 +73,11 @@ class Session:
         too_much = test and self.arguments.stop_on_leak and test.left >= self.arguments.stop_on_leak
         self.before, self.name = now, name
         return not too_much
+
+    def is_count_due(self, now):
+        """Who stops behind a leak wants to compare with the state before that very test."""
+        return (not self.base or self.arguments.stop_on_leak is not None
+                or self.drift(now) > DRIFT * self.arguments.least)
 
     def drift(self, now):
         """Bytes that the tests since the last count left."""
@@ -102,7 +107,8 @@ class Session:
         drift = self.drift(self.before)
         grown = _memext.growth(self.base.histogram, count.histogram)
         test.grown = testgrowth.grown_types(testgrowth.without_drift(grown, self.shares, drift))
-        test.objects = count.objects - self.base.objects - (self.before.blocks - self.base.blocks)
+        test.objects = testgrowth.objects_of(test.blocks, count.objects - self.base.objects,
+                                             count.blocks - self.base.blocks)
         test.holders, new = SESSION.retained(self.progress).suspects(
             since=self.base.stop.heap, least_share=LEAST_SHARE, progress=self.progress)
         own = sum(row["retained"] for row in test.holders if row["cause"] == testgrowth.FRAMEWORK)
