@@ -213,6 +213,17 @@ static PyObject *target_info(PyObject *self, PyObject *Py_UNUSED(ignored))
         "warnings", mx_text_list(info.warnings, info.warning_count));
 }
 
+static PyObject *target_usage(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    struct mx_call call;
+    struct mx_usage usage;
+    struct mx_target *target = mx_call_begin_on(&call, self, Py_None);
+    if (!target || !mx_call_end(&call, mx_target_usage(target, &usage)))
+        return NULL;
+    return Py_BuildValue("{sK sK sN sN}", "blocks", number(usage.blocks), "bytes", number(usage.bytes), "exact",
+                         boolean(usage.exact), "complete", boolean(usage.complete));
+}
+
 static PyObject *target_interpreters(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     const struct mx_target *target = mx_use(self);
@@ -418,7 +429,9 @@ static PyMethodDef target_methods[] = {
     {"functions_of_code", mx_target_functions_of_code, METH_VARARGS,
      "functions_of_code(code, globals=0): the same of a module's code object"},
     {"reread", mx_target_look_again, METH_NOARGS,
-     "The process ran and stands again: forgets what was read; for functions_of_code() only."},
+     "The process ran and stands again: forgets what was read; for functions_of_code(), resolve() and usage() only.\n"
+     "False: it has other files mapped now, and is to be opened anew."},
+    {"usage", target_usage, METH_NOARGS, "usage(): a dict of mx_usage's members"},
     {"close", mx_handle_close, METH_NOARGS, "Frees it now; its Heaps stay."},
     {NULL, NULL, 0, NULL},
 };

@@ -96,9 +96,9 @@ PyObject *mx_target_functions_of_code(PyObject *self, PyObject *args)
 PyObject *mx_target_look_again(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     struct mx_call call;
+    bool same;
     struct mx_target *target = mx_call_begin_on(&call, self, Py_None);
-    if (!target || !mx_call_end(&call, mx_target_reread(target)))
+    if (!target || !mx_call_end(&call, mx_target_reread(target, &same)))
         return NULL;
-    Py_INCREF(Py_None);
-    return Py_None;
+    return PyBool_FromLong(same);
 }

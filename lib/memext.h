@@ -213,6 +213,17 @@ struct mx_size_class {
 };
 MX_API const struct mx_size_class *mx_heap_size_classes(const struct mx_heap *heap, size_t *count);
 
+/*
+ * What the allocators have handed out, by their own book-keeping: equal to the pool_used_ and chunk members of a count
+ * of the heap at the same stop, at a small part of its cost.
+ */
+struct mx_usage {
+    uint64_t blocks, bytes;
+    bool exact;    /* false: memext has no such way to them (mimalloc, a malloc that is not glibc's) */
+    bool complete; /* false: parts could not be walked */
+};
+MX_API struct mx_error *mx_target_usage(struct mx_target *target, struct mx_usage *ret);
+
 /* ---- Histograms and growth --------------------------------------------- */
 
 enum mx_count_what {
@@ -967,17 +978,18 @@ struct mx_function {
 MX_API struct mx_error *mx_functions_of_heap(struct mx_target *target, const struct mx_heap *heap,
                                              const struct mx_progress *progress, struct mx_functions **ret);
 
-/* Those in the code object of a module that is about to run, with its namespace (0: unknown). */
+/* Those in the code object of a module that is about to run, with its namespace (0: unknown); a function's own, too. */
 MX_API struct mx_error *mx_functions_of_code(struct mx_target *target, mx_addr code, mx_addr globals,
                                              struct mx_functions **ret);
 MX_API const struct mx_function *mx_functions_rows(const struct mx_functions *functions, size_t *count);
 MX_API void mx_functions_close(struct mx_functions *functions);
 
 /*
- * The process ran on and stands again: forgets the memory that was read. Much cheaper than to open it anew, and
- * for mx_functions_of_code() only: threads, types and regions of modules are still those of before.
+ * The process ran on and stands again: forgets the memory that was read. Much cheaper than to open it anew, and for
+ * mx_functions_of_code(), mx_target_resolve() and mx_target_usage() only: types and the system's threads are still those of
+ * before. *ret_same: false when it has other files mapped than then; it is to be opened anew.
  */
-MX_API struct mx_error *mx_target_reread(struct mx_target *target);
+MX_API struct mx_error *mx_target_reread(struct mx_target *target, bool *ret_same);
 
 /* ---- Handing over: sources of SQL and of exports ----------------------------- */
 

@@ -20,7 +20,7 @@ import harness
 import interpreters
 
 KINDS = ("unit", "truth", "e2e", "fuzz")
-TRUTH = ("run", "references", "causes", "values", "retained", "waste", "leaks", "refcounts", "ledger", "recall",
+TRUTH = ("run", "references", "causes", "values", "retained", "waste", "leaks", "refcounts", "ledger", "recall", "usage",
          "stacks", "arenas")   # the scripts in tests/truth that judge one interpreter
 
 

@@ -100,7 +100,8 @@ def open_process(process):
 
 
 class Finder:
-    """The library's view of the process for looking into modules that are about to run; kept over many stops."""
+    """The library's view of the process for looking into modules that are about to run, and for whatever else does not
+    need its types as they are now; kept over many stops."""
 
     def __init__(self):
         self.process = self.target = None
@@ -109,7 +110,7 @@ class Finder:
     def open(self):
         """The Target of the process as it is now."""
         process = current_process()
-        if process != self.process:
+        if process != self.process or not self.is_the_same():
             self.close()
         if not self.target:
             self.target = open_process(process)
@@ -117,9 +118,23 @@ class Finder:
             info = self.target.info()
             self.first_only = copies_code(info)
             ENTRIES.reset(version_of(info))
-        else:
-            self.target.reread()
         return self.target
+
+    def is_the_same(self):
+        """Whether the process still has the libraries that it had; what was read of it is forgotten."""
+        try:
+            return not self.target or self.target.reread()
+        except _memext.Error:
+            return False
+
+    def entry(self, path):
+        """Where the code of the function under a path of names begins; None when it is not there."""
+        try:
+            target = self.open()
+            code = target.resolve(path + ".__code__")
+            return next(row[6] for row in target.functions_of_code(code) if row[5] == code)
+        except (_memext.Error, StopIteration):
+            return None
 
     def close(self):
         if self.target:

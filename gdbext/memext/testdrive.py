@@ -22,12 +22,13 @@ from .session import SESSION
 
 VARIABLE = b"PYTEST_CURRENT_TEST"
 LONGEST = 4096
-STARTS = ("unittest/case.py", "run")
+STARTS = "unittest.case.TestCase.run"
 # Not stopTestRun(): what does nothing shares its code with others that do nothing, to Python 3.10.
-UNITTEST_END = ("unittest/runner.py", "printErrors")
-PYTEST_END = ("_pytest/runner.py", "pytest_sessionfinish")
-HOOKS = (("setenv", "Environment"), ("putenv", "Environment"), ("open64", "Reading"), ("open", "Reading"),
-         ("Py_FinalizeEx", "Finalizing"))
+UNITTEST_END = "unittest.runner.TextTestResult.printErrors"
+PYTEST_END = "_pytest.runner.pytest_sessionfinish"
+HOOKS = (("setenv", "Environment"), ("putenv", "Environment"), ("Py_FinalizeEx", "Finalizing"))
+# Where it is not known beforehand that pytest runs: hundreds of files are opened.
+MORE_HOOKS = (("open64", "Reading"), ("open", "Reading"))
 current = []  # the drive whose hooks are being made
 
 
@@ -98,7 +99,7 @@ class Entry(Hook):
 
 def make_hooks():
     """Called through GDB's command line, whose output can be kept back: these functions have no file yet."""
-    for function, kind in HOOKS:
+    for function, kind in HOOKS if current[0].is_pytest else HOOKS + MORE_HOOKS:
         current[0].hooks.append(globals()[kind](current[0], function))
 
 
@@ -138,10 +139,10 @@ class Watch(threading.Thread):
 
 class Drive:
     """One session. `measure(name)` is called at each test's beginning, and with None at the session's end; it says
-    whether to go on. `ending` tells afterwards how it went: (kind, detail)."""
+    whether to go on. `is_pytest`: the command line says that it is. `ending` tells afterwards how it went: (kind, detail)."""
 
-    def __init__(self, measure, timeout, is_shown):
-        self.measure = measure
+    def __init__(self, measure, timeout, is_shown, is_pytest):
+        self.measure, self.is_pytest = measure, is_pytest
         self.framework = self.event = self.test = self.phase = None
         self.hooks = []
         self.count, self.ending, self.stopped = 0, None, None
@@ -245,21 +246,12 @@ class Drive:
 
     # ---- Functions of Python's ----
 
-    def entry(self, place):
-        """Where the code of a function begins, None when it is not there."""
-        file, name = place
-        for row in SESSION.target().functions(SESSION.heap()):
-            if row[2].endswith(file) and row[0].rpartition(".")[2] == name:
-                return row[6]
-        return None
-
-    def watch_function(self, place, event):
+    def watch_function(self, path, event):
         """Whether its calls will be seen."""
-        address = self.entry(place)
+        address = pybreaks.FINDER.entry(path)
         if not address:
             return False
         try:
-            pybreaks.FINDER.open()
             pybreaks.require_hardware()
             self.hooks.append(Entry(self, address, event))
         except (gdb.error, RuntimeError, UsageError) as error:
@@ -288,7 +280,7 @@ class Drive:
         """MODULE.CLASS.METHOD of the test that the innermost frame is about to run."""
         for thread in SESSION.target().stacks(frames=1, locals=True):
             for frame in thread["frames"]:
-                if frame[1].endswith(STARTS[0]):
+                if frame[1].endswith("unittest/case.py"):
                     for name, address, kind, _size in frame[4]:
                         if name == "self":
                             return "%s.%s" % (kind, method_name(address))

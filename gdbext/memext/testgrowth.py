@@ -5,6 +5,7 @@ A test's change is measured from its beginning to the next one's, so that setup,
 remembers of it are all in. What every test costs (a TestReport and the like) is the session's median, and is taken off;
 so is what the framework's own holders keep.
 """
+import os
 import re
 import shlex
 
@@ -29,7 +30,8 @@ class Test:
 
     def __init__(self, name, framework, seconds):
         self.name, self.framework, self.seconds = name, framework, seconds
-        self.rss = self.bytes = self.objects = self.usual = self.own = 0
+        self.rss = self.bytes = self.blocks = self.usual = self.own = 0
+        self.objects = self.other = None
         self.grown = []
         self.holders = []
         self.again = []
@@ -51,28 +53,52 @@ class Test:
     @property
     def left(self):
         """Bytes that neither every test leaves nor the framework itself keeps."""
-        return self.bytes - self.usual - self.own
+        left = self.bytes - max(self.usual, self.own)
+        return left if self.other is None else min(left, self.other)
 
     def group(self, by):
         return {"test": self.name, "class": self.class_name, "file": self.file}[by]
 
     def json_row(self):
         return {"test": self.name, "file": self.file, "class": self.class_name, "seconds": round(self.seconds, 4),
-                "rss_delta": self.rss, "bytes_delta": self.bytes, "objects_delta": self.objects, "left": self.left,
-                "framework_bytes": self.own, "verdict": self.verdict, "again": self.again,
+                "rss_delta": self.rss, "bytes_delta": self.bytes, "blocks_delta": self.blocks,
+                "objects_delta": self.objects, "left": self.left, "framework_bytes": self.own, "verdict": self.verdict, "again": self.again,
                 "types": [{"type": row[0], "count_delta": row[1], "bytes_delta": row[2]} for row in self.grown],
                 "holders": self.holders}
 
 
+def shares(rows):
+    """{type: (objects, bytes) a byte} of what grew while only tests ran that leave no more than others do."""
+    grown = [(row[0], row[4], row[5]) for row in rows if row[5] > 0]
+    total = sum(added for _, _, added in grown)
+    return {name: (count / total, added / total) for name, count, added in grown}
+
+
+def without_drift(rows, shared, drift):
+    """(type, count, bytes) of what grew, of _memext.growth()'s rows, less `drift` bytes that went by `shared`."""
+    for row in rows:
+        count, added = shared.get(row[0], (0, 0))
+        yield row[0], row[4] - round(count * max(0, drift)), row[5] - round(added * max(0, drift))
+
+
+def objects_of(blocks, new_objects, new_blocks):
+    """How many of a test's blocks are objects, where as many of the blocks are that are new since the last count."""
+    return round(blocks * new_objects / new_blocks) if blocks > 0 and new_blocks >= blocks else new_objects
+
+
 def grown_types(rows):
-    """(type, count, bytes) of what grew most, of _memext.growth()'s rows."""
-    changed = sorted(((row[0], row[4], row[5]) for row in rows if row[5] > 0), key=lambda row: (-row[2], row[0]))
-    return changed[:TYPES_SHOWN]
+    """Of those what grew most."""
+    return sorted((row for row in rows if row[2] > 0), key=lambda row: (-row[2], row[0]))[:TYPES_SHOWN]
 
 
 def median(values):
     values = sorted(values)
     return values[len(values) // 2] if values else 0
+
+
+def usual_so_far(tests):
+    """What a test may leave before it is worth looking at: the first ones get the benefit of the doubt."""
+    return usual_of(tests) if len(tests) >= USUAL_FROM else USUAL_MOST
 
 
 def usual_of(tests):
@@ -128,11 +154,11 @@ def note_again(tests, repeated, usual):
 
 
 def grouped(tests, by):
-    """{group: (tests, rss, bytes, objects, left)}, in order of what is left."""
+    """{group: (tests, rss, bytes, blocks, left)}, in order of what is left."""
     sums = {}
     for test in tests:
         old = sums.get(test.group(by), (0, 0, 0, 0, 0))
-        new = (1, test.rss, test.bytes, test.objects, test.left if test.verdict in (EVERY, UNKNOWN) else 0)
+        new = (1, test.rss, test.bytes, test.blocks, test.left if test.verdict in (EVERY, UNKNOWN) else 0)
         sums[test.group(by)] = tuple(map(sum, zip(old, new)))
     return dict(sorted(sums.items(), key=lambda item: (-item[1][4], -item[1][2], item[0])))
 
@@ -184,11 +210,16 @@ def table_lines(tests, top, by, size, delta, width):
     """The table by `by`, and below each test that leaves something what grew and who holds it."""
     if by == "test":
         return test_lines(leaving(tests)[:top or None], delta, size, width)
-    result = table.Table("tests", "left", "+bytes", "+objects", "+rss", by)
+    result = table.Table("tests", "left", "+bytes", "+blocks", "+rss", by)
     for name, sums in list(grouped(tests, by).items())[:top or None]:
-        count, rss, added, objects, left = sums
-        result.add(table.number(count), delta(left), delta(added), table.delta(objects), delta(rss), name)
+        count, rss, added, blocks, left = sums
+        result.add(table.number(count), delta(left), delta(added), table.delta(blocks), delta(rss), name)
     return list(result.lines(width))
+
+
+def objects(test):
+    """Nothing where the heap was not counted."""
+    return "" if test.objects is None else table.delta(test.objects)
 
 
 def test_lines(found, delta, size, width):
@@ -196,8 +227,7 @@ def test_lines(found, delta, size, width):
         return []
     result = table.Table("left", "+bytes", "+objects", "+rss", "grows", "test")
     for test in found:
-        result.add(delta(test.left), delta(test.bytes), table.delta(test.objects), delta(test.rss), test.verdict,
-                   test.name)
+        result.add(delta(test.left), delta(test.bytes), objects(test), delta(test.rss), test.verdict, test.name)
     head, *rows = result.lines(width)
     lines = [head]
     for test, row in zip(found, rows):
@@ -206,7 +236,7 @@ def test_lines(found, delta, size, width):
     return lines
 
 
-COLUMNS = ("test", "file", "class", "verdict", "left", "bytes_delta", "objects_delta", "rss_delta", "framework_bytes",
+COLUMNS = ("test", "file", "class", "verdict", "left", "bytes_delta", "blocks_delta", "objects_delta", "rss_delta", "framework_bytes",
            "seconds")
 
 
@@ -233,6 +263,16 @@ def uses_xdist(words):
         value = count.group(1) if count else following if word in ("-n", "--numprocesses") else "0"
         if value != "0" and re.fullmatch(r"[0-9]+|auto|logical", value):
             return True
+    return False
+
+
+def names_pytest(words):
+    """Whether an interpreter with these arguments runs pytest: -m pytest, or its script."""
+    previous = ""
+    for word in words:
+        if previous == "-m" or not (word.startswith("-") or previous in ("-W", "-X")):
+            return os.path.basename(word) in ("pytest", "py.test", "pytest.py")
+        previous = word
     return False
 
 

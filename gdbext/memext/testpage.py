@@ -21,7 +21,7 @@ HEAD = """<!DOCTYPE html>
 <h1 id="verdict">%(title)s</h1>
 """
 TAIL = "</main>\n</body>\n</html>"
-COLUMNS = ("left", "bytes", "objects", "rss", "grows", "test")
+COLUMNS = ("left", "bytes", "blocks", "rss", "grows", "test")
 
 
 def row(cells, tag="td"):
@@ -30,7 +30,7 @@ def row(cells, tag="td"):
 
 
 def cells(test, delta):
-    return (delta(test.left), delta(test.bytes), table.delta(test.objects), delta(test.rss), test.verdict or "",
+    return (delta(test.left), delta(test.bytes), table.delta(test.blocks), delta(test.rss), test.verdict or "",
             test.name)
 
 

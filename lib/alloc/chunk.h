@@ -62,6 +62,9 @@ bool mx_chunk_mapped(const struct mx_memory *memory, mx_addr start, mx_addr end)
 /* Adds a span for each mmapped chunk outside the ranges `taken`, which are sorted by start. False: no memory. */
 bool mx_chunk_find_mmapped(struct mx_glibc *glibc, const struct mx_range *taken, size_t count);
 
+/* Whether what a step shows of a chunk can be a tcache: most that have the size are told apart by their first bytes. */
+bool mx_chunk_may_be_tcache(const struct mx_chunk_step *step);
+
 /* Whether a chunk of this size can hold a tcache. */
 static inline bool mx_chunk_tcache_size(uint64_t size)
 {

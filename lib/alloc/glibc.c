@@ -40,7 +40,6 @@ enum {
 struct opener {
     const struct mx_memory *memory;
     struct mx_glibc *ret;
-    struct mx_cursor cursor;
     struct mx_chunk_reader reader;
     uint64_t state_from_bins;
     MX_ARRAY(struct mx_range) taken;   /* where no mmapped chunk is looked for */
@@ -100,9 +99,14 @@ static mx_addr find_bins(const struct mx_memory *memory, const struct mx_region 
     return ret;
 }
 
-static mx_addr find_main_bins(const struct mx_memory *memory, const struct mx_modules *modules, uint32_t libc)
+/* `place`: where they were found before, or 0. */
+static mx_addr find_main_bins(const struct mx_memory *memory, const struct mx_modules *modules, uint32_t libc,
+                              mx_addr place)
 {
     struct mx_symbol symbol;
+    const uint8_t *known = place ? mx_memory_state(memory, place, STATE_END_AFTER) : NULL;
+    if (known && count_rings(memory, known, place, MOST_MISFITS) >= BIN_COUNT - MOST_MISFITS)
+        return place;
     for (size_t i = 0; i < memory->regions.count; i++) {
         const struct mx_region *region = &memory->regions.items[i];
         bool data = region->module == libc && (region->flags & MX_REGION_WRITE);
@@ -157,7 +161,7 @@ static mx_addr follow_chunks(struct opener *opener, mx_addr start, mx_addr limit
     mx_addr chunk = start;
     for (; chunk < limit && mx_chunk_step(&opener->reader, chunk, limit, &step); chunk += step.size) {
         mx_addr user = chunk + MX_CHUNK_HEADER;
-        if (step.in_use && mx_chunk_tcache_size(step.size))
+        if (mx_chunk_may_be_tcache(&step))
             opener->no_memory |= !mx_array_push(&opener->tcaches, (struct mx_range){user, user + step.size});
     }
     return chunk;
@@ -506,9 +510,10 @@ static void open_arenas(struct opener *opener, const struct mx_modules *modules)
             snprintf(ret->name, sizeof(ret->name), "glibc (by its heap only)");
         return;
     }
-    mx_addr bins = find_main_bins(opener->memory, modules, (uint32_t)(known.libc - modules->modules.items));
-    if (bins)
-        add_arenas(opener, bins);
+    uint32_t libc = (uint32_t)(known.libc - modules->modules.items);
+    ret->bins = find_main_bins(opener->memory, modules, libc, ret->bins);
+    if (ret->bins)
+        add_arenas(opener, ret->bins);
     else if (!known.other)
         add_without_main_arena(opener);
     mx_known_glibc_name(known.libc, ret->name, sizeof(ret->name));
@@ -532,12 +537,11 @@ void mx_glibc_close(struct mx_glibc *glibc)
 }
 
 struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_modules *modules,
-                               const struct mx_range *excluded, size_t excluded_count, struct mx_glibc *ret)
+                               const struct mx_range *excluded, size_t excluded_count, struct mx_cursor *cursor,
+                               struct mx_glibc *ret)
 {
-    *ret = (struct mx_glibc){.memory = memory};
-    struct opener opener = {.memory = memory, .ret = ret};
-    mx_cursor_init(&opener.cursor, memory);
-    opener.reader.cursor = &opener.cursor;
+    *ret = (struct mx_glibc){.memory = memory, .bins = ret->bins};
+    struct opener opener = {.memory = memory, .ret = ret, .reader = {.cursor = cursor}};
     open_arenas(&opener, modules);
     for (size_t i = 0; ret->found && i < excluded_count; i++)
         add_taken(&opener, excluded[i].start, excluded[i].end);
@@ -552,7 +556,6 @@ struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_m
         if (ret->extents.items)
             qsort(ret->extents.items, ret->extents.count, sizeof(*ret->extents.items), by_extent_start);
     }
-    mx_cursor_deinit(&opener.cursor);
     mx_array_free(&opener.taken);
     mx_array_free(&opener.tcaches);
     if (!opener.no_memory)

@@ -47,6 +47,7 @@ struct mx_glibc {
     MX_ARRAY(mx_addr) cached;                  /* sorted: user addresses that are free in tcache or fastbins */
     MX_ARRAY(mx_addr) fast;                    /* sorted: of these, those in fastbins */
     uint64_t walk_errors; /* spans that broke off early because a size made no sense, heaps that were lost */
+    mx_addr bins; /* main_arena's */
 };
 
 /* A range that is no malloc memory (pymalloc arenas), so that no mmapped chunk is looked for inside. */
@@ -54,9 +55,13 @@ struct mx_range {
     mx_addr start, end;
 };
 
-/* `excluded` is sorted. Never fails for what is in the target: it finds less and counts it. */
+/*
+ * `excluded` is sorted. Never fails for what is in the target: it finds less and counts it. ret->bins is read, too: at
+ * a later stop of the same process the search for what is still there can be spared. `cursor` is on that memory.
+ */
 struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_modules *modules,
-                               const struct mx_range *excluded, size_t excluded_count, struct mx_glibc *ret);
+                               const struct mx_range *excluded, size_t excluded_count, struct mx_cursor *cursor,
+                               struct mx_glibc *ret);
 void mx_glibc_close(struct mx_glibc *glibc);
 
 struct mx_chunk {
@@ -74,6 +79,9 @@ struct mx_chunk {
 bool mx_glibc_walk(const struct mx_glibc *glibc, const struct mx_chunk_span *span, struct mx_cursor *cursor,
                    struct mx_work *work,
                    bool (*visit)(void *context, const struct mx_chunk *chunk, const uint8_t *bytes), void *context);
+
+/* How many chunks such a walk of all spans shows as used, and their bytes. */
+void mx_glibc_usage(const struct mx_glibc *glibc, struct mx_cursor *cursor, uint64_t *ret_chunks, uint64_t *ret_bytes);
 
 /* How many bytes of an arena malloc keeps free at its end; 0 when its top chunk makes no sense. */
 uint64_t mx_glibc_top_size(const struct mx_glibc *glibc, const struct mx_glibc_arena *arena);

@@ -5,7 +5,10 @@
  */
 #include "alloc/pymalloc.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+
+#include "base/work.h"
 
 enum {
     CLASS_COUNT = 32,
@@ -19,6 +22,8 @@ enum {
     FIRST_ARENAS = 16,  /* INITIAL_ARENA_OBJECTS: the table starts with so many slots and doubles */
     MOST_ARENAS = 1 << 22,
     GATHER_ROWS = 2048,
+    USAGE_ROWS = 64,
+    FEW_ARENAS = 32,
     HEADER_BYTES = 48,
 };
 
@@ -196,22 +201,29 @@ static bool add_state(struct search *search, mx_addr usedpools)
     return true;
 }
 
+/* Without keeping it: the pools of a live target are everywhere. */
+static bool peek_header(const struct search *search, mx_addr pool, uint8_t bytes[HEADER_BYTES])
+{
+    return mx_memory_gather(search->memory, &pool, 1, HEADER_BYTES, bytes, NULL) == 1;
+}
+
 /* Whether `pool` can be what the list of a class in `usedpools` refers to; `link` is the field that points back. */
 static bool links_back(const struct search *search, mx_addr pool, uint32_t class_index, uint32_t link, mx_addr head)
 {
     const struct mx_pymalloc_facts *facts = search->facts;
-    const uint8_t *bytes = mx_memory_state(search->memory, pool, facts->header_size);
-    return bytes && mx_load_u32(bytes + facts->szidx) == class_index && mx_load_u64(bytes + link) == head &&
+    uint8_t bytes[HEADER_BYTES];
+    return peek_header(search, pool, bytes) && mx_load_u32(bytes + facts->szidx) == class_index && mx_load_u64(bytes + link) == head &&
            mx_load_u32(bytes + facts->maxnextoffset) == facts->pool_size - CLASS_STEP * (class_index + 1);
 }
 
 static void take_sample(struct search *search, mx_addr pool)
 {
-    uint32_t arena;
-    if (search->sample_count == MOST_SAMPLES ||
-        !mx_memory_u32(search->memory, pool + search->facts->arenaindex, &arena) || arena >= MOST_ARENAS)
+    uint8_t header[HEADER_BYTES];
+    if (search->sample_count == MOST_SAMPLES || !peek_header(search, pool, header))
         return;
-    search->samples[search->sample_count++] = (struct sample){pool, arena};
+    uint32_t arena = mx_load_u32(header + search->facts->arenaindex);
+    if (arena < MOST_ARENAS)
+        search->samples[search->sample_count++] = (struct sample){pool, arena};
 }
 
 /* The words at `words`, which are at `address` in the target, are a `usedpools` array: 32 heads of lists of pools. */
@@ -491,4 +503,54 @@ struct mx_error *mx_arenas_find(const struct mx_pymalloc_facts *facts, const str
     }
     tidy(facts, ret);
     return NULL;
+}
+
+/* What the threads share that add up pools. */
+struct usage {
+    const struct mx_pymalloc_facts *facts;
+    const struct mx_memory *memory;
+    const struct mx_arenas *arenas;
+    _Atomic uint64_t blocks, bytes;
+};
+
+static void add_headers(struct usage *usage, const mx_addr *pools, size_t count)
+{
+    uint8_t headers[USAGE_ROWS * HEADER_BYTES];
+    mx_memory_gather(usage->memory, pools, count, HEADER_BYTES, headers, NULL);
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *header = headers + i * HEADER_BYTES;
+        if (!header_fits(usage->facts, header))
+            continue;
+        uint64_t used = mx_load_u32(header + usage->facts->ref_count);
+        atomic_fetch_add(&usage->blocks, used);
+        atomic_fetch_add(&usage->bytes, used * (mx_load_u32(header + usage->facts->szidx) + 1) * CLASS_STEP);
+    }
+}
+
+static void add_arena(void *context, size_t index)
+{
+    struct usage *usage = context;
+    const struct mx_arena *arena = &usage->arenas->arenas.items[index];
+    mx_addr pools[USAGE_ROWS];
+    size_t count = 0;
+    for (mx_addr pool = arena->pools; arena->pools_end - pool >= usage->facts->pool_size;
+         pool += usage->facts->pool_size) {
+        pools[count++] = pool;
+        if (count < USAGE_ROWS)
+            continue;
+        add_headers(usage, pools, count);
+        count = 0;
+    }
+    add_headers(usage, pools, count);
+}
+
+void mx_arenas_usage(const struct mx_pymalloc_facts *facts, const struct mx_memory *memory,
+                     const struct mx_arenas *arenas, uint64_t *ret_blocks, uint64_t *ret_bytes)
+{
+    struct usage usage = {.facts = facts, .memory = memory, .arenas = arenas};
+    /* To start a thread costs as much as to read a hundred headers. */
+    unsigned threads = arenas->arenas.count < FEW_ARENAS ? 1 : mx_memory_threads(memory);
+    mx_work_parallel(threads, arenas->arenas.count, add_arena, &usage);
+    *ret_blocks = atomic_load(&usage.blocks);
+    *ret_bytes = atomic_load(&usage.bytes);
 }

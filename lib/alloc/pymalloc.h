@@ -80,4 +80,11 @@ struct mx_error *mx_arenas_find(const struct mx_pymalloc_facts *facts, const str
                                 const struct mx_modules *modules, const mx_addr *states, size_t state_count,
                                 struct mx_arenas *ret);
 
+/*
+ * How many blocks are used, and their bytes, by the pools' own counts: their headers are read, not the blocks. A pool
+ * in the middle of a malloc or free may be one off.
+ */
+void mx_arenas_usage(const struct mx_pymalloc_facts *facts, const struct mx_memory *memory,
+                     const struct mx_arenas *arenas, uint64_t *ret_blocks, uint64_t *ret_bytes);
+
 #endif

@@ -152,17 +152,28 @@ static struct mx_error *list_obmalloc_states(struct mx_runtime *runtime)
     return NULL;
 }
 
+static struct mx_error *list_all(struct mx_runtime *runtime)
+{
+    MX_TRY(list_interpreters(runtime));
+    for (uint32_t i = 0; i < runtime->interpreters.count; i++)
+        MX_TRY(list_threads(runtime, i));
+    return list_obmalloc_states(runtime);
+}
+
 static struct mx_error *read_state(struct mx_runtime *runtime)
 {
     MX_TRY(mx_verify_debug_offsets(runtime));
     MX_TRY(mx_verify_types(runtime));
-    MX_TRY(list_interpreters(runtime));
-    for (uint32_t i = 0; i < runtime->interpreters.count; i++)
-        MX_TRY(list_threads(runtime, i));
+    MX_TRY(list_all(runtime));
     MX_TRY(mx_verify_interpreter(runtime));
-    MX_TRY(list_obmalloc_states(runtime));
     mx_allocator_detect(runtime);
     return NULL;
+}
+
+struct mx_error *mx_runtime_reread(struct mx_runtime *runtime)
+{
+    runtime->interpreters.count = runtime->threads.count = runtime->obmalloc_states.count = 0;
+    return runtime->address ? list_all(runtime) : NULL;
 }
 
 /* The file that was opened may be a path through /proc or a sysroot: users know it by the target's name. */

@@ -54,6 +54,9 @@ struct mx_error *mx_runtime_open(const struct mx_memory *memory, const struct mx
 /* The same for a target without files; `measured` is its layout where that was measured from DWARF, else NULL. */
 struct mx_error *mx_runtime_open_saved(const struct mx_memory *memory, const struct mx_modules *modules,
                                        const struct mx_layout *measured, struct mx_runtime *ret);
+
+/* The process ran on: lists its interpreters and threads anew. */
+struct mx_error *mx_runtime_reread(struct mx_runtime *runtime);
 void mx_runtime_close(struct mx_runtime *runtime);
 
 /* The address of an exported object of the interpreter ("PyType_Type"), 0 when unknown. */

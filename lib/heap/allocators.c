@@ -70,11 +70,11 @@ static struct mx_mimalloc_facts mimalloc_facts(const struct mx_layout *layout)
     };
 }
 
-static struct mx_error *find_pymalloc(const struct mx_runtime *runtime, const struct mx_arena_places *places,
+static struct mx_error *find_pymalloc(const struct mx_runtime *runtime, const struct mx_allocator_places *places,
                                       struct mx_allocators *ret)
 {
     ret->facts = pymalloc_facts(&runtime->layout);
-    ret->arenas.places = places ? *places : (struct mx_arena_places){0};
+    ret->arenas.places = places ? places->arenas : (struct mx_arena_places){0};
     return mx_arenas_find(&ret->facts, runtime->memory, runtime->modules, runtime->obmalloc_states.items,
                           runtime->obmalloc_states.count, &ret->arenas);
 }
@@ -94,8 +94,10 @@ static int compare_ranges(const void *a, const void *b)
 }
 
 /* Arenas and segments are no malloc memory: nothing in them is to be taken for a chunk. */
-static struct mx_error *find_glibc(const struct mx_runtime *runtime, struct mx_allocators *ret)
+static struct mx_error *find_glibc(const struct mx_runtime *runtime, const struct mx_allocator_places *places,
+                                   struct mx_cursor *cursor, struct mx_allocators *ret)
 {
+    ret->glibc.bins = places ? places->bins : 0;
     MX_ARRAY(struct mx_range) excluded = {0};
     bool ok = true;
     for (size_t i = 0; ok && i < ret->arenas.arenas.count; i++) {
@@ -108,19 +110,43 @@ static struct mx_error *find_glibc(const struct mx_runtime *runtime, struct mx_a
     if (excluded.count)
         qsort(excluded.items, excluded.count, sizeof(struct mx_range), compare_ranges);
     struct mx_error *error =
-        ok ? mx_glibc_open(runtime->memory, runtime->modules, excluded.items, excluded.count, &ret->glibc)
+        ok ? mx_glibc_open(runtime->memory, runtime->modules, excluded.items, excluded.count, cursor, &ret->glibc)
            : mx_error_no_memory();
     mx_array_free(&excluded);
     return error;
 }
 
-struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_arena_places *places,
-                                    struct mx_allocators *ret)
+struct mx_allocator_places mx_allocators_places(const struct mx_allocators *allocators)
+{
+    return (struct mx_allocator_places){allocators->arenas.places, allocators->glibc.bins};
+}
+
+static struct mx_error *find_all(const struct mx_runtime *runtime, const struct mx_allocator_places *places,
+                                 struct mx_cursor *cursor, struct mx_allocators *ret)
 {
     if (!runtime->layout.free_threaded)
         MX_TRY(find_pymalloc(runtime, places, ret));
     MX_TRY(find_mimalloc(runtime, ret));
-    return find_glibc(runtime, ret);
+    return find_glibc(runtime, places, cursor, ret);
+}
+
+struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_allocator_places *places,
+                                    struct mx_allocators *ret)
+{
+    struct mx_cursor cursor;
+    mx_cursor_init(&cursor, runtime->memory);
+    struct mx_error *error = find_all(runtime, places, &cursor, ret);
+    mx_cursor_deinit(&cursor);
+    return error;
+}
+
+struct mx_error *mx_allocators_reopen(const struct mx_runtime *runtime, struct mx_cursor *cursor,
+                                      struct mx_allocators *allocators)
+{
+    struct mx_allocator_places places = mx_allocators_places(allocators);
+    mx_allocators_close(allocators);
+    *allocators = (struct mx_allocators){0};
+    return find_all(runtime, &places, cursor, allocators);
 }
 
 void mx_allocators_close(struct mx_allocators *allocators)

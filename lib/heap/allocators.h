@@ -18,9 +18,20 @@ struct mx_allocators {
     struct mx_glibc glibc;
 };
 
-/* `places`: where the tables of pymalloc's were at an earlier stop; or NULL. */
-struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_arena_places *places,
+/* Where the allocators' own tables stand, which does not change while a process lives; zeros: not known. */
+struct mx_allocator_places {
+    struct mx_arena_places arenas;
+    mx_addr bins;
+};
+struct mx_allocator_places mx_allocators_places(const struct mx_allocators *allocators);
+
+/* `places`: those of an earlier stop, or NULL. */
+struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_allocator_places *places,
                                     struct mx_allocators *ret);
+
+/* The process ran on, and its memory was read anew; `cursor` is on that. */
+struct mx_error *mx_allocators_reopen(const struct mx_runtime *runtime, struct mx_cursor *cursor,
+                                      struct mx_allocators *allocators);
 void mx_allocators_close(struct mx_allocators *allocators);
 
 #endif

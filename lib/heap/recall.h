@@ -49,7 +49,7 @@ struct mx_recalled_type {
 };
 
 struct mx_recall {
-    struct mx_arena_places places; /* where the allocator's tables were found */
+    struct mx_allocator_places places;
     MX_ARRAY(struct mx_recalled_type) types;
     MX_ARRAY(struct mx_arena_note) arenas; /* sorted by address */
 };

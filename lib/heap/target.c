@@ -37,7 +37,7 @@ static struct mx_error *open_python(struct mx_target *target, const struct mx_ta
     MX_TRY(mx_types_open(&target->runtime, &work, &target->types));
     MX_TRY(mx_allocators_open(&target->runtime, target->recall ? &target->recall->places : NULL, &target->allocators));
     if (target->recall)
-        target->recall->places = target->allocators.arenas.places;
+        target->recall->places = mx_allocators_places(&target->allocators);
     if (target->origin.kind)
         snprintf(target->allocators.glibc.name, sizeof(target->allocators.glibc.name), "%s", target->origin.malloc);
     return NULL;
@@ -101,16 +101,13 @@ struct mx_error *mx_target_open_remote(const struct mx_remote *remote, const str
     return finish(target, error, options, ret);
 }
 
-struct mx_error *mx_target_reread(struct mx_target *target)
+struct mx_error *mx_target_reread(struct mx_target *target, bool *ret_same)
 {
-    struct mx_memory *memory;
+    *ret_same = true;
     if (target->path)
         return NULL;
-    MX_TRY(mx_process_reread(target->threads.pid, target->remote.read ? &target->remote : NULL, &memory));
-    mx_memory_close(target->memory);
-    target->memory = memory;
-    target->runtime.memory = memory;
-    return NULL;
+    MX_TRY(mx_process_reread(target->threads.pid, target->memory, &target->modules, ret_same));
+    return *ret_same ? mx_runtime_reread(&target->runtime) : NULL;
 }
 
 static struct mx_error *open_saved(struct mx_target *target, const char *path)
@@ -137,6 +134,7 @@ void mx_target_close(struct mx_target *target)
 {
     if (!target)
         return;
+    mx_cursor_deinit(&target->cursor);
     mx_allocators_close(&target->allocators);
     mx_types_close(&target->types);
     mx_runtime_close(&target->runtime);

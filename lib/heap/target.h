@@ -24,6 +24,7 @@ struct mx_target {
     struct mx_remote remote; /* of a process that a debugger reaches; zeros otherwise */
     struct mx_allocators allocators;
     struct mx_recall *recall; /* the caller's; NULL: none */
+    struct mx_cursor cursor;  /* of mx_target_usage(), which is called again and again */
 };
 
 #endif

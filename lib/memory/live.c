@@ -15,6 +15,7 @@
 enum {
     BLOCK = 64 * 1024,
     WINDOW = 4 * 1024 * 1024, /* of a cursor */
+    KEPT = 1024 * 1024,       /* of what a cursor read, for views that go back a little */
     PIECE = 512 * 1024,       /* one read of a cursor: 256 KB to 1 MB measured fastest */
     AHEAD = 1024 * 1024,      /* one read of a shadow that will be needed whole */
     ROWS = 1024               /* UIO_MAXIOV */
@@ -243,18 +244,34 @@ void mx_cursor_init(struct mx_cursor *cursor, const struct mx_memory *memory)
     *cursor = (struct mx_cursor){.memory = memory};
 }
 
+void mx_cursor_reset(struct mx_cursor *cursor, const struct mx_memory *memory)
+{
+    *cursor = (struct mx_cursor){.memory = memory, .window = cursor->window};
+}
+
 void mx_cursor_deinit(struct mx_cursor *cursor)
 {
     free(cursor->window);
     *cursor = (struct mx_cursor){0};
 }
 
-/* Moves the window to the page of `address`, unless it can grow to where `address` is. */
-static void place_window(struct mx_cursor *cursor, mx_addr address, size_t length, mx_addr region_start)
+/*
+ * Whether the window grows to where `address` is. A pass that only goes on begins it anew instead: the same few pages of
+ * it stay in the processor's caches, and the others are never touched.
+ */
+static bool window_grows(const struct mx_cursor *cursor, mx_addr address, size_t length, mx_addr region_start)
 {
     mx_addr window_end = cursor->start + cursor->length;
-    if (cursor->length && address >= cursor->start && address <= window_end &&
-        address - cursor->start + length <= WINDOW && cursor->start >= region_start)
+    if (!cursor->length || address < cursor->start || address > window_end || cursor->start < region_start ||
+        address - cursor->start + length > WINDOW)
+        return false;
+    return cursor->length < KEPT || window_end - address > length / 8;
+}
+
+/* Moves the window to the page of `address`, unless it grows. */
+static void place_window(struct mx_cursor *cursor, mx_addr address, size_t length, mx_addr region_start)
+{
+    if (window_grows(cursor, address, length, region_start))
         return;
     mx_addr page = address - address % MX_PAGE;
     cursor->start = page > region_start ? page : region_start;

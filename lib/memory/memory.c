@@ -35,14 +35,20 @@ static void drop_slots(struct mx_memory *memory)
     memory->slots = NULL;
 }
 
-void mx_memory_close(struct mx_memory *memory)
+void mx_memory_clear(struct mx_memory *memory)
 {
-    if (!memory)
-        return;
     drop_slots(memory);
     for (size_t i = 0; i < memory->regions.count; i++)
         if (memory->regions.items[i].flags & MX_REGION_LIVE)
             mx_live_drop(&memory->regions.items[i]);
+    memory->regions.count = 0;
+}
+
+void mx_memory_close(struct mx_memory *memory)
+{
+    if (!memory)
+        return;
+    mx_memory_clear(memory);
     mx_array_free(&memory->regions);
     if (memory->source)
         memory->source->close(memory->source);

@@ -73,6 +73,9 @@ struct mx_memory {
 /* An empty memory for tests and for the openers: add regions, then mx_memory_seal(). */
 struct mx_error *mx_memory_new(struct mx_memory **ret);
 
+/* Takes all regions out, and what was read of them; where the bytes come from stays. */
+void mx_memory_clear(struct mx_memory *memory);
+
 /* Adds a region whose bytes the caller keeps alive. Regions may come in any order but must not overlap. */
 struct mx_error *mx_memory_add(struct mx_memory *memory, struct mx_region region);
 
@@ -172,6 +175,9 @@ struct mx_cursor {
 
 void mx_cursor_init(struct mx_cursor *cursor, const struct mx_memory *memory);
 void mx_cursor_deinit(struct mx_cursor *cursor);
+
+/* Forgets what it read, and reads `memory` from now on; its window stays allocated. */
+void mx_cursor_reset(struct mx_cursor *cursor, const struct mx_memory *memory);
 
 /* As mx_memory_view(), with the shorter life of the view. `length` at most 2 MB on a live target. */
 const uint8_t *mx_cursor_view(struct mx_cursor *cursor, mx_addr address, size_t length);

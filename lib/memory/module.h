@@ -34,6 +34,7 @@ struct mx_module {
 
 struct mx_modules {
     MX_ARRAY(struct mx_module) modules; /* sorted by start */
+    uint64_t code_hash;                 /* live: of what code is mapped from which files, and where */
 };
 
 void mx_modules_deinit(struct mx_modules *modules);

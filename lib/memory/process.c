@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "memory/corenotes.h"
 #include "memory/mapping.h"
 #include "memory/procfile.h"
@@ -336,6 +337,20 @@ static struct mx_error *read_command(struct process *process)
     return error;
 }
 
+/* Libraries that come or go change it; files that are only read do not. */
+static uint64_t hash_code(const struct mx_memory *lines)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < lines->regions.count; i++) {
+        const struct mx_region *line = &lines->regions.items[i];
+        if (!(line->flags & MX_REGION_EXEC) || !(line->flags & MX_REGION_FILE))
+            continue;
+        hash = mx_hash(hash, &line->start, sizeof(line->start));
+        hash = mx_hash(hash, line->name, strlen(line->name));
+    }
+    return hash;
+}
+
 static struct mx_error *open_parts(struct process *process, const struct mx_file_options *options)
 {
     MX_TRY(mx_memory_new(&process->memory));
@@ -355,21 +370,21 @@ static struct mx_error *open_parts(struct process *process, const struct mx_file
                                       .pid = process->pid,
                                       .remote = process->remote};
     MX_TRY(mx_modules_find(process->lines, &process->mappings, &search, &process->modules));
+    process->modules.code_hash = hash_code(process->lines);
     MX_TRY(mx_regions_lay(process->lines, &process->mappings, &process->modules, process->memory));
     MX_TRY(mx_memory_seal(process->memory));
     find_thread_blocks(process);
     return NULL;
 }
 
-static struct mx_error *reread_parts(struct process *process)
+static struct mx_error *reread_parts(struct process *process, const struct mx_modules *modules)
 {
-    MX_TRY(mx_memory_new(&process->memory));
     MX_TRY(mx_memory_new(&process->lines));
-    MX_TRY(open_source(process));
     process->lines->source = process->memory->source;
     MX_TRY(read_maps(process));
-    for (size_t i = 0; i < process->lines->regions.count; i++)
-        MX_TRY(mx_memory_add(process->memory, process->lines->regions.items[i]));
+    mx_mappings_sort(&process->mappings);
+    mx_memory_clear(process->memory);
+    MX_TRY(mx_regions_lay(process->lines, &process->mappings, modules, process->memory));
     return mx_memory_seal(process->memory);
 }
 
@@ -381,15 +396,13 @@ static void close_lines(struct process *process)
     mx_array_free(&process->mappings.mappings);
 }
 
-struct mx_error *mx_process_reread(int pid, const struct mx_remote *remote, struct mx_memory **memory)
+struct mx_error *mx_process_reread(int pid, struct mx_memory *memory, const struct mx_modules *modules, bool *ret_same)
 {
-    struct process process = {.pid = pid, .remote = remote};
-    struct mx_error *error = reread_parts(&process);
+    struct process process = {.pid = pid, .memory = memory};
+    struct mx_error *error = reread_parts(&process, modules);
+    if (!error)
+        *ret_same = hash_code(process.lines) == modules->code_hash;
     close_lines(&process);
-    if (error)
-        mx_memory_close(process.memory);
-    else
-        *memory = process.memory;
     return error;
 }
 

@@ -17,8 +17,10 @@ struct mx_error *mx_process_open(int pid, const struct mx_file_options *options,
 struct mx_error *mx_remote_open(const struct mx_remote *remote, const struct mx_file_options *options,
                                 struct mx_memory **memory, struct mx_modules *modules, struct mx_threads *threads);
 
-/* Its memory as it is now, without telling whose module a region is: cheap enough for every stop of a breakpoint.
-   `remote`: NULL of this machine's. */
-struct mx_error *mx_process_reread(int pid, const struct mx_remote *remote, struct mx_memory **memory);
+/*
+ * Makes `memory`, opened by one of these, what it is now: cheap enough for every stop of a breakpoint. *ret_same:
+ * `modules` are still those of the process; if not, regions of new ones have no module.
+ */
+struct mx_error *mx_process_reread(int pid, struct mx_memory *memory, const struct mx_modules *modules, bool *ret_same);
 
 #endif

@@ -201,13 +201,25 @@ static struct mx_error *add_inner(struct listing *listing, struct level *levels,
     return NULL;
 }
 
+/* A function's own code object, with what is before the names of those inside. */
+static struct mx_error *add_itself(struct listing *listing, struct level *level, char *name, const char *module)
+{
+    if (!mx_map_set(&listing->by_code, level->code, 0))
+        return mx_error_no_memory();
+    mx_code_name(&listing->target->runtime, level->code, name, MOST_NAME);
+    MX_TRY(add_row(listing, level->code, name, false, module));
+    level->name_length = inner_prefix(listing, level->code, name, strlen(name));
+    return NULL;
+}
+
 static struct mx_error *add_tree(struct listing *listing, mx_addr code, const char *module)
 {
-    /* Level 0 ends the loop: the module's own code is level 1. */
+    /* Level 0 ends the loop: the given code is level 1. */
     struct level levels[MOST_DEPTH] = {[1] = {code, 0, 0}};
     char name[MOST_NAME] = "";
     unsigned depth = 1;
-    struct mx_error *error = NULL;
+    bool is_function = mx_code_is_function(&listing->target->runtime, code);
+    struct mx_error *error = is_function ? add_itself(listing, &levels[1], name, module) : NULL;
     while (!error && depth)
         error = add_inner(listing, levels, &depth, name, module);
     return error;

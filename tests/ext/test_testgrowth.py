@@ -59,6 +59,44 @@ class Verdicts(unittest.TestCase):
     def test_what_the_framework_keeps(self):
         self.assertEqual(verdicts(run("f::a", 9000, own=8500)), [None])
 
+    def test_what_the_framework_keeps_may_be_the_usual(self):
+        """The record of a test is not taken off twice."""
+        self.assertEqual([run("f::a", 9000, usual=700, own=own).left for own in (0, 600, 800)], [8300, 8300, 8200])
+
+    def test_what_is_not_the_frameworks(self):
+        """No more is left than there is of others' new memory."""
+        self.assertEqual(run("f::a", 9000, own=1000, other=500).left, 500)
+
+
+class Drift(unittest.TestCase):
+    """What the tests left that ended since the count that a test is compared with."""
+
+    USUAL = [("dict", 0, 0, 0, 10, 3000), ("str", 0, 0, 0, 20, 1000), ("set", 0, 0, 0, -1, -200)]
+
+    def test_shares(self):
+        self.assertEqual(testgrowth.shares(self.USUAL), {"dict": (10 / 4000, 0.75), "str": (20 / 4000, 0.25)})
+        self.assertEqual(testgrowth.shares([]), {})
+
+    def test_is_taken_off_by_shares(self):
+        grown = [("dict", 0, 0, 0, 25, 8000), ("str", 0, 0, 0, 40, 2000), ("app.A", 0, 0, 0, 5, 500)]
+        rows = testgrowth.without_drift(grown, testgrowth.shares(self.USUAL), 8000)
+        self.assertEqual(testgrowth.grown_types(rows), [("dict", 5, 2000), ("app.A", 5, 500)])
+
+    def test_nothing_is_added_where_tests_freed_memory(self):
+        grown = [("dict", 0, 0, 0, 25, 8000)]
+        self.assertEqual(list(testgrowth.without_drift(grown, testgrowth.shares(self.USUAL), -4000)),
+                         [("dict", 25, 8000)])
+
+    def test_objects_among_blocks(self):
+        """All of them where nothing else ran since the count."""
+        self.assertEqual(testgrowth.objects_of(200, 150, 200), 150)
+        self.assertEqual(testgrowth.objects_of(200, 180, 240), 150)
+        self.assertEqual(testgrowth.objects_of(200, 150, 90), 150)
+
+    def test_first_tests_get_the_benefit_of_the_doubt(self):
+        tests = [run("f::%d" % number, 2000) for number in range(8)]
+        self.assertEqual([testgrowth.usual_so_far(tests[:count]) for count in (0, 7, 8)], [16384, 16384, 2000])
+
 
 class Texts(unittest.TestCase):
     def test_summary(self):
@@ -70,11 +108,11 @@ class Texts(unittest.TestCase):
                          "none of 1 test leaves 1,000 or more behind")
 
     def test_rows(self):
-        tests = [run("f::a", 5000, again=[1, 5000], holders=[HOLDER], grown=[("str", 7, 700)])]
+        tests = [run("f::a", 5000, again=[1, 5000], holders=[HOLDER], grown=[("str", 7, 700)], objects=9)]
         testgrowth.judge(tests, LEAST)
         lines = testgrowth.table_lines(tests, 5, "test", table.number, table.delta, 0)
         self.assertEqual([line.split() for line in lines[1:]], [
-            ["+5,000", "+5,000", "0", "0", "every", "time", "f::a"], ["grew:", "+7", "str", "(+700)"],
+            ["+5,000", "+5,000", "+9", "0", "every", "time", "f::a"], ["grew:", "+7", "str", "(+700)"],
             ["4,096", "held", "by", "app.KEEP", "(module-global):", "7", "str"]])
 
     def test_groups_add_up(self):
@@ -84,10 +122,16 @@ class Texts(unittest.TestCase):
 
     def test_csv(self):
         test = run('f::a[",]', 5, holders=[HOLDER])
-        self.assertIn('"f::a["",]",f,f,,5,5,0,0,0,0.01,,app.KEEP', list(testgrowth.csv_lines([test])))
+        self.assertIn('"f::a["",]",f,f,,5,5,0,,0,0,0.01,,app.KEEP', list(testgrowth.csv_lines([test])))
 
 
 class CommandLines(unittest.TestCase):
+    def test_pytest_is_known(self):
+        for text in ("-m pytest", "-B -X dev -W error -m pytest -q", "-W error /usr/bin/pytest x", "py.test"):
+            self.assertTrue(testgrowth.names_pytest(text.split()), text)
+        for text in ("", "-m unittest pytest", "run.py -m pytest", "-X pytest", "-c pytest.main()", "-W pytest -m a"):
+            self.assertFalse(testgrowth.names_pytest(text.split()), text)
+
     def test_xdist(self):
         for text in ("-n 4", "-n4", "-n auto", "--numprocesses=2", "--numprocesses auto"):
             self.assertTrue(testgrowth.uses_xdist(text.split()), text)

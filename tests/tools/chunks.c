@@ -46,14 +46,17 @@ int main(int argc, char **argv)
     struct mx_error *error = !strcmp(argv[1], "core")
                                  ? mx_core_open(argv[2], NULL, &memory, &modules, &threads)
                                  : mx_process_open((int)strtol(argv[2], NULL, 10), NULL, &memory, &modules, &threads);
+    struct mx_cursor cursor;
+    mx_cursor_init(&cursor, memory);
     if (!error)
-        error = mx_glibc_open(memory, &modules, NULL, 0, &glibc);
+        error = mx_glibc_open(memory, &modules, NULL, 0, &cursor, &glibc);
     if (error) {
         fprintf(stderr, "%s\n", error->message);
         return 1;
     }
     print_spans(&glibc, memory);
     mx_glibc_close(&glibc);
+    mx_cursor_deinit(&cursor);
     mx_threads_deinit(&threads);
     mx_modules_deinit(&modules);
     mx_memory_close(memory);

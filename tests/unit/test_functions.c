@@ -74,6 +74,27 @@ static void test_names_are_qualified_by_where_they_stand(void)
     }
 }
 
+static void test_a_function_is_one_of_those_in_its_code(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct mx_target target;
+        struct mx_functions *functions;
+        size_t count;
+        open_target(&fake, &target);
+        mx_addr inner = make_code(&fake, "g", 5, true, NULL, 0);
+        mx_addr outer = make_code(&fake, "f", 4, true, (mx_addr[]){inner}, 1);
+        CU_ASSERT_PTR_NULL_FATAL(mx_functions_of_code(&target, outer, 0, &functions));
+        const struct mx_function *rows = mx_functions_rows(functions, &count);
+        CU_ASSERT_EQUAL_FATAL(count, 2);
+        CU_ASSERT_TRUE(rows[0].code == outer && rows[1].code == inner && rows[0].entry != rows[1].entry);
+        CU_ASSERT_STRING_EQUAL(rows[0].name, "f");
+        CU_ASSERT_STRING_EQUAL(rows[1].name, "f.<locals>.g");
+        mx_functions_close(functions);
+    }
+}
+
 /* Code that holds itself twice at every level, and constants that are nowhere. */
 static void test_damaged_code_ends(void)
 {
@@ -102,5 +123,6 @@ void suite_functions(CU_pSuite suite);
 void suite_functions(CU_pSuite suite)
 {
     CU_ADD_TEST(suite, test_names_are_qualified_by_where_they_stand);
+    CU_ADD_TEST(suite, test_a_function_is_one_of_those_in_its_code);
     CU_ADD_TEST(suite, test_damaged_code_ends);
 }

@@ -196,11 +196,19 @@ static void walk(struct forged *forged)
     const struct mx_range excluded = {mapped_at + EXCLUDED, mapped_at + 0x60000};
     struct mx_cursor cursor;
     mx_cursor_init(&cursor, forged->memory);
-    CU_ASSERT_PTR_NULL_FATAL(mx_glibc_open(forged->memory, &forged->list, &excluded, 1, &forged->glibc));
+    CU_ASSERT_PTR_NULL_FATAL(mx_glibc_open(forged->memory, &forged->list, &excluded, 1, &cursor, &forged->glibc));
     forged->seen_count = 0;
     for (size_t i = 0; i < forged->glibc.spans.count; i++)
         CU_ASSERT_TRUE(mx_glibc_walk(&forged->glibc, &forged->glibc.spans.items[i], &cursor, NULL, see, forged));
+    uint64_t chunks = 0, bytes = 0;
+    for (size_t i = 0; i < forged->seen_count; i++) {
+        chunks += forged->seen[i].used;
+        bytes += forged->seen[i].used ? forged->seen[i].size : 0;
+    }
+    uint64_t used_chunks, used_bytes;
+    mx_glibc_usage(&forged->glibc, &cursor, &used_chunks, &used_bytes);
     mx_cursor_deinit(&cursor);
+    CU_ASSERT_TRUE(used_chunks == chunks && used_bytes == bytes);
 }
 
 static void dispose(struct forged *forged)
@@ -273,6 +281,25 @@ static void test_versions_without_threads(void)
         expect_mapped(&forged);
         dispose(&forged);
     }
+}
+
+/* Where the arena stood before it is looked at first; what is not there any more is searched. */
+static void test_a_place_that_is_known(void)
+{
+    static struct forged forged;
+    forge(&forged, 112, true, true, false);
+    walk(&forged);
+    mx_addr bins = forged.glibc.bins;
+    CU_ASSERT_NOT_EQUAL(bins, 0);
+    const mx_addr places[] = {bins, brk_at + 64, 1};
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+        mx_glibc_close(&forged.glibc);
+        forged.glibc.bins = places[i];
+        walk(&forged);
+        CU_ASSERT_EQUAL(forged.glibc.bins, bins);
+        CU_ASSERT_EQUAL(forged.seen_count, 10);
+    }
+    dispose(&forged);
 }
 
 /* The tcache of 2.42+ where the free chunk was: counts are of what may still be added. */
@@ -624,6 +651,7 @@ void suite_glibc(CU_pSuite suite);
 void suite_glibc(CU_pSuite suite)
 {
     CU_ADD_TEST(suite, test_versions_without_threads);
+    CU_ADD_TEST(suite, test_a_place_that_is_known);
     CU_ADD_TEST(suite, test_thread_arenas_and_their_heaps);
     CU_ADD_TEST(suite, test_broken_size_is_counted_and_passed);
     CU_ADD_TEST(suite, test_foreign_sbrk_is_no_error);

@@ -4,6 +4,7 @@
  * parent's, where nobody wrote since.
  */
 #include <CUnit/CUnit.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -264,6 +265,7 @@ static void *wait_for_ever(void *argument)
 }
 
 static struct second *shared;
+static uint8_t **shared_place; /* what a child tells */
 
 static void start_second_and_stop(void)
 {
@@ -312,6 +314,52 @@ static void test_a_child_that_ends(void)
     CU_ASSERT_PTR_NULL(mx_cursor_view(&cursor, at(0), 8));
     mx_cursor_deinit(&cursor);
     close_child(&child);
+}
+
+/* Stops before it changes anything, then with a new mapping, then with more code. */
+static void change_and_stop(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    raise(SIGSTOP);
+    area[100]++;
+    *shared_place = mmap(NULL, AREA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    (*shared_place)[AREA - 1] = 7;
+    raise(SIGSTOP);
+    int fd = open("/proc/self/exe", O_RDONLY);
+    mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+    raise(SIGSTOP);
+    _exit(0);
+}
+
+static bool go_on_and_reread(struct child *child)
+{
+    int status;
+    bool same = false;
+    kill(child->pid, SIGCONT);
+    CU_ASSERT_TRUE_FATAL(waitpid(child->pid, &status, WUNTRACED) == child->pid && WIFSTOPPED(status));
+    CU_ASSERT_PTR_NULL_FATAL(mx_process_reread(child->pid, child->memory, &child->modules, &same));
+    return same;
+}
+
+static void test_a_child_that_goes_on(void)
+{
+    make_area();
+    shared_place = mmap(NULL, sizeof(*shared_place), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CU_ASSERT_TRUE_FATAL(shared_place != MAP_FAILED);
+    struct child child = open_child_that(change_and_stop);
+    CU_ASSERT_EQUAL(mx_memory_view(child.memory, at(100), 1)[0], area[100]);
+    CU_ASSERT_TRUE(go_on_and_reread(&child));
+    CU_ASSERT_EQUAL(mx_memory_view(child.memory, at(100), 1)[0], (uint8_t)(area[100] + 1));
+    const uint8_t *added = mx_memory_view(child.memory, (uintptr_t)(*shared_place + AREA - 1), 1);
+    CU_ASSERT_TRUE(added && *added == 7);
+    const struct mx_region *bss = mx_memory_region(child.memory, (uintptr_t)&area);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(bss);
+    CU_ASSERT_TRUE_FATAL(bss->module < child.modules.modules.count);
+    CU_ASSERT_TRUE(child.modules.modules.items[bss->module].is_executable);
+    CU_ASSERT_FALSE(go_on_and_reread(&child));
+    end_child(&child);
+    close_child(&child);
+    munmap(shared_place, sizeof(*shared_place));
 }
 
 static void test_no_such_process(void)
@@ -440,11 +488,13 @@ void suite_process(CU_pSuite suite)
     if (getenv("MEMEXT_EMULATED")) {
         puts("skip unit/process/test_modules_and_threads_of_the_child - an emulator has threads of its own");
         puts("skip unit/process/test_stacks_of_threads - an emulator has threads of its own");
+        puts("skip unit/process/test_a_child_that_goes_on - an emulator's mappings are not the program's");
         puts("skip unit/process/test_a_remote_process - an emulator's files in /proc are not the program's");
     } else {
         CU_ADD_TEST(suite, test_a_remote_process);
         CU_ADD_TEST(suite, test_modules_and_threads_of_the_child);
         CU_ADD_TEST(suite, test_stacks_of_threads);
+        CU_ADD_TEST(suite, test_a_child_that_goes_on);
     }
     CU_ADD_TEST(suite, test_a_child_that_ends);
     CU_ADD_TEST(suite, test_no_such_process);

@@ -303,6 +303,25 @@ static void dispose(struct forged *forged)
     free(forged->arenas[1]);
 }
 
+/* What the headers say is what the free chains say. */
+static void check_usage(const struct forged *forged, const struct mx_pymalloc_facts *facts,
+                        const struct mx_arenas *arenas)
+{
+    uint64_t blocks, sizes, walked_blocks = 0, walked_sizes = 0;
+    for (size_t i = 0; i < arenas->arenas.count; i++)
+        for (mx_addr at = arenas->arenas.items[i].pools; at < arenas->arenas.items[i].pools_end; at += POOL) {
+            struct mx_pool pool;
+            uint64_t bits[MX_POOL_WORDS];
+            const uint8_t *bytes = mx_memory_view(forged->memory, at, POOL);
+            if (!bytes || !mx_pool_read(facts, bytes, at, &pool, bits))
+                continue;
+            walked_blocks += pool.used;
+            walked_sizes += (uint64_t)pool.used * pool.block_size;
+        }
+    mx_arenas_usage(facts, forged->memory, arenas, &blocks, &sizes);
+    CU_ASSERT_TRUE(blocks && blocks == walked_blocks && sizes == walked_sizes);
+}
+
 static void check_arenas(struct forged *forged, const struct mx_pymalloc_facts *facts, const mx_addr *states,
                          size_t state_count, bool from_array)
 {
@@ -316,6 +335,7 @@ static void check_arenas(struct forged *forged, const struct mx_pymalloc_facts *
         CU_ASSERT_EQUAL(found.arenas.items[i].pools_end, pools_at[i] + 40 * (mx_addr)POOL);
         CU_ASSERT_EQUAL(found.arenas.items[i].free_pools, 1);
     }
+    check_usage(forged, facts, &found);
     mx_arenas_deinit(&found);
 }
 

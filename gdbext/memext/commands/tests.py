@@ -2,7 +2,6 @@
 """py-tests: what each test of a session leaves in memory."""
 import os
 import shlex
-import time
 
 import gdb
 
@@ -13,11 +12,14 @@ from ..answer import Answer
 from ..command import Command, emit
 from ..options import Option, UsageError
 from ..session import AWAY, CONNECTIONS, SESSION, connection_type
+from ..testcount import Moment
 
 LEAST = 32 * 1024
 TOP = 20
 # Holders are looked for among the objects of one test; what keeps less of them than this is left out.
 LEAST_SHARE = 0.05
+# So many times -least the tests since a count may leave until the heap is counted again.
+DRIFT = 4
 NO_CORE = ("py-tests runs a test session, and this is a core: gdb -x memext.py --args python3 -m pytest ..., "
            "then py-tests")
 NO_PROGRAM = "there are no tests to run: gdb -x memext.py --args python3 -m pytest ..., then py-tests"
@@ -43,9 +45,11 @@ class Session:
     def __init__(self, arguments, holders, progress):
         self.arguments, self.wants_holders, self.progress = arguments, holders, progress
         self.tests = []
-        self.before = self.name = self.info = None
+        self.before = self.base = self.name = self.info = None
+        self.shares = {}
         self.warnings, self.complete = [], True
-        self.drive = testdrive.Drive(self.measure, arguments.timeout or 0, testdrive.is_shown())
+        self.drive = testdrive.Drive(self.measure, arguments.timeout or 0, testdrive.is_shown(),
+                                     testgrowth.names_pytest(shlex.split(testdrive.program_arguments())))
 
     def run(self):
         SESSION.remember(_memext.recall())
@@ -60,48 +64,58 @@ class Session:
         if self.arguments.gc:
             testdrive.collect_garbage()
         now = Moment(self.progress)
-        heap = SESSION.heap_info()
-        self.info = self.info or dict(SESSION.info())
-        self.complete = self.complete and heap["complete"]
         test = self.end(now) if self.name else None
+        if self.wants_holders and self.is_count_due(now):
+            now.counted()
+        if now.count:
+            self.counted(now)
+        self.complete = self.complete and now.complete
         too_much = test and self.arguments.stop_on_leak and test.left >= self.arguments.stop_on_leak
-        if too_much:
-            self.before.stop.name = "before-test"
-            SESSION.marks.set(self.before.stop)
         self.before, self.name = now, name
         return not too_much
+
+    def is_count_due(self, now):
+        """Who stops behind a leak wants to compare with the state before that very test."""
+        return (not self.base or self.arguments.stop_on_leak is not None
+                or self.drift(now) > DRIFT * self.arguments.least)
+
+    def drift(self, now):
+        """Bytes that the tests since the last count left."""
+        return now.bytes - self.base.bytes
+
+    def counted(self, now):
+        """From now on what grows is compared with this count."""
+        self.info = self.info or dict(SESSION.info())
+        if self.base and not self.is_explained:
+            self.shares = testgrowth.shares(_memext.growth(self.base.histogram, now.count.histogram)) or self.shares
+        self.base, self.is_explained = now.count, False
 
     def end(self, now):
         test = testgrowth.Test(self.name, self.drive.framework, now.came - self.drive.watch.since)
         before = self.before
-        test.rss, test.bytes = now.rss - before.rss, now.bytes - before.bytes
-        test.objects = now.objects - before.objects
-        test.grown = testgrowth.grown_types(_memext.growth(before.histogram, now.histogram))
-        usual = testgrowth.usual_of(self.tests[-100:])
-        if self.wants_holders and test.bytes - usual >= self.arguments.least:
-            test.holders = self.holders()
-            test.own = sum(row["retained"] for row in test.holders if row["cause"] == testgrowth.FRAMEWORK)
+        test.rss, test.bytes, test.blocks = now.rss - before.rss, now.bytes - before.bytes, now.blocks - before.blocks
+        self.is_explained = (self.wants_holders
+                             and test.bytes - testgrowth.usual_so_far(self.tests[-100:]) >= self.arguments.least)
+        if self.is_explained:
+            self.explain(test, now.counted())
         self.tests.append(test)
         return test
 
-    def holders(self):
-        """Who holds what is new since the test began."""
-        found, _total = SESSION.retained(self.progress).suspects(since=self.before.stop.heap, least_share=LEAST_SHARE,
-                                                                 progress=self.progress)
-        return found
-
-
-class Moment:
-    """The process between two tests."""
-
-    def __init__(self, progress):
-        self.came = time.monotonic()
-        self.stop = SESSION.stop("between tests", progress)
-        info = SESSION.heap_info()
-        self.rss = testdrive.resident(gdb.selected_inferior().pid)
-        self.bytes = info["pool_used_bytes"] + info["chunk_bytes"]
-        self.objects = info["objects"]
-        self.histogram = self.stop.heap.histogram()
+    def explain(self, test, count):
+        """What grew in a test, and who holds it: what is new since the last count, less what the tests left that ended
+        between that and the beginning of this one."""
+        drift = self.drift(self.before)
+        grown = _memext.growth(self.base.histogram, count.histogram)
+        test.grown = testgrowth.grown_types(testgrowth.without_drift(grown, self.shares, drift))
+        test.objects = testgrowth.objects_of(test.blocks, count.objects - self.base.objects,
+                                             count.blocks - self.base.blocks)
+        test.holders, new = SESSION.retained(self.progress).suspects(
+            since=self.base.stop.heap, least_share=LEAST_SHARE, progress=self.progress)
+        own = sum(row["retained"] for row in test.holders if row["cause"] == testgrowth.FRAMEWORK)
+        test.own, test.other = max(0, own - max(0, drift)), new - own
+        if self.arguments.stop_on_leak and test.left >= self.arguments.stop_on_leak:
+            self.base.stop.name = "before-test"
+            SESSION.marks.set(self.base.stop)
 
 
 class Tests(Command):
@@ -186,7 +200,7 @@ class Tests(Command):
         kind, detail = session.drive.ending
         answer.rows = [test.json_row() for test in tests]
         answer.beside = {name: [{by: group, "tests": sums[0], "rss_delta": sums[1], "bytes_delta": sums[2],
-                                 "objects_delta": sums[3], "left": sums[4]}
+                                 "blocks_delta": sums[3], "left": sums[4]}
                                 for group, sums in testgrowth.grouped(tests, by).items()]
                          for name, by in (("files", "file"), ("classes", "class"))}
         answer.total = {"tests": len(tests), "leaving": len(found), "left": sum(test.left for test in found),
