@@ -28,7 +28,7 @@ tidy() {
 check_with_cppcheck() {
     # shellcheck disable=SC2086
     cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-        --suppressions-list=tests/lint/cppcheck.suppress -D_GNU_SOURCE -Ilib -j "$(nproc)" $sources
+        --suppressions-list=tests/lint/cppcheck.suppress -D_GNU_SOURCE -D__x86_64__ -Ilib -j "$(nproc)" $sources
 }
 
 # shellcheck disable=SC2086

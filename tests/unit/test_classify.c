@@ -200,13 +200,13 @@ static void test_threaded_counts_are_added_up(void)
         if (!fake.runtime.layout.free_threaded)
             continue;
         const struct {
-            uint32_t local;
             int64_t shared;
             int64_t count; /* 0 = dead */
+            uint32_t local;
             bool immortal;
         } cases[] = {
-            {1, 0, 1, false},  {5, -3 * 4 + 2, 2, false},         {0, 7 * 4 + 3, 7, false},           {0, 3, 0, false},
-            {1, -4, 0, false}, {UINT32_MAX, 0, UINT32_MAX, true}, {2, (INT64_MAX / 8) * 4, 2, false},
+            {0, 1, 1, false},  {-3 * 4 + 2, 2, 5, false},         {7 * 4 + 3, 7, 0, false},           {3, 0, 0, false},
+            {-4, 0, 1, false}, {0, UINT32_MAX, UINT32_MAX, true}, {(INT64_MAX / 8) * 4, 2, 2, false},
         };
         mx_addr text = fake_str(&fake, "x");
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
