@@ -126,7 +126,7 @@ static inline void mx_walk_edge(struct mx_walk *walk, const struct mx_edge *edge
 {
     if (walk->found)
         mx_walk_gather(walk, edge->target, edge->class, edge->exact);
-    else if (mx_walk_wants(walk, edge->target) && !walk->stopped && !walk->visit(walk->context, edge))
+    else if (walk->visit && mx_walk_wants(walk, edge->target) && !walk->stopped && !walk->visit(walk->context, edge))
         walk->stopped = true;
 }
 

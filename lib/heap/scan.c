@@ -150,7 +150,7 @@ bool mx_listed_add(struct mx_listed *listed, mx_addr start, uint16_t kind)
 static void expect_pool(const uint8_t *bytes)
 {
     for (int i = 0; i < FIRST_LINES; i++)
-        __builtin_prefetch(bytes + i * LINE);
+        __builtin_prefetch(bytes + (size_t)i * LINE);
 }
 
 void mx_scan_pool(struct mx_worker *worker, const struct mx_pool *pool, const uint8_t *bytes, const uint64_t *free_bits,

@@ -89,7 +89,7 @@ struct mx_error *mx_spans_seal(struct mx_spans *spans)
     if (spans->spans.count)
         qsort(spans->spans.items, spans->spans.count, sizeof(struct mx_span), compare_spans);
     MX_TRY(number_blocks(spans));
-    spans->pages = mx_calloc(MX_PAGE_TABLES, sizeof(*spans->pages));
+    spans->pages = mx_calloc(MX_PAGE_TABLES, sizeof(struct mx_page *));
     if (!spans->pages)
         return mx_error_no_memory();
     for (size_t i = 0; i < spans->spans.count; i++)
@@ -111,7 +111,7 @@ void mx_spans_deinit(struct mx_spans *spans)
 uint64_t mx_spans_memory(const struct mx_spans *spans)
 {
     return spans->spans.capacity * sizeof(struct mx_span) + spans->starts.capacity * sizeof(uint32_t) +
-           (spans->pages ? MX_PAGE_TABLES * sizeof(*spans->pages) + spans->pages_memory : 0);
+           (spans->pages ? MX_PAGE_TABLES * sizeof(struct mx_page *) + spans->pages_memory : 0);
 }
 
 uint64_t mx_block_size(const struct mx_spans *spans, const struct mx_span *span, uint32_t block)

@@ -114,7 +114,7 @@ static struct mx_error *check_ident(const struct core *core)
         return mx_error_new(MX_ERROR_ARGUMENT, "%s is a saved target, not a core: py-open opens it", core->path);
     if (tool)
         return mx_error_new(MX_ERROR_UNSUPPORTED, "%s is compressed: unpack it first (%s -d)", core->path, tool);
-    if (core->size < EI_NIDENT || memcmp(core->bytes, ELFMAG, SELFMAG))
+    if (!core->bytes || core->size < EI_NIDENT || memcmp(core->bytes, ELFMAG, SELFMAG))
         return mx_error_new(MX_ERROR_BAD_DATA, "%s is not a core dump (not an ELF file)", core->path);
     if (core->bytes[EI_CLASS] != ELFCLASS64)
         return mx_error_new(MX_ERROR_UNSUPPORTED, "%s is of a 32-bit process; memext reads 64-bit ones", core->path);
@@ -157,6 +157,7 @@ static struct mx_error *find_headers(struct core *core)
 {
     Elf64_Ehdr header;
     MX_TRY(check_ident(core));
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): check_ident() refuses a file without bytes */
     memcpy(&header, core->bytes, sizeof(header));
     MX_TRY(check_header(core, &header));
     MX_TRY(count_segments(core, &header));

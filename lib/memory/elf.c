@@ -75,7 +75,7 @@ struct mx_error *mx_elf_descriptor(const char *path, int *ret)
 
 static struct mx_error *map_file(struct mx_elf *elf, const char *path)
 {
-    int fd;
+    int fd = -1;
     MX_TRY(mx_elf_descriptor(path, &fd));
     struct mx_error *error = map_descriptor(elf, path, fd);
     close(fd);

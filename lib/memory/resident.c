@@ -53,6 +53,7 @@ static void add_run(struct reader *reader, mx_addr start, mx_addr end)
     struct mx_page_run *last = ret->runs.items && ret->runs.count ? &ret->runs.items[ret->runs.count - 1] : NULL;
     if (last && last->end == start)
         last->end = end;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the array has room when it is written to */
     else if (!mx_array_push(&ret->runs, (struct mx_page_run){start, end}))
         reader->no_memory = true;
 }
@@ -283,9 +284,7 @@ struct mx_error *mx_resident_open(const struct mx_memory *memory, int pid, struc
     if (!reader.entries)
         return mx_error_no_memory();
     struct mx_error *error = NULL;
-    if (pid && !tells_smaps(&reader))
-        read_core(&reader, memory);
-    else if (pid)
+    if (pid && tells_smaps(&reader))
         error = read_process(&reader);
     else
         read_core(&reader, memory);
