@@ -156,13 +156,13 @@ class Debugger(Unpacked):
         return self.path()
 
 
-def musl_compiler(folder):
-    """musl-gcc says that it compiles for glibc, which configure does not believe."""
+def musl_options(folder):
+    """musl-gcc says that it compiles for glibc, which configure does not believe; pkg-config names glibc's libraries."""
     path = os.path.join(folder, "musl-cc")
     with open(path, "w") as f:
         f.write("#!/bin/sh\n[ \"$1\" != --print-multiarch ] || exec echo x86_64-linux-musl\nexec %s \"$@\"\n" % MUSL)
         os.fchmod(f.fileno(), 0o755)
-    return "CC=" + path
+    return ["CC=" + path, "PKG_CONFIG=false"]
 
 
 class Built(Wanted):
@@ -181,7 +181,7 @@ class Built(Wanted):
         work = os.path.join(self.folder, "work", self.name)
         shutil.rmtree(work, ignore_errors=True)
         os.makedirs(work)
-        options = [musl_compiler(work) if option == MUSL else option for option in self.options]
+        options = [one for option in self.options for one in (musl_options(work) if option == MUSL else [option])]
         quiet = dict(cwd=work, env=dict(os.environ, CFLAGS="-g0", MAKEFLAGS=""))
         apt.run([os.path.join(source, "configure"), "-q", "--prefix=" + self.prefix, "--without-ensurepip",
                  "--disable-test-modules"] + options, "configure", **quiet)
