@@ -48,7 +48,7 @@ static bool add_type(struct mx_classifier *classifier, uint32_t preheader, mx_ad
     return mx_map_set(&classifier->by_preheader[preheader], address, index);
 }
 
-static uint32_t find_type(const struct mx_classifier *classifier, uint32_t preheader, uint64_t word)
+static inline uint32_t find_type(const struct mx_classifier *classifier, uint32_t preheader, uint64_t word)
 {
     uint32_t bit = filter_bit(word);
     if (!(classifier->filters[preheader][bit / 64] >> bit % 64 & 1))
@@ -104,7 +104,7 @@ static bool plausible_threaded_header(const struct mx_layout *layout, const uint
 }
 
 /* A live object's reference count: 0 is a dead one on a free list, a pointer is some other structure. */
-static bool plausible_refcount(const struct mx_classifier *classifier, const uint8_t *object)
+static inline bool plausible_refcount(const struct mx_classifier *classifier, const uint8_t *object)
 {
     if (classifier->layout->header_shape == MX_HEADER_FREE_THREADED)
         return plausible_threaded_header(classifier->layout, object);
@@ -126,7 +126,7 @@ static bool plausible_refcount(const struct mx_classifier *classifier, const uin
 }
 
 /* Objects whose items follow them must fit into their block. */
-static bool items_fit(const struct mx_classifier *classifier, const struct mx_type *type, const uint8_t *object,
+static inline bool items_fit(const struct mx_classifier *classifier, const struct mx_type *type, const uint8_t *object,
                       uint64_t room)
 {
     const struct mx_layout *layout = classifier->layout;
@@ -145,7 +145,7 @@ static bool items_fit(const struct mx_classifier *classifier, const struct mx_ty
 
 /* Containers refer to a table, which must be somewhere: a C struct that begins like one seldom has such a pointer
  * there. */
-static bool table_is_mapped(const struct mx_classifier *classifier, const struct mx_type *type, const uint8_t *object,
+static inline bool table_is_mapped(const struct mx_classifier *classifier, const struct mx_type *type, const uint8_t *object,
                             size_t available)
 {
     const struct mx_layout *layout = classifier->layout;
@@ -171,7 +171,7 @@ static bool type_object_fits(const struct mx_classifier *classifier, const uint8
     return (flags & MX_TPFLAGS_READY) && (!heads_tell || !(flags & MX_TPFLAGS_HEAPTYPE) == !has_head);
 }
 
-static bool has_object_body(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object,
+static inline bool has_object_body(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object,
                             uint64_t room, size_t available, bool has_head)
 {
     const struct mx_type *type = &classifier->types->types.items[index];
@@ -182,7 +182,7 @@ static bool has_object_body(const struct mx_classifier *classifier, uint32_t ind
     return items_fit(classifier, type, object, room) && table_is_mapped(classifier, type, object, available);
 }
 
-static bool is_object(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, uint64_t room,
+static inline bool is_object(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, uint64_t room,
                       size_t available, bool has_head)
 {
     return plausible_refcount(classifier, object) &&
@@ -193,7 +193,7 @@ static bool is_object(const struct mx_classifier *classifier, uint32_t index, co
  * The links of a GC head. A buffer that got the block of a dead object may leave its type's address standing behind
  * words of its own, but hardly behind links that could be real.
  */
-static bool plausible_links(const struct mx_classifier *classifier, const uint8_t *head)
+static inline bool plausible_links(const struct mx_classifier *classifier, const uint8_t *head)
 {
     uint64_t next = mx_load_u64(head + classifier->layout->gc_head.gc_next);
     uint64_t prev = mx_load_u64(head + classifier->layout->gc_head.gc_prev);
@@ -208,7 +208,7 @@ static bool has_gc_head(const struct mx_classifier *classifier, uint32_t prehead
     return preheader > 0 && classifier->layout->preheader_shape != MX_PREHEADER_NO_GC;
 }
 
-static bool is_tracked(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, bool has_head)
+static inline bool is_tracked(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, bool has_head)
 {
     const struct mx_layout *layout = classifier->layout;
     if (layout->preheader_shape != MX_PREHEADER_NO_GC)

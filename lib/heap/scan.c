@@ -37,7 +37,7 @@ void mx_worker_deinit(struct mx_worker *worker)
     mx_array_free(&worker->far_types);
 }
 
-static void tally(struct mx_worker *worker, uint32_t type, uint64_t size, bool tracked)
+static inline void tally(struct mx_worker *worker, uint32_t type, uint64_t size, bool tracked)
 {
     struct mx_tally *sum = worker->notes ? &worker->scratch[type] : &worker->tallies[type];
     if (worker->notes && !sum->count && !mx_array_push(&worker->touched, type))
@@ -80,7 +80,7 @@ static void put_off(struct mx_worker *worker, const struct mx_found_object *foun
         size_those_put_off(worker);
 }
 
-static void tally_object(struct mx_worker *worker, const struct mx_found_object *found, mx_addr object,
+static inline void tally_object(struct mx_worker *worker, const struct mx_found_object *found, mx_addr object,
                          const uint8_t *bytes, size_t available)
 {
     const struct mx_scan *scan = worker->scan;
@@ -102,7 +102,7 @@ static void tally_object(struct mx_worker *worker, const struct mx_found_object 
     tally(worker, found->type, size, found->tracked);
 }
 
-static uint16_t kind_of_type(struct mx_worker *worker, uint32_t type, mx_addr block)
+static inline uint16_t kind_of_type(struct mx_worker *worker, uint32_t type, mx_addr block)
 {
     if (type < MX_BLOCK_FAR_TYPE)
         return (uint16_t)type;
@@ -123,7 +123,7 @@ static uint16_t raw_block(struct mx_worker *worker, uint64_t size)
     return MX_BLOCK_RAW;
 }
 
-static uint16_t scan_block(struct mx_worker *worker, mx_addr block, const uint8_t *bytes, uint64_t size,
+static inline uint16_t scan_block(struct mx_worker *worker, mx_addr block, const uint8_t *bytes, uint64_t size,
                            size_t available, uint32_t padding, mx_addr *start)
 {
     struct mx_found_object found;
