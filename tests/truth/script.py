@@ -9,7 +9,7 @@ import interpreters
 
 
 def mapped_bytes(mallinfo):
-    """Of chunks with a mapping of their own: pages. The sum that glibc 2.43 keeps grows by a header with each of them."""
+    """Of chunks with a mapping of their own: pages. glibc 2.43's sum grows by a header with each of them."""
     return mallinfo["hblkhd"] & ~4095
 
 
