@@ -157,7 +157,7 @@ class Debugger(Unpacked):
 
 
 def musl_options(folder):
-    """musl-gcc says that it compiles for glibc, which configure does not believe; pkg-config names glibc's libraries."""
+    """musl-gcc says that it is for glibc, which configure does not believe; pkg-config names glibc's libraries."""
     path = os.path.join(folder, "musl-cc")
     with open(path, "w") as f:
         f.write("#!/bin/sh\n[ \"$1\" != --print-multiarch ] || exec echo x86_64-linux-musl\n"
