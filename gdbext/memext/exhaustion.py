@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How memory runs out on Linux: which call failed, at whose limit, and where a C library notices. Knows nothing of GDB."""
+"""How memory runs out on Linux: which call failed, at whose limit, where a C library notices. Knows nothing of GDB."""
 import os
 import re
 

@@ -37,8 +37,8 @@ def current_process():
         return None
 
 
-FIRST_ONLY = ("py-break: only calls in the first thread are noticed: in this free-threaded Python the other threads run "
-              "copies of the code; started with -X tlbc=0 (or PYTHON_TLBC=0) they run the same")
+FIRST_ONLY = ("py-break: only calls in the first thread are noticed: in this free-threaded Python the other threads "
+              "run copies of the code; started with -X tlbc=0 (or PYTHON_TLBC=0) they run the same")
 
 
 def version_of(info):

@@ -76,7 +76,8 @@ class Environment(Hook):
 
 class Reading(Hook):
     def event(self):
-        if self.drive.framework or not re.search(rb"/unittest/(?:__pycache__/)?signals\.", c_string(registers.argument(0))):
+        path = c_string(registers.argument(0))
+        if self.drive.framework or not re.search(rb"/unittest/(?:__pycache__/)?signals\.", path):
             return None
         return ("unittest", None)
 

@@ -32,6 +32,12 @@ struct stretch {
     size_t batch;     /* pages to look at at once */
 };
 
+/* What of a mapping's end is not in the chunk's size: nothing, or one header since glibc 2.43. */
+static uint64_t bytes_behind(uint64_t lead, uint64_t size)
+{
+    return (lead + size) % MX_PAGE == MX_PAGE - MX_CHUNK_HEADER ? MX_CHUNK_HEADER : 0;
+}
+
 /*
  * Whether `header` is that of an mmapped chunk which lies `lead` bytes behind the page where its mapping begins;
  * *ret_end is where it ends then.
@@ -40,6 +46,7 @@ static bool is_mmapped(const struct mx_memory *memory, mx_addr page, uint64_t le
                        mx_addr *ret_end)
 {
     uint64_t field = mx_load_u64(header + 8), size = field & ~(uint64_t)MX_CHUNK_FLAGS;
+    size += bytes_behind(lead, size);
     if (mx_load_u64(header) != lead || (field & MX_CHUNK_FLAGS) != MX_CHUNK_IS_MMAPPED || size < MX_CHUNK_LEAST ||
         (size + lead) % MX_PAGE || page + lead > stop || size > stop - page - lead ||
         !mx_chunk_mapped(memory, page, page + lead + size))
@@ -72,6 +79,7 @@ static bool read_mmapped(const struct mx_memory *memory, mx_addr page, const uin
     uint64_t field = mx_load_u64(header + 8);
     ret->arena = MX_ARENA_MMAPPED;
     ret->start = page + MX_CHUNK_HEADER;
+    field += bytes_behind(0, field & ~(uint64_t)MX_CHUNK_FLAGS);
     if (mx_load_u64(header) || field % MX_PAGE != MX_CHUNK_IS_MMAPPED || field < MX_PAGE)
         return false;
     size_t count = second_headers(page, addresses);

@@ -127,7 +127,7 @@ static inline bool plausible_refcount(const struct mx_classifier *classifier, co
 
 /* Objects whose items follow them must fit into their block. */
 static inline bool items_fit(const struct mx_classifier *classifier, const struct mx_type *type, const uint8_t *object,
-                      uint64_t room)
+                             uint64_t room)
 {
     const struct mx_layout *layout = classifier->layout;
     uint64_t items;
@@ -145,8 +145,8 @@ static inline bool items_fit(const struct mx_classifier *classifier, const struc
 
 /* Containers refer to a table, which must be somewhere: a C struct that begins like one seldom has such a pointer
  * there. */
-static inline bool table_is_mapped(const struct mx_classifier *classifier, const struct mx_type *type, const uint8_t *object,
-                            size_t available)
+static inline bool table_is_mapped(const struct mx_classifier *classifier, const struct mx_type *type,
+                                   const uint8_t *object, size_t available)
 {
     const struct mx_layout *layout = classifier->layout;
     int32_t at;
@@ -172,7 +172,7 @@ static bool type_object_fits(const struct mx_classifier *classifier, const uint8
 }
 
 static inline bool has_object_body(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object,
-                            uint64_t room, size_t available, bool has_head)
+                                   uint64_t room, size_t available, bool has_head)
 {
     const struct mx_type *type = &classifier->types->types.items[index];
     if (room < classifier->least.items[index] || available < (size_t)classifier->layout->object.size)
@@ -182,8 +182,8 @@ static inline bool has_object_body(const struct mx_classifier *classifier, uint3
     return items_fit(classifier, type, object, room) && table_is_mapped(classifier, type, object, available);
 }
 
-static inline bool is_object(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, uint64_t room,
-                      size_t available, bool has_head)
+static inline bool is_object(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object,
+                             uint64_t room, size_t available, bool has_head)
 {
     return plausible_refcount(classifier, object) &&
            has_object_body(classifier, index, object, room, available, has_head);
@@ -208,7 +208,8 @@ static bool has_gc_head(const struct mx_classifier *classifier, uint32_t prehead
     return preheader > 0 && classifier->layout->preheader_shape != MX_PREHEADER_NO_GC;
 }
 
-static inline bool is_tracked(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, bool has_head)
+static inline bool is_tracked(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object,
+                              bool has_head)
 {
     const struct mx_layout *layout = classifier->layout;
     if (layout->preheader_shape != MX_PREHEADER_NO_GC)

@@ -81,7 +81,7 @@ static void put_off(struct mx_worker *worker, const struct mx_found_object *foun
 }
 
 static inline void tally_object(struct mx_worker *worker, const struct mx_found_object *found, mx_addr object,
-                         const uint8_t *bytes, size_t available)
+                                const uint8_t *bytes, size_t available)
 {
     const struct mx_scan *scan = worker->scan;
     uint64_t size = scan->fixed_sizes[found->type];
@@ -124,7 +124,7 @@ static uint16_t raw_block(struct mx_worker *worker, uint64_t size)
 }
 
 static inline uint16_t scan_block(struct mx_worker *worker, mx_addr block, const uint8_t *bytes, uint64_t size,
-                           size_t available, uint32_t padding, mx_addr *start)
+                                  size_t available, uint32_t padding, mx_addr *start)
 {
     struct mx_found_object found;
     if (!bytes || !mx_classify_block(worker->scan->classifier, bytes, size, available, padding, &found))

@@ -28,7 +28,6 @@ enum {
     MOST_NESTING = 8,     /* anonymous members within anonymous members */
     MOST_MEMBERS = 4096,
     MOST_UNITS = 1 << 20,
-    MOST_RATIO = 1100, /* deflate packs 1032 bytes into one at most */
 };
 
 /* Where an entry stands in .debug_info. (Units of .debug_types need -fdebug-types-section, which nobody builds with.)
@@ -91,47 +90,7 @@ static void finish(struct mx_dwarf *dwarf)
     dwarf->debug = NULL;
 }
 
-/* What a compressed section says that it unpacks to, and zlib's format allows; libdwarf allocates what it is told. */
-static bool unpacks_sensibly(const uint8_t *bytes, const Elf64_Shdr *section)
-{
-    Elf64_Chdr header;
-    if (!(section->sh_flags & SHF_COMPRESSED))
-        return true;
-    if (section->sh_size < sizeof(header))
-        return false;
-    memcpy(&header, bytes + section->sh_offset, sizeof(header));
-    return header.ch_size / MOST_RATIO <= section->sh_size;
-}
-
-static bool is_held(const uint8_t *bytes, size_t size, const Elf64_Shdr *section)
-{
-    if (section->sh_type == SHT_NOBITS)
-        return true;
-    return section->sh_offset <= size && section->sh_size <= size - section->sh_offset &&
-           unpacks_sensibly(bytes, section);
-}
-
 /* libdwarf allocates what sections claim before it has seen that the file holds so much. */
-static bool has_its_sections(const uint8_t *bytes, size_t size)
-{
-    Elf64_Ehdr header;
-    Elf64_Shdr section;
-    memcpy(&header, bytes, sizeof(header));
-    if (header.e_shentsize != sizeof(section) || header.e_shoff > size || size - header.e_shoff < sizeof(section))
-        return false;
-    /* More than 65,279 sections: their number is the size of the first. */
-    memcpy(&section, bytes + header.e_shoff, sizeof(section));
-    uint64_t first = header.e_shnum ? 0 : 1, count = first ? section.sh_size : header.e_shnum;
-    if (count > (size - header.e_shoff) / sizeof(section))
-        return false;
-    for (uint64_t i = first; i < count; i++) {
-        memcpy(&section, bytes + header.e_shoff + i * sizeof(section), sizeof(section));
-        if (!is_held(bytes, size, &section))
-            return false;
-    }
-    return true;
-}
-
 static bool is_sound(const char *path)
 {
     struct mx_elf *elf;
@@ -140,9 +99,7 @@ static bool is_sound(const char *path)
         mx_error_free(error);
         return false;
     }
-    size_t size;
-    const uint8_t *bytes = mx_elf_bytes(elf, &size);
-    bool sound = has_its_sections(bytes, size);
+    bool sound = mx_elf_has_its_sections(elf);
     mx_elf_close(elf);
     return sound;
 }
@@ -156,12 +113,12 @@ static bool init_file(const char *path, struct mx_dwarf *dwarf)
     }
     Dwarf_Error error = NULL;
     int result = init(dwarf->descriptor, &dwarf->debug, &error);
-    if (result == DW_DLV_OK)
-        return true;
     if (result == DW_DLV_ERROR)
         dwarf_dealloc_error(NULL, error);
-    close(dwarf->descriptor);
+    if (result == DW_DLV_OK)
+        return true;
     dwarf->debug = NULL;
+    close(dwarf->descriptor);
     return false;
 }
 

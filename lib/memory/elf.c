@@ -269,3 +269,46 @@ bool mx_elf_section(const struct mx_elf *elf, const char *name, Elf64_Shdr *ret)
     }
     return false;
 }
+
+/* What a compressed section says that it unpacks to, and zlib's format allows. */
+static bool unpacks_sensibly(const uint8_t *bytes, const Elf64_Shdr *section)
+{
+    const unsigned most_ratio = 1100; /* deflate packs 1032 bytes into one at most */
+    Elf64_Chdr header;
+    if (!(section->sh_flags & SHF_COMPRESSED))
+        return true;
+    if (section->sh_size < sizeof(header))
+        return false;
+    memcpy(&header, bytes + section->sh_offset, sizeof(header));
+    return header.ch_size / most_ratio <= section->sh_size;
+}
+
+static bool is_held(const uint8_t *bytes, size_t size, const Elf64_Shdr *section)
+{
+    if (section->sh_type == SHT_NOBITS)
+        return true;
+    return section->sh_offset <= size && section->sh_size <= size - section->sh_offset &&
+           unpacks_sensibly(bytes, section);
+}
+
+bool mx_elf_has_its_sections(const struct mx_elf *elf)
+{
+    const uint8_t *bytes = elf->bytes;
+    size_t size = elf->size;
+    Elf64_Ehdr header;
+    Elf64_Shdr section;
+    memcpy(&header, bytes, sizeof(header));
+    if (header.e_shentsize != sizeof(section) || header.e_shoff > size || size - header.e_shoff < sizeof(section))
+        return false;
+    /* More than 65,279 sections: their number is the size of the first. */
+    memcpy(&section, bytes + header.e_shoff, sizeof(section));
+    uint64_t first = header.e_shnum ? 0 : 1, count = first ? section.sh_size : header.e_shnum;
+    if (count > (size - header.e_shoff) / sizeof(section))
+        return false;
+    for (uint64_t i = first; i < count; i++) {
+        memcpy(&section, bytes + header.e_shoff + i * sizeof(section), sizeof(section));
+        if (!is_held(bytes, size, &section))
+            return false;
+    }
+    return true;
+}

@@ -44,4 +44,7 @@ const struct mx_symbols *mx_elf_symbols(const struct mx_elf *elf);
 
 bool mx_elf_section(const struct mx_elf *elf, const char *name, Elf64_Shdr *ret);
 
+/* Whether the file holds all that its sections claim, unpacked to no more than can be. */
+bool mx_elf_has_its_sections(const struct mx_elf *elf);
+
 #endif

@@ -66,8 +66,9 @@ class Steps(unittest.TestCase):
     def test_arm(self):
         self.assertEqual(ARM.step("br\tx8"), (machine.DISPATCH, None))
         self.assertEqual(ARM.step("b\t0x4f2a10 <_PyEval_EvalFrameDefault+96>"), (machine.JUMP, 0x4f2a10))
-        self.assertEqual([ARM.step(text)[0] for text in ("b.ne\t0x10  // b.any", "bl\t0x10", "blr\tx1", "cbz\tx0, 0x10",
-                                                         "tbnz\tw0, #3, 0x10", "ret", "ldrb\tw1, [x2]", "bic\tx0, x1, x2")],
+        texts = ("b.ne\t0x10  // b.any", "bl\t0x10", "blr\tx1", "cbz\tx0, 0x10", "tbnz\tw0, #3, 0x10", "ret",
+                 "ldrb\tw1, [x2]", "bic\tx0, x1, x2")
+        self.assertEqual([ARM.step(text)[0] for text in texts],
                          [machine.DECIDES] * 6 + [machine.NEXT] * 2)
 
 

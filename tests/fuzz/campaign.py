@@ -21,10 +21,10 @@ import harness  # noqa: E402
 import seeds  # noqa: E402
 
 NAMES = ("core", "elf", "heap", "saved")
-# By the clock, which on a busy machine says little: what takes longer is tried once more, and the processor's time counts.
+# By the clock, which on a busy machine says little: what takes longer is tried again, and the processor's time counts.
 TIMEOUT, PATIENCE = 100, 25
-SWITCHES = ["-print_final_stats=1", "-timeout=%d" % TIMEOUT, "-rss_limit_mb=2000", "-malloc_limit_mb=1000", "-max_len=20000",
-            "-verbosity=1"]
+SWITCHES = ["-print_final_stats=1", "-timeout=%d" % TIMEOUT, "-rss_limit_mb=2000", "-malloc_limit_mb=1000",
+            "-max_len=20000", "-verbosity=1"]
 MOST_FOUND = 8
 
 

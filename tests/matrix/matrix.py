@@ -57,7 +57,7 @@ def jobs(found, kinds, build):
 
 
 class Results:
-    """What is known of each interpreter, of this run and of earlier ones: {name: {"version", "order", kind: counts}}."""
+    """What is known of each interpreter, of this run and earlier ones: {name: {"version", "order", kind: counts}}."""
 
     def __init__(self, folder):
         self.path = os.path.join(folder, "results.json")

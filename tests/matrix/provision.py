@@ -6,8 +6,8 @@ Three ways, in this order:
 - packages of other Debian suites, unpacked into build/matrix/SUITE. What runs there uses the suite's own C library:
   the path of the program's ELF interpreter is overwritten in place with a short link to the suite's, and
   LD_LIBRARY_PATH names its libraries. Nothing else differs from an installed one; no chroot, no special rights.
-- CPython built from Debian's source packages, for what has no binary package (free-threaded; PIE; musl). A mirror may lack
-  the newest sources that its lists name, and have those of the suite before;
+- CPython built from Debian's source packages, for what has no binary package (free-threaded; PIE; musl). A mirror may
+  lack the newest sources that its lists name, and have those of the suite before;
 - CPython built from the source trees that $MEMEXT_SOURCES names (':' between them), with and without the GIL.
 
 Each that cannot be had is a line with the reason.
@@ -156,13 +156,14 @@ class Debugger(Unpacked):
         return self.path()
 
 
-def musl_compiler(folder):
-    """musl-gcc says that it compiles for glibc, which configure does not believe."""
+def musl_options(folder):
+    """musl-gcc says that it is for glibc, which configure does not believe; pkg-config names glibc's libraries."""
     path = os.path.join(folder, "musl-cc")
     with open(path, "w") as f:
-        f.write("#!/bin/sh\n[ \"$1\" != --print-multiarch ] || exec echo x86_64-linux-musl\nexec %s \"$@\"\n" % MUSL)
+        f.write("#!/bin/sh\n[ \"$1\" != --print-multiarch ] || exec echo x86_64-linux-musl\n"
+                "exec %s \"$@\"\n" % MUSL)
         os.fchmod(f.fileno(), 0o755)
-    return "CC=" + path
+    return ["CC=" + path, "PKG_CONFIG=false"]
 
 
 class Built(Wanted):
@@ -181,7 +182,7 @@ class Built(Wanted):
         work = os.path.join(self.folder, "work", self.name)
         shutil.rmtree(work, ignore_errors=True)
         os.makedirs(work)
-        options = [musl_compiler(work) if option == MUSL else option for option in self.options]
+        options = [one for option in self.options for one in (musl_options(work) if option == MUSL else [option])]
         quiet = dict(cwd=work, env=dict(os.environ, CFLAGS="-g0", MAKEFLAGS=""))
         apt.run([os.path.join(source, "configure"), "-q", "--prefix=" + self.prefix, "--without-ensurepip",
                  "--disable-test-modules"] + options, "configure", **quiet)

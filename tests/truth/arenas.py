@@ -89,7 +89,7 @@ def malloc(found, truth):
                 + differ("smblks", total("fast_chunks"), info["smblks"])
                 + differ("uordblks", total("used", "tcache", "other"), info["uordblks"])
                 + differ("hblks", found.info["mapped_chunks"], info["hblks"])
-                + differ("hblkhd", found.info["mapped_bytes"], info["hblkhd"])
+                + differ("hblkhd", found.info["mapped_bytes"], script.mapped_bytes(info))
                 + differ("keepcost", arenas[0]["top"], info["keepcost"]) + differ("broken", found.info["broken"], 0)
                 + differ("arenas", len(arenas), len(truth.arenas)))
     for arena, want in zip(arenas, truth.arenas):

@@ -575,6 +575,17 @@ static void test_without_main_arena(void)
     dispose(&forged);
 }
 
+/* Since 2.43 the size of a chunk with a mapping of its own leaves out one header. */
+static void test_mapped_chunks_of_late_versions(void)
+{
+    static struct forged forged;
+    forge(&forged, 112, true, true, true);
+    put_chunk(&forged, mapped_at + PLAIN_MAPPED, 0x21000 - 16, MMAPPED, 0);
+    walk(&forged);
+    expect_mapped(&forged);
+    dispose(&forged);
+}
+
 static void check_name(struct forged *forged, const char *first, const char *second, bool found, const char *name)
 {
     forged->modules[0].path = first;
@@ -669,4 +680,5 @@ void suite_glibc(CU_pSuite suite)
     CU_ADD_TEST(suite, test_other_allocators_are_named);
     CU_ADD_TEST(suite, test_linked_allocators_are_named);
     CU_ADD_TEST(suite, test_musl_is_known_by_its_loader);
+    CU_ADD_TEST(suite, test_mapped_chunks_of_late_versions);
 }

@@ -94,5 +94,6 @@ class Break(Command):
         if made and first_only:
             answer.lines.append(pybreaks.FIRST_ONLY)
         if not made:
-            answer.lines.append("no py-break is set (%s at most): py-break FUNCTION" % table.number(registers.target_machine().watchpoints))
+            most = registers.target_machine().watchpoints
+            answer.lines.append("no py-break is set (%s at most): py-break FUNCTION" % table.number(most))
         return answer
