@@ -172,7 +172,8 @@ static bool read_counts(const struct tcache_shape *shape, const uint8_t *tcache,
     return room || !shape->counts_room;
 }
 
-/* Whether the first `bins` entries go with the counts; one may be half changed when the target was stopped in malloc. */
+/* Whether the first `bins` entries go with the counts; one may be half changed when the target was stopped in malloc.
+ */
 static bool entries_fit(const struct tcache_shape *shape, const uint8_t *tcache, const uint64_t *counts, size_t bins)
 {
     const uint8_t *entries = tcache + shape->bins * shape->count_bytes;
