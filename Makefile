@@ -151,9 +151,12 @@ asan: ## the same tests, built with the address and undefined-behaviour sanitize
 
 # MATRIX="--interpreter sid-python3.14 --kind stacks" limits it; $MEMEXT_SOURCES names CPython source trees to build, too.
 MATRIX   ?= --write
+# Where the interpreters are kept; another checkout may use it, too. Its last part has to be matrix.
+MATRIX_FOLDER ?= build/matrix
 matrix: deps ## obtain every CPython that can be had, and compare with the answers of each; writes docs/exactness.md
 	@$(MAKE) --no-print-directory all $(TOOLS)
-	@$(PYTHON) tests/matrix/matrix.py --build $(BUILD) --folder build/matrix $(MATRIX)
+	@$(PYTHON) tests/matrix/matrix.py --build $(BUILD) --folder $(MATRIX_FOLDER) $(MATRIX)
+	@$(PYTHON) tests/matrix/gcores.py --build $(BUILD) --folder $(MATRIX_FOLDER)
 
 # ---- keeping the code well ----
 lint: ## clang-tidy, cppcheck, clang-format, layers, Python 3.8 syntax

@@ -12,7 +12,7 @@ fuzz='clang libclang-rt-14-dev'
 browser='chromium'
 gdbs='debootstrap'
 arm64='gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user'
-more='python3-numpy valgrind gdbserver zstd xz-utils libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0'
+more='python3-numpy valgrind gdbserver zstd xz-utils libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 musl-tools strace'
 
 wanted=
 refused=1

@@ -1,21 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How memory runs out on Linux: which call failed, at whose limit, and where a C library notices. Knows nothing of GDB.
-
-Facts are of x86-64: numbers of system calls, registers, and the instructions behind a system call.
-"""
+"""How memory runs out on Linux: which call failed, at whose limit, and where a C library notices. Knows nothing of GDB."""
 import os
 import re
-import struct
 
 from . import table
 
 ENOMEM = 12
-CALLS = {9: "mmap", 25: "mremap", 10: "mprotect"}
-# What a C library does behind such a call: `cmp $-4096,%rax; ja failed` or `cmp $-4095,%rax; jae failed`.
-FAILING = rb"\xb8%s\x00\x00\x00.{0,16}?\x0f\x05\x48\x3d[\x00\x01]\xf0\xff\xff(?:[\x73\x77](.)|\x0f[\x83\x87](.{4}))"
 # Bytes of a function that are looked at.
 STUB_BYTES = 160
-SYSCALL = b"\x0f\x05"
 MAP_STACK = 0x20000
 # Arenas of pymalloc, up to 3.9 and since.
 ARENAS = (256 * 1024, 1024 * 1024)
@@ -23,20 +15,17 @@ ARENAS = (256 * 1024, 1024 * 1024)
 SLACK = 128 * 1024
 
 
-def failure_address(code, address, number):
+def failure_address(machine, code, address, number):
     """Where a function that begins with the bytes `code` at `address` goes when its system call failed; 0: nowhere."""
-    found = re.search(FAILING % re.escape(bytes([number])), code, re.DOTALL)
-    if not found:
-        return 0
-    near, far = found.groups()
-    return address + found.end() + (struct.unpack("<b", near)[0] if near else struct.unpack("<i", far)[0])
+    found = machine.refused(code, number)
+    return address + sum(found) if found else 0
 
 
 class Failure:
-    """A system call that was refused. `registers`: of its arguments, in their order."""
+    """A system call that was refused. `registers`: of its arguments, in their order, the first of which may be lost."""
 
-    def __init__(self, number, registers):
-        self.call = CALLS[number]
+    def __init__(self, call, registers):
+        self.call = call
         self.length = registers[2] if self.call == "mremap" else registers[1]
         self.before = registers[1] if self.call == "mremap" else 0
         self.protection = 0 if self.call == "mremap" else registers[2]

@@ -11,17 +11,12 @@ import threading
 
 import gdb
 
-from . import exhaustion
-from .exhaustion import CALLS, ENOMEM, Failure
+from . import exhaustion, registers
+from .exhaustion import ENOMEM, Failure
 
 # Seconds between two looks at the resident size.
 INTERVAL = 0.01
 C_LIBRARY = re.compile(r"/(?:libc[.-]|ld-musl)[^/]*$")
-ARGUMENTS = ("$rdi", "$rsi", "$rdx", "$r10")
-
-
-def register_value(name):
-    return int(gdb.parse_and_eval("(unsigned long)%s" % name))
 
 
 def functions(name):
@@ -34,34 +29,34 @@ def functions(name):
 
 
 def failure_places():
-    """{address: number of the system call} where the C library goes on after a refusal."""
-    result = {}
-    for number, name in CALLS.items():
+    """{address: name of the system call} where the C library goes on after a refusal."""
+    result, machine = {}, registers.target_machine()
+    for number, name in machine.calls.items():
         for start in functions(name):
             try:
                 code = bytes(gdb.selected_inferior().read_memory(start, exhaustion.STUB_BYTES))
             except gdb.error:
                 continue
-            place = exhaustion.failure_address(code, start, number)
+            place = exhaustion.failure_address(machine, code, start, number)
             if place:
-                result[place] = number
+                result[place] = name
     return result
 
 
 class Refusal(gdb.Breakpoint):
-    """Where the C library goes when `number` was refused."""
+    """Where the C library goes when `call` was refused."""
 
-    def __init__(self, place, number):
+    def __init__(self, place, call):
         super().__init__("*0x%x" % place, internal=True)
         self.silent = True
-        self.call = number
+        self.call = call
 
     def stop(self):
-        return register_value("$rax") == 2 ** 64 - ENOMEM and current_failure(self.call).is_exhaustion()
+        return registers.call_error() == ENOMEM and current_failure(self.call).is_exhaustion()
 
 
-def current_failure(number):
-    return Failure(number, [register_value(name) for name in ARGUMENTS])
+def current_failure(call):
+    return Failure(call, registers.call_arguments())
 
 
 class Watch(threading.Thread):
@@ -110,7 +105,7 @@ class Guard:
     def set(self):
         """What is set in a process that is there."""
         if not self.by_calls:
-            self.places += [Refusal(place, number) for place, number in failure_places().items()]
+            self.places += [Refusal(place, call) for place, call in failure_places().items()]
         if not self.places and not self.catchpoint:
             self.catchpoint = catch_calls()
         if self.at and not self.watch:
@@ -180,18 +175,22 @@ def is_own_trap():
 
 def catch_calls():
     """The number of a catchpoint for refused calls."""
-    gdb.execute("catch syscall %s" % " ".join(map(str, CALLS)), to_string=True)
+    machine = registers.target_machine()
+    gdb.execute("catch syscall %s" % " ".join(map(str, machine.calls)), to_string=True)
     number = int(gdb.convenience_variable("bpnum"))
-    gdb.execute("condition %d (long)$rax == -%d && ($orig_rax != 9 || $rdx != 0 || ($r10 & %d) != 0)" % (
-        number, ENOMEM, exhaustion.MAP_STACK), to_string=True)
+    mmap = next(call for call, name in machine.calls.items() if name == "mmap")
+    protection, flags = machine.call_arguments[2:]
+    gdb.execute("condition %d (long)$%s == -%d && ($%s != %d || $%s != 0 || ($%s & %d) != 0)" % (
+        number, machine.call_result, ENOMEM, machine.call_number, mmap, protection, flags, exhaustion.MAP_STACK),
+                to_string=True)
     return number
 
 
 def refused_call():
     """The Failure of the system call that just returned, or None."""
-    number = register_value("$orig_rax")
-    if number not in CALLS or register_value("$rax") != 2 ** 64 - ENOMEM:
+    machine, number = registers.target_machine(), registers.call_number()
+    if number not in machine.calls or registers.call_error() != ENOMEM:
         return None
-    before = bytes(gdb.selected_inferior().read_memory(register_value("$pc") - len(exhaustion.SYSCALL),
-                                                       len(exhaustion.SYSCALL)))
-    return current_failure(number) if before == exhaustion.SYSCALL else None
+    length = len(machine.call_code)
+    before = bytes(gdb.selected_inferior().read_memory(registers.value("pc") - length, length))
+    return current_failure(machine.calls[number]) if before == machine.call_code else None

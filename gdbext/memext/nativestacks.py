@@ -2,12 +2,14 @@
 """GDB's own view of the target's threads: which of them runs a Python thread, and its C frames."""
 import gdb
 
+from . import registers
+
 
 def pthread_self(thread):
-    """Of GDB's thread: on x86-64 the base of %fs; None when it cannot be read."""
+    """Of GDB's thread; None when it cannot be read."""
     try:
         thread.switch()
-        return int(gdb.parse_and_eval("(unsigned long long)$fs_base"))
+        return registers.thread_identity() or None
     except (gdb.error, ValueError):
         return None
 

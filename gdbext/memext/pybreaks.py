@@ -14,19 +14,15 @@ import gdb
 
 import _memext
 
-from . import places, remote
+from . import places, registers, remote
 from .command import emit, explain
+from .machine import DECIDES, DISPATCH, JUMP
 from .options import UsageError
 from .session import CONNECTIONS, OTHER, SESSION, connection_number, connection_type, process_stamp
 
-MOST = 4  # debug registers of x86-64
 IMPORT_FUNCTION = "PyEval_EvalCode"
 NO_HARDWARE = ("this machine gives GDB no hardware watchpoints (%s): stop at C functions instead, such as "
                "`break PyErr_SetString' or `break setenv', with a condition such as if $py_count(\"app.Order\") > 1000")
-
-
-def register_value(name):
-    return int(gdb.parse_and_eval("(unsigned long long)$%s" % name))
 
 
 def current_process():
@@ -39,6 +35,19 @@ def current_process():
         return ("live", inferior.pid, process_stamp(inferior.pid)) if kind == "native" else None
     except UsageError:
         return None
+
+
+FIRST_ONLY = ("py-break: only calls in the first thread are noticed: in this free-threaded Python the other threads run "
+              "copies of the code; started with -X tlbc=0 (or PYTHON_TLBC=0) they run the same")
+
+
+def version_of(info):
+    return tuple(int(part) for part in re.findall(r"\d+", info["python_version"])[:2])
+
+
+def copies_code(info):
+    """Free-threaded builds since 3.14 give each thread bytecode of its own (CPython Python/codeobject.c: co_tlbc)."""
+    return info["free_threaded"] and version_of(info) >= (3, 14)
 
 
 class Entries:
@@ -72,18 +81,13 @@ class Entries:
 
     def is_dispatch(self, pc):
         """Whether an indirect jump follows with nothing to decide before it."""
-        architecture = gdb.selected_frame().architecture()
+        architecture, step = gdb.selected_frame().architecture(), registers.target_machine().step
         for _ in range(self.LOOK_AHEAD):
             instruction = architecture.disassemble(pc)[0]
-            word, _, operand = instruction["asm"].replace("notrack ", "").partition(" ")
-            if word.startswith("jmp"):
-                if "*" in operand:
-                    return True
-                pc = int(operand.split()[0], 16)
-            elif word[0] == "j" or word.startswith(("call", "ret")):
-                return False
-            else:
-                pc += instruction["length"]
+            kind, target = step(instruction["asm"])
+            if kind in (DISPATCH, DECIDES):
+                return kind == DISPATCH
+            pc = target if kind == JUMP else pc + instruction["length"]
         return False
 
 
@@ -101,6 +105,7 @@ class Finder:
 
     def __init__(self):
         self.process = self.target = None
+        self.first_only = False  # to be said
 
     def open(self, whole=False):
         """The Target of the process as it is now. `whole`: libraries that came since are known to it, too."""
@@ -110,8 +115,9 @@ class Finder:
         if not self.target:
             self.target = open_process(process)
             self.process = process
-            version = self.target.info()["python_version"]
-            ENTRIES.reset(tuple(int(part) for part in re.findall(r"\d+", version)[:2]))
+            info = self.target.info()
+            self.first_only = copies_code(info)
+            ENTRIES.reset(version_of(info))
         return self.target
 
     def is_the_same(self):
@@ -181,9 +187,10 @@ def require_hardware():
     if not gdb.parameter("can-use-hw-watchpoints"):
         raise UsageError(NO_HARDWARE % "set can-use-hw-watchpoints is 0")
     used = hardware_in_use()
-    if len(used) >= MOST:
+    most = registers.target_machine().watchpoints
+    if len(used) >= most:
         raise UsageError("the processor watches %d places at most, and breakpoints %s watch them: delete or disable one"
-                         % (MOST, ", ".join(map(str, used))))
+                         % (most, ", ".join(map(str, used))))
 
 
 class PyBreak(gdb.Breakpoint):
@@ -229,7 +236,7 @@ class PyBreak(gdb.Breakpoint):
             return True
 
     def is_wanted(self):
-        if self.is_pending or not ENTRIES.is_entry(register_value("pc"), self.was_running):
+        if self.is_pending or not ENTRIES.is_entry(registers.value("pc"), self.was_running):
             return False
         if self.when and not gdb.parse_and_eval(self.when):
             return False
@@ -256,7 +263,7 @@ class Importing(gdb.Breakpoint):
         pending = [one for one in all_breaks() if one.enabled and one.is_pending]
         try:
             if pending:
-                resolve_in(pending, register_value("rdi"), register_value("rsi"))
+                resolve_in(pending, registers.argument(0), registers.argument(1))
         except (_memext.Error, gdb.error, UsageError):
             # Before the interpreter is set up, and in code that is no module's.
             pass
@@ -271,6 +278,9 @@ def resolve_in(pending, code, namespace):
         if len(matches) == 1:
             one.set_function(matches[0], False)
             emit("py-break %d: %s\n" % (one.number, matches[0].title))
+            if FINDER.first_only:
+                emit(FIRST_ONLY + "\n")
+            FINDER.first_only = False
         elif matches:
             emit("py-break %d stays pending: %s\n" % (one.number, places.ambiguous(one.place, matches)))
 
@@ -313,7 +323,7 @@ def tell(event):
 def caller():
     """The caller of the selected thread's innermost function, in words; nothing when that cannot be told."""
     try:
-        native, own = gdb.selected_thread().ptid[1], register_value("fs_base")
+        native, own = gdb.selected_thread().ptid[1], registers.thread_identity()
         for thread in SESSION.target().stacks(frames=2):
             if (thread["native_id"] or native) == native and thread["thread_id"] == own:
                 return "".join(", called by %s (%s:%d)" % frame[:3] for frame in thread["frames"][1:])

@@ -15,34 +15,37 @@ import gdb
 
 import _memext
 
+from . import machine
+from .machine import PAGE
 from .options import UsageError
 
-PAGE = 4096
 AUXILIARY = re.compile(r"^([0-9]+) +AT_[A-Z]+ .*?(0x[0-9a-f]+|[0-9]+)(?: \".*)?$", re.MULTILINE)
 
 
 def check_machine():
-    name = gdb.newest_frame().architecture().name()
-    if not name.startswith("i386:x86-64"):
-        raise UsageError("the remote process is of another machine (%s); memext reads x86-64 ones" % name)
+    name, here = gdb.newest_frame().architecture().name(), machine.here()
+    if machine.find(name) != here:
+        raise UsageError("the remote process is of another machine (%s); memext reads %s ones" % (name, here.name))
 
 
 def register(frame, name):
     try:
-        return int(frame.read_register(name)) & 0xffffffffffffffff
+        return int(frame.read_register(name)) & 0xffffffffffffffff if name else 0
     except (ValueError, gdb.error):
         return 0
 
 
 def threads(inferior):
-    """[(LWP, stack pointer, fs_base)]; the selected thread and frame stay."""
+    """[(LWP, stack pointer, pthread_self() or 0)]; the selected thread and frame stay."""
+    here = machine.here()
     selected, frame = gdb.selected_thread(), gdb.selected_frame()
     rows = []
     try:
         for thread in inferior.threads():
             thread.switch()
             newest = gdb.newest_frame()
-            rows.append((thread.ptid[1] or thread.ptid[2], register(newest, "rsp"), register(newest, "fs_base")))
+            rows.append((thread.ptid[1] or thread.ptid[2], register(newest, here.stack),
+                         register(newest, here.thread)))
     finally:
         selected.switch()
         frame.select()

@@ -15,7 +15,8 @@ import time
 
 import gdb
 
-from . import parameters, pybreaks
+from . import parameters, pybreaks, registers
+from .machine import PAGE
 from .options import UsageError
 from .session import SESSION
 
@@ -31,17 +32,11 @@ MORE_HOOKS = (("open64", "Reading"), ("open", "Reading"))
 current = []  # the drive whose hooks are being made
 
 
-def argument(index):
-    """An integer argument of the C function whose first instruction the process is at."""
-    names = ("x0", "x1") if "aarch64" in gdb.selected_frame().architecture().name() else ("rdi", "rsi")
-    return int(gdb.parse_and_eval("(unsigned long long)$" + names[index]))
-
-
 def c_string(address):
     """Bytes up to the NUL; page by page, for the next one may be missing."""
     text = b""
     while len(text) < LONGEST:
-        part = gdb.selected_inferior().read_memory(address + len(text), 4096 - (address + len(text)) % 4096).tobytes()
+        part = gdb.selected_inferior().read_memory(address + len(text), PAGE - (address + len(text)) % PAGE).tobytes()
         text += part.split(b"\0")[0]
         if b"\0" in part:
             break
@@ -70,10 +65,10 @@ class Hook(gdb.Breakpoint):
 
 class Environment(Hook):
     def event(self):
-        name = c_string(argument(0))
+        name = c_string(registers.argument(0))
         if not name.startswith(VARIABLE):
             return None
-        value = name[len(VARIABLE) + 1:] if b"=" in name else c_string(argument(1))
+        value = name[len(VARIABLE) + 1:] if b"=" in name else c_string(registers.argument(1))
         test, _, phase = value.decode("utf-8", "replace").rpartition(" ")
         self.drive.framework, self.drive.phase = "pytest", phase.strip("()")
         return ("test", test) if phase == "(setup)" else None
@@ -81,7 +76,8 @@ class Environment(Hook):
 
 class Reading(Hook):
     def event(self):
-        if self.drive.framework or not re.search(rb"/unittest/(?:__pycache__/)?signals\.", c_string(argument(0))):
+        path = c_string(registers.argument(0))
+        if self.drive.framework or not re.search(rb"/unittest/(?:__pycache__/)?signals\.", path):
             return None
         return ("unittest", None)
 
@@ -99,7 +95,7 @@ class Entry(Hook):
         self.given = event
 
     def event(self):
-        return self.given if pybreaks.ENTRIES.is_entry(pybreaks.register_value("pc"), False) else None
+        return self.given if pybreaks.ENTRIES.is_entry(registers.value("pc"), False) else None
 
 
 def make_hooks():
@@ -144,7 +140,8 @@ class Watch(threading.Thread):
 
 class Drive:
     """One session. `measure(name)` is called at each test's beginning, and with None at the session's end; it says
-    whether to go on. `is_pytest`: the command line says that it is. `ending` tells afterwards how it went: (kind, detail)."""
+    whether to go on. `is_pytest`: the command line says that it is. `ending` tells afterwards how it went:
+    (kind, detail)."""
 
     def __init__(self, measure, timeout, is_shown, is_pytest):
         self.measure, self.is_pytest = measure, is_pytest

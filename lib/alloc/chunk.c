@@ -172,8 +172,30 @@ static bool read_counts(const struct tcache_shape *shape, const uint8_t *tcache,
     return room || !shape->counts_room;
 }
 
-/* Whether the first `bins` entries go with the counts; one may be half changed when the target was stopped in malloc.
+static uint64_t size_of_bin(size_t bin)
+{
+    return bin < TCACHE_SMALL_BINS ? (bin + 2) * 16 : MX_CHUNK_ANY_SIZE;
+}
+
+/*
+ * One bin may be half changed when the target was stopped inside malloc. But a block of zeros with one address in it is
+ * any object, and one full of addresses any table: all other bins must begin with a chunk of their size.
  */
+static bool bins_agree(const struct mx_memory *memory, const struct tcache_shape *shape, const uint8_t *entries,
+                       const uint64_t *counts)
+{
+    unsigned misfits = 0, filled = 0;
+    for (size_t bin = 0; bin < shape->bins && misfits <= 1; bin++) {
+        mx_addr entry = mx_load_u64(entries + bin * 8);
+        uint64_t link;
+        bool fits = !entry == !counts[bin] && (!entry || is_cached(memory, entry, size_of_bin(bin), &link));
+        misfits += !fits;
+        filled += fits && entry;
+    }
+    return !misfits || (misfits == 1 && filled);
+}
+
+/* Whether the first `bins` entries can go with the counts, by themselves; one may be half changed. */
 static bool entries_fit(const struct tcache_shape *shape, const uint8_t *tcache, const uint64_t *counts, size_t bins)
 {
     const uint8_t *entries = tcache + shape->bins * shape->count_bytes;
@@ -203,13 +225,13 @@ bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)
     uint64_t counts[TCACHE_MOST_BINS];
     const uint8_t *entries = tcache + shape.bins * shape.count_bytes;
     if (!mx_chunk_peek(glibc->memory, user, shape.bins * (shape.count_bytes + 8), tcache) ||
-        !read_counts(&shape, tcache, counts) || !entries_fit(&shape, tcache, counts, shape.bins))
+        !read_counts(&shape, tcache, counts) || !bins_agree(glibc->memory, &shape, entries, counts))
         return true;
     for (size_t bin = 0; bin < shape.bins; bin++) {
         mx_addr entry = mx_load_u64(entries + bin * 8);
-        uint64_t most = counts[bin] + 1, of = bin < TCACHE_SMALL_BINS ? (bin + 2) * 16 : MX_CHUNK_ANY_SIZE;
+        uint64_t most = counts[bin] + 1;
         if (entry && (counts[bin] || !shape.counts_room) &&
-            !mx_chunk_chain(glibc, entry, of, 0, most < MOST_CACHED ? most : MOST_CACHED))
+            !mx_chunk_chain(glibc, entry, size_of_bin(bin), 0, most < MOST_CACHED ? most : MOST_CACHED))
             return false;
     }
     return true;

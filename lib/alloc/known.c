@@ -66,6 +66,14 @@ static const char *other_in(const struct mx_module *module)
     return linked_in(module);
 }
 
+/* Alpine's file has musl in its name, Debian's stands in a folder of it; no other C library has __dls3, the loader. */
+static bool is_musl(const struct mx_module *module)
+{
+    return begins(module, "ld-musl") || begins(module, "libc.musl") ||
+           (module->path && strstr(module->path, "-linux-musl/libc.")) ||
+           (defines(module, "__dls3") && defines(module, "malloc"));
+}
+
 void mx_known_malloc_find(const struct mx_modules *modules, struct mx_known_malloc *ret)
 {
     *ret = (struct mx_known_malloc){0};
@@ -74,7 +82,7 @@ void mx_known_malloc_find(const struct mx_modules *modules, struct mx_known_mall
         bool libc = begins(module, "libc.so.6") || begins(module, "libc-2.");
         if (libc && !ret->libc)
             ret->libc = module;
-        ret->musl |= begins(module, "ld-musl") || begins(module, "libc.musl");
+        ret->musl |= is_musl(module);
         if (!libc && !ret->other)
             ret->other = other_in(module);
     }

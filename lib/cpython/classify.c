@@ -35,6 +35,27 @@ static uint32_t least_size(const struct mx_types *types, const struct mx_type *t
     return (uint32_t)(least < 16 ? 16 : least);
 }
 
+/* Types are 8-aligned at the least; those of modules lie some hundred bytes from each other. */
+static uint32_t filter_bit(uint64_t address)
+{
+    return (uint32_t)(address >> 4 ^ address >> 13) & ((1u << MX_FILTER_BITS) - 1);
+}
+
+static bool add_type(struct mx_classifier *classifier, uint32_t preheader, mx_addr address, uint32_t index)
+{
+    uint32_t bit = filter_bit(address);
+    classifier->filters[preheader][bit / 64] |= UINT64_C(1) << bit % 64;
+    return mx_map_set(&classifier->by_preheader[preheader], address, index);
+}
+
+static inline uint32_t find_type(const struct mx_classifier *classifier, uint32_t preheader, uint64_t word)
+{
+    uint32_t bit = filter_bit(word);
+    if (!(classifier->filters[preheader][bit / 64] >> bit % 64 & 1))
+        return MX_MAP_NONE;
+    return mx_map_get(&classifier->by_preheader[preheader], word);
+}
+
 struct mx_error *mx_classifier_open(const struct mx_types *types, struct mx_classifier *ret)
 {
     struct mx_classifier classifier = {
@@ -43,11 +64,10 @@ struct mx_error *mx_classifier_open(const struct mx_types *types, struct mx_clas
     for (size_t i = 0; ok && i < types->types.count; i++) {
         const struct mx_type *type = &types->types.items[i];
         classifier.least.items[classifier.least.count++] = least_size(types, type);
-        ok = type->preheader > 32 ||
-             mx_map_set(&classifier.by_preheader[type->preheader / 16], type->address, (uint32_t)i);
+        ok = type->preheader > 32 || add_type(&classifier, type->preheader / 16, type->address, (uint32_t)i);
         /* Instances of metatypes are heap types with a GC head, or static types without one. */
         if (ok && type->kind == MX_KIND_TYPE && type->preheader)
-            ok = mx_map_set(&classifier.by_preheader[0], type->address, (uint32_t)i);
+            ok = add_type(&classifier, 0, type->address, (uint32_t)i);
     }
     if (!ok) {
         mx_classifier_close(&classifier);
@@ -69,19 +89,22 @@ static bool is_mapped_pointer(const struct mx_classifier *classifier, uint64_t w
     return word >= SMALLEST_POINTER && !(word & 7) && mx_memory_region(classifier->memory, word);
 }
 
-/* Flags and locks of a free-threaded header have few values; an object on its way to be freed counts nothing. */
+/*
+ * Flags and locks of a free-threaded header have few values. An object on its way to be freed counts nothing; one whose
+ * count is deferred lives until the collector has found that nothing refers to it, and may count less than nothing.
+ */
 static bool plausible_threaded_header(const struct mx_layout *layout, const uint8_t *object)
 {
-    enum { MUTEX_BEFORE_BITS = 1, MOST_MUTEX = 3, MOST_BITS = 127 };
+    enum { MUTEX_BEFORE_BITS = 1, MOST_MUTEX = 3, MOST_BITS = 127, MOST_DEFERRED = 1 << 30 };
     const uint8_t *bits = object + layout->object.ob_gc_bits;
     bool immortal, deferred;
     int64_t count = mx_threaded_refcount(layout, object, &immortal, &deferred);
     return bits[0] <= MOST_BITS && bits[-MUTEX_BEFORE_BITS] <= MOST_MUTEX &&
-           (immortal || (count > 0 && !(count >> 32)));
+           (immortal || ((deferred ? count >= -MOST_DEFERRED : count > 0) && count <= UINT32_MAX));
 }
 
 /* A live object's reference count: 0 is a dead one on a free list, a pointer is some other structure. */
-static bool plausible_refcount(const struct mx_classifier *classifier, const uint8_t *object)
+static inline bool plausible_refcount(const struct mx_classifier *classifier, const uint8_t *object)
 {
     if (classifier->layout->header_shape == MX_HEADER_FREE_THREADED)
         return plausible_threaded_header(classifier->layout, object);
@@ -103,7 +126,7 @@ static bool plausible_refcount(const struct mx_classifier *classifier, const uin
 }
 
 /* Objects whose items follow them must fit into their block. */
-static bool items_fit(const struct mx_classifier *classifier, const struct mx_type *type, const uint8_t *object,
+static inline bool items_fit(const struct mx_classifier *classifier, const struct mx_type *type, const uint8_t *object,
                       uint64_t room)
 {
     const struct mx_layout *layout = classifier->layout;
@@ -122,7 +145,7 @@ static bool items_fit(const struct mx_classifier *classifier, const struct mx_ty
 
 /* Containers refer to a table, which must be somewhere: a C struct that begins like one seldom has such a pointer
  * there. */
-static bool table_is_mapped(const struct mx_classifier *classifier, const struct mx_type *type, const uint8_t *object,
+static inline bool table_is_mapped(const struct mx_classifier *classifier, const struct mx_type *type, const uint8_t *object,
                             size_t available)
 {
     const struct mx_layout *layout = classifier->layout;
@@ -148,7 +171,7 @@ static bool type_object_fits(const struct mx_classifier *classifier, const uint8
     return (flags & MX_TPFLAGS_READY) && (!heads_tell || !(flags & MX_TPFLAGS_HEAPTYPE) == !has_head);
 }
 
-static bool has_object_body(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object,
+static inline bool has_object_body(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object,
                             uint64_t room, size_t available, bool has_head)
 {
     const struct mx_type *type = &classifier->types->types.items[index];
@@ -159,7 +182,7 @@ static bool has_object_body(const struct mx_classifier *classifier, uint32_t ind
     return items_fit(classifier, type, object, room) && table_is_mapped(classifier, type, object, available);
 }
 
-static bool is_object(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, uint64_t room,
+static inline bool is_object(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, uint64_t room,
                       size_t available, bool has_head)
 {
     return plausible_refcount(classifier, object) &&
@@ -170,7 +193,7 @@ static bool is_object(const struct mx_classifier *classifier, uint32_t index, co
  * The links of a GC head. A buffer that got the block of a dead object may leave its type's address standing behind
  * words of its own, but hardly behind links that could be real.
  */
-static bool plausible_links(const struct mx_classifier *classifier, const uint8_t *head)
+static inline bool plausible_links(const struct mx_classifier *classifier, const uint8_t *head)
 {
     uint64_t next = mx_load_u64(head + classifier->layout->gc_head.gc_next);
     uint64_t prev = mx_load_u64(head + classifier->layout->gc_head.gc_prev);
@@ -185,7 +208,7 @@ static bool has_gc_head(const struct mx_classifier *classifier, uint32_t prehead
     return preheader > 0 && classifier->layout->preheader_shape != MX_PREHEADER_NO_GC;
 }
 
-static bool is_tracked(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, bool has_head)
+static inline bool is_tracked(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object, bool has_head)
 {
     const struct mx_layout *layout = classifier->layout;
     if (layout->preheader_shape != MX_PREHEADER_NO_GC)
@@ -202,7 +225,7 @@ bool mx_classify_block(const struct mx_classifier *classifier, const uint8_t *by
         uint32_t offset = padding + 16 * i;
         if (offset + head > size)
             return false;
-        uint32_t index = mx_map_get(&classifier->by_preheader[i], mx_load_u64(bytes + offset + type_at));
+        uint32_t index = find_type(classifier, i, mx_load_u64(bytes + offset + type_at));
         if (index == MX_MAP_NONE)
             continue;
         bool has_head = has_gc_head(classifier, i);
@@ -226,8 +249,8 @@ bool mx_classify_in_heap(const struct mx_classifier *classifier, uint8_t tag, co
     uint32_t offset = padding + (tag == HEAP_GC_PREHEADER ? 16 : 0);
     if (tag == HEAP_MEMORY || offset + (uint32_t)layout->object.size > size)
         return false;
-    uint32_t index = mx_map_get(&classifier->by_preheader[tag == HEAP_GC_PREHEADER],
-                                mx_load_u64(bytes + offset + layout->object.ob_type));
+    uint32_t index =
+        find_type(classifier, tag == HEAP_GC_PREHEADER, mx_load_u64(bytes + offset + layout->object.ob_type));
     if (index == MX_MAP_NONE || !is_object(classifier, index, bytes + offset, size - offset, available - offset, false))
         return false;
     bool tracked = is_tracked(classifier, index, bytes + offset, false);

@@ -12,14 +12,19 @@
 
 #include "cpython/type.h"
 
-enum { MX_PREHEADERS = 3 }; /* 0, 16, 32 bytes */
+enum {
+    MX_PREHEADERS = 3, /* 0, 16, 32 bytes */
+    MX_FILTER_BITS = 13,
+};
 
 struct mx_classifier {
     const struct mx_types *types;
     const struct mx_layout *layout;
     const struct mx_memory *memory;
     struct mx_map by_preheader[MX_PREHEADERS]; /* type address -> index */
-    MX_ARRAY(uint32_t) least;                  /* by type: bytes that an instance has at the least */
+    /* By some bits of an address: whether there can be such a type. Most words of a heap are none's. */
+    uint64_t filters[MX_PREHEADERS][(1 << MX_FILTER_BITS) / 64];
+    MX_ARRAY(uint32_t) least; /* by type: bytes that an instance has at the least */
 };
 
 /* Builds the look-up tables; types that are added later need a new classifier. */

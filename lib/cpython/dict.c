@@ -279,7 +279,7 @@ static struct mx_storage managed_storage(const struct mx_runtime *runtime, const
     mx_addr word = mx_memory_pointer(memory, object - distance);
     switch (runtime->layout.preheader_shape) {
     case MX_PREHEADER_VALUES_DICT:
-        return (struct mx_storage){word, mx_memory_pointer(memory, object - 32)};
+        return (struct mx_storage){word, mx_memory_pointer(memory, object + (uint64_t)(int64_t)MX_MANAGED_VALUES)};
     case MX_PREHEADER_WEAKREF_TAGGED:
         return word & 1 ? (struct mx_storage){0, word + 1} : (struct mx_storage){word, 0};
     default:

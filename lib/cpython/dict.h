@@ -23,6 +23,8 @@ struct mx_storage {
     mx_addr dict;
     mx_addr values; /* an array of values, whose names are in the type's ht_cached_keys */
 };
+/* CPython 3.11 Objects/object.c: _PyObject_ValuesPointer(), an offset from the object. */
+enum { MX_MANAGED_VALUES = -32 };
 struct mx_storage mx_attributes_storage(const struct mx_runtime *runtime, const struct mx_type *type, mx_addr object);
 
 /* The attributes in such an array. */

@@ -58,6 +58,8 @@
                       : (hex) < 0x030e0000 ? MX_TRAVERSE_3_13_LATE                                                     \
                                            : MX_TRAVERSE_3_14,                                                         \
     .hides_inline_dict = ((hex) >= 0x030d0000 && (hex) < 0x030d0d00) || ((hex) >= 0x030e0000 && (hex) < 0x030e0400),   \
+    .hides_faulthandler = ((hex) >= 0x030d0e00 && (hex) < 0x030e0000) ||                                               \
+                          ((hex) >= 0x030e0600 && (hex) < 0x030f0000) || (hex) >= 0x030f00b2,                          \
     .generator_cleared = (hex) < 0x030f0000 ? 4 : 5, .pool_size = (hex) < 0x030a0000 ? 4096 : 16384,                   \
     .arena_size = (hex) < 0x030a0000 ? 256 * 1024 : 1024 * 1024
 
@@ -115,6 +117,7 @@ void mx_layout_shapes(struct mx_layout *layout)
     layout->hides_inline_dict = shapes.hides_inline_dict;
     layout->pool_size = shapes.pool_size;
     layout->arena_size = shapes.arena_size;
+    layout->hides_faulthandler = shapes.hides_faulthandler;
     layout->generator_cleared = shapes.generator_cleared;
     layout->unproven = shapes.unproven;
 }

@@ -116,8 +116,9 @@ struct mx_layout {
     enum mx_frame_shape frame_shape;
     enum mx_presize_shape presize_shape;
     enum mx_traverse_shape traverse_shape;
-    bool hides_inline_dict; /* 3.13.0-3.13.12, 3.14.0-3.14.3: with values inside, an instance shows these, not its dict
-                             */
+    bool hides_inline_dict;  /* 3.13.0-3.13.12, 3.14.0-3.14.3: with values inside, an instance shows these, not its dict
+                              */
+    bool hides_faulthandler; /* 3.13.14+, 3.14.6+, 3.15: its module has no tp_traverse */
     int8_t generator_cleared; /* gi_frame_state: from here on there is no frame any more */
     uint32_t pool_size;       /* pymalloc: 4 KB before 3.10, 16 KB since */
     uint32_t arena_size;      /* 256 KB before 3.10, 1 MB since */

@@ -253,6 +253,23 @@ static uint64_t count_hidden(const struct planner *planner)
     return counts[1] > counts[0] && counts[1] < MOST_HIDDEN ? counts[1] - counts[0] : 0;
 }
 
+/* What most objects of a heap have their references in. */
+static void find_tables(struct planner *planner)
+{
+    const struct mx_layout *layout = planner->layout;
+    struct mx_plan *plan = &planner->plan;
+    if (plan->decode == mx_refer_list) {
+        plan->tables[0] = layout->list.ob_item;
+    } else if (plan->decode == mx_refer_dict) {
+        plan->tables[0] = layout->dict.ma_keys;
+        plan->tables[1] = layout->dict.ma_values;
+    } else if (plan->decode == mx_refer_set) {
+        plan->tables[0] = layout->set.table;
+    } else if (plan->has_storage && layout->preheader_shape == MX_PREHEADER_VALUES_DICT) {
+        plan->tables[0] = MX_MANAGED_VALUES;
+    }
+}
+
 bool mx_plan_make(const struct mx_types *types, const struct mx_type *type, struct mx_plans *plans, struct mx_plan *ret)
 {
     struct planner planner = {
@@ -271,6 +288,7 @@ bool mx_plan_make(const struct mx_types *types, const struct mx_type *type, stru
         planner.plan.hidden_items = count_hidden(&planner);
     if (planner.plan.decode && planner.plan.extent < 64)
         planner.plan.extent = type->basicsize < 64 ? (uint32_t)type->basicsize : 64;
+    find_tables(&planner);
     planner.plan.is_empty = !planner.plan.count && !planner.plan.decode && !planner.plan.has_storage &&
                             planner.plan.type_class == MX_NO_EDGE && !planner.plan.scans_items &&
                             planner.plan.scan_start >= planner.plan.scan_end;

@@ -27,30 +27,6 @@ uint64_t mx_walk_items(const struct mx_walk *walk)
     return items >> MX_MOST_ITEMS_LOG2 ? 0 : items;
 }
 
-void mx_walk_field(struct mx_walk *walk, mx_addr target, uint8_t class, const char *text)
-{
-    struct mx_edge edge = {target, class, MX_NAME_FIELD, true, {.text = text}, false};
-    mx_walk_edge(walk, &edge);
-}
-
-void mx_walk_index(struct mx_walk *walk, mx_addr target, uint64_t index)
-{
-    struct mx_edge edge = {target, walk->plan->traversed, MX_NAME_INDEX, true, {.index = index}, false};
-    mx_walk_edge(walk, &edge);
-}
-
-void mx_walk_field_index(struct mx_walk *walk, mx_addr target, uint8_t class, const char *text, uint64_t index)
-{
-    struct mx_edge edge = {target, class, MX_NAME_FIELD_INDEX, true, {.text = text, .index = index}, false};
-    mx_walk_edge(walk, &edge);
-}
-
-void mx_walk_named(struct mx_walk *walk, mx_addr target, uint8_t class, enum mx_edge_naming naming, mx_addr name)
-{
-    struct mx_edge edge = {target, class, (uint8_t)naming, true, {.object = name}, false};
-    mx_walk_edge(walk, &edge);
-}
-
 struct mx_words mx_words_of(const struct mx_walk *walk, mx_addr address, uint64_t count)
 {
     if (count > MX_MOST_TRUSTED) {
@@ -118,7 +94,7 @@ static void walk_fields(struct mx_walk *walk)
 static void walk_object(struct mx_walk *walk)
 {
     const struct mx_plan *plan = walk->plan;
-    if (plan->extent)
+    if (plan->extent && !walk->bytes)
         walk->bytes = mx_memory_view(walk->memory, walk->object, plan->extent);
     if (plan->count)
         walk_fields(walk);
@@ -198,6 +174,40 @@ void mx_referents_each(const struct mx_referents *referents, const struct mx_typ
                        mx_edge_visit visit, void *context)
 {
     mx_referents_find(referents, type, object, 0, visit, context);
+}
+
+void mx_referents_gather(const struct mx_referents *referents, const struct mx_seen_object *object,
+                         struct mx_found_edges *edges)
+{
+    const struct mx_plan *plan = plan_of(referents, object->type);
+    if (plan && plan->is_empty)
+        return;
+    struct mx_walk walk = start_walk(referents, object->type, object->address);
+    walk.found = edges;
+    if (!plan) {
+        walk_unplanned(&walk);
+        return;
+    }
+    walk.plan = plan;
+    walk.bytes = object->available >= plan->extent ? object->bytes : NULL;
+    walk_object(&walk);
+}
+
+void mx_referents_expect(const struct mx_referents *referents, const struct mx_seen_object *object)
+{
+    enum { LINE = 64 };
+    const struct mx_plan *plan = plan_of(referents, object->type);
+    for (int i = 0; plan && i < 2; i++) {
+        int32_t at = plan->tables[i];
+        if (!at || at + 8 > (int64_t)object->available)
+            continue;
+        const uint8_t *table =
+            mx_memory_view(referents->types->runtime->memory, mx_load_u64(object->bytes + at) - 1, 1);
+        if (table) {
+            __builtin_prefetch(table);
+            __builtin_prefetch(table + LINE);
+        }
+    }
 }
 
 static bool make_plans(const struct mx_types *types, struct mx_plans *plans)

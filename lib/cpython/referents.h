@@ -77,6 +77,38 @@ void mx_referents_each(const struct mx_referents *referents, const struct mx_typ
 void mx_referents_find(const struct mx_referents *referents, const struct mx_type *type, mx_addr object, mx_addr wanted,
                        mx_edge_visit visit, void *context);
 
+/* An edge without its name: what passes over all objects gather by the million. */
+struct mx_found_edge {
+    mx_addr target;
+    uint32_t block; /* this and `offset` are the gatherer's own */
+    uint16_t offset;
+    uint8_t class;
+    bool exact;
+};
+
+/* Where they go; who gathers calls it with no room to find some: false when there is none. */
+struct mx_found_edges {
+    struct mx_found_edge *items;
+    size_t count, capacity;
+    bool (*make_room)(void *context);
+    void *context;
+};
+
+/* An object as a pass comes by it. */
+struct mx_seen_object {
+    const struct mx_type *type;
+    mx_addr address;
+    const uint8_t *bytes; /* of the object, `available` of them; NULL: they are to be asked for */
+    size_t available;
+};
+
+/* Appends the edges that mx_referents_each() would visit, in its order. */
+void mx_referents_gather(const struct mx_referents *referents, const struct mx_seen_object *object,
+                         struct mx_found_edges *edges);
+
+/* Lets the processor fetch what mx_referents_gather() will read behind the object's own bytes. */
+void mx_referents_expect(const struct mx_referents *referents, const struct mx_seen_object *object);
+
 enum mx_edge_style {
     MX_EDGE_LABEL,      /* for trees and pictures: "['k']", ".parent", "__dict__", "local x", "+0x18?" */
     MX_EDGE_EXPRESSION, /* to be appended to an expression: "['k']", ".parent"; empty when there is none in Python */

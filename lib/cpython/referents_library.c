@@ -156,7 +156,7 @@ void mx_refer_faulthandler(struct mx_walk *walk)
             &modules->modules.items[region->module] == walk->runtime->module)
             file = fatal_error_file_in(walk, region);
     }
-    mx_walk_field(walk, file, walk->plan->traversed, "<file>");
+    mx_walk_field(walk, file, walk->layout->hides_faulthandler ? MX_EDGE_OWNED : walk->plan->traversed, "<file>");
 }
 
 /* 3.8-3.12: ctypes' knowledge of a type is in its __dict__, which is a StgDict. */

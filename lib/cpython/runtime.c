@@ -190,7 +190,9 @@ static struct mx_error *choose_layout(const struct mx_symbol *symbol, const char
 {
     struct mx_layout_key key;
     mx_version_identify(runtime->memory, symbol, &key);
-    MX_TRY(mx_layout_choose(&key, symbol->module->file_path, debug_folder, &runtime->layout));
+    /* A file of another build describes another interpreter. */
+    const char *file = symbol->module->elf ? symbol->module->file_path : NULL;
+    MX_TRY(mx_layout_choose(&key, file, debug_folder, &runtime->layout));
     name_measured_file(&runtime->layout, symbol->module->path);
     return NULL;
 }

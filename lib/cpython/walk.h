@@ -36,6 +36,7 @@ struct mx_plan {
     uint32_t scan_start;   /* the part of the object that is not known, to be scanned conservatively */
     uint32_t scan_end;     /* equal to the start: all is known */
     uint64_t hidden_items; /* of a structseq, behind the visible ones */
+    int32_t tables[2];     /* offsets of addresses of what the decoder reads besides; 0: none */
     uint8_t traversed;     /* class of what tp_traverse shows: OWNED where the type is not the collector's business */
     uint8_t type_class;    /* of the edge to the type, or MX_NO_EDGE */
     uint8_t scanned;       /* class of what a scan finds: OWNED where the type that is not known shows nothing */
@@ -83,7 +84,8 @@ struct mx_walk {
     mx_addr wanted;       /* the only target that the visitor asks for; 0: all */
     mx_edge_visit visit;
     void *context;
-    bool stopped; /* the visitor has had enough */
+    struct mx_found_edges *found; /* edges go there, and nobody is called; NULL: `visit` is */
+    bool stopped;                 /* the visitor has had enough */
 };
 
 /* A word of the object; 0 for a field that the layout does not have. */
@@ -107,16 +109,52 @@ static inline bool mx_walk_wants(const struct mx_walk *walk, mx_addr target)
     return target && (!walk->wanted || walk->wanted == target);
 }
 
+/* Nearly all calls are made for a graph, which wants no names: what makes these is not even computed then. */
+static inline void mx_walk_gather(struct mx_walk *walk, mx_addr target, uint8_t class, bool exact)
+{
+    struct mx_found_edges *found = walk->found;
+    if (!target || walk->stopped)
+        return;
+    if (found->count == found->capacity && !found->make_room(found->context)) {
+        walk->stopped = true;
+        return;
+    }
+    found->items[found->count++] = (struct mx_found_edge){.target = target, .class = class, .exact = exact};
+}
+
 static inline void mx_walk_edge(struct mx_walk *walk, const struct mx_edge *edge)
 {
-    if (mx_walk_wants(walk, edge->target) && !walk->stopped && !walk->visit(walk->context, edge))
+    if (walk->found)
+        mx_walk_gather(walk, edge->target, edge->class, edge->exact);
+    else if (mx_walk_wants(walk, edge->target) && !walk->stopped && !walk->visit(walk->context, edge))
         walk->stopped = true;
 }
 
-void mx_walk_field(struct mx_walk *walk, mx_addr target, uint8_t class, const char *text);
-void mx_walk_index(struct mx_walk *walk, mx_addr target, uint64_t index);
-void mx_walk_field_index(struct mx_walk *walk, mx_addr target, uint8_t class, const char *text, uint64_t index);
-void mx_walk_named(struct mx_walk *walk, mx_addr target, uint8_t class, enum mx_edge_naming naming, mx_addr name);
+static inline void mx_walk_field(struct mx_walk *walk, mx_addr target, uint8_t class, const char *text)
+{
+    struct mx_edge edge = {target, class, MX_NAME_FIELD, true, {.text = text}, false};
+    mx_walk_edge(walk, &edge);
+}
+
+static inline void mx_walk_index(struct mx_walk *walk, mx_addr target, uint64_t index)
+{
+    struct mx_edge edge = {target, walk->plan->traversed, MX_NAME_INDEX, true, {.index = index}, false};
+    mx_walk_edge(walk, &edge);
+}
+
+static inline void mx_walk_field_index(struct mx_walk *walk, mx_addr target, uint8_t class, const char *text,
+                                       uint64_t index)
+{
+    struct mx_edge edge = {target, class, MX_NAME_FIELD_INDEX, true, {.text = text, .index = index}, false};
+    mx_walk_edge(walk, &edge);
+}
+
+static inline void mx_walk_named(struct mx_walk *walk, mx_addr target, uint8_t class, enum mx_edge_naming naming,
+                                 mx_addr name)
+{
+    struct mx_edge edge = {target, class, (uint8_t)naming, true, {.object = name}, false};
+    mx_walk_edge(walk, &edge);
+}
 
 /*
  * Words of the target one after the other, as far as memory is there. The array's claim of its length costs nothing: a

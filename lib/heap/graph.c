@@ -88,17 +88,31 @@ static mx_addr find_block(void *context, mx_addr address, uint64_t *size, bool *
 
 /*
  * Decoders' addresses are gathered and turned into blocks some thousands at a time: the look-ups miss the cache, and
- * do not wait for each other when nothing stands between them.
+ * do not wait for each other when nothing stands between them. So do the looks at the objects themselves: those to be
+ * decoded next are asked for together.
  */
+enum { FOUND_TOGETHER = 8192, FOUND_AT_MOST = 1 << 20, SEEN_TOGETHER = 48, KNOWN_FAR = 1024 };
+
+/* What is in no pool (static objects: None, types, small numbers) is referred to again and again. */
+struct far_target {
+    mx_addr target;
+    uint32_t block;
+    uint8_t class;
+    bool exact;
+};
+
 struct emission {
     const struct mx_graph *graph;
     struct mx_edge_buffer *buffer;
+    uint32_t from;    /* the first block */
     uint32_t *ends;   /* of blocks that wait: edges found; of those before: edges in the buffer */
+    uint32_t ended;   /* the first block without an end */
     uint32_t pending; /* the first block that waits */
-    uint32_t current; /* the block that is being decoded */
+    size_t seen_count;
+    uint32_t seen_blocks[SEEN_TOGETHER];
+    struct mx_seen_object seen[SEEN_TOGETHER]; /* to be decoded */
+    struct far_target far[KNOWN_FAR];
 };
-
-enum { FOUND_TOGETHER = 8192, FOUND_AT_MOST = 1 << 20 };
 
 /* First looks at pages, then at kinds: what one look-up waits for does not keep the next one waiting. */
 static void locate_found(const struct mx_graph *graph, struct mx_found_edge *found, size_t count)
@@ -114,10 +128,18 @@ static void locate_found(const struct mx_graph *graph, struct mx_found_edge *fou
     }
 }
 
-/* As mx_graph_target() does for what is not in a pool, or no plain object. */
-static uint32_t target_of_found(const struct mx_graph *graph, const struct mx_found_edge *found)
+static uint32_t far_target(struct emission *emission, const struct mx_edge *edge)
 {
-    const struct mx_heap *heap = graph->heap;
+    struct far_target *known = &emission->far[edge->target / 16 % KNOWN_FAR];
+    if (known->target != edge->target || known->class != edge->class || known->exact != edge->exact)
+        *known = (struct far_target){edge->target, mx_graph_target(emission->graph, edge), edge->class, edge->exact};
+    return known->block;
+}
+
+/* As mx_graph_target() does for what is not in a pool, or no plain object. */
+static uint32_t target_of_found(struct emission *emission, const struct mx_found_edge *found)
+{
+    const struct mx_heap *heap = emission->graph->heap;
     struct mx_edge edge = {.target = found->target, .class = found->class, .exact = found->exact};
     uint16_t kind = found->block == MX_NO_BLOCK ? MX_BLOCK_FAR_TYPE : heap->kinds[found->block];
     if (kind == MX_BLOCK_FREE)
@@ -125,7 +147,7 @@ static uint32_t target_of_found(const struct mx_graph *graph, const struct mx_fo
     if (kind == MX_BLOCK_RAW)
         return leads_to_raw(&edge, found->offset) ? found->block : MX_NO_BLOCK;
     if (kind == MX_BLOCK_FAR_TYPE)
-        return mx_graph_target(graph, &edge);
+        return far_target(emission, &edge);
     bool is_start = found->offset == heap->padding + heap->types.items[kind].preheader;
     return is_start && found->class != MX_EDGE_BUFFER ? found->block : MX_NO_BLOCK;
 }
@@ -133,7 +155,7 @@ static uint32_t target_of_found(const struct mx_graph *graph, const struct mx_fo
 static void settle_edge(struct emission *emission, const struct mx_found_edge *found)
 {
     struct mx_edge_buffer *buffer = emission->buffer;
-    uint32_t target = target_of_found(emission->graph, found);
+    uint32_t target = target_of_found(emission, found);
     if (target == MX_NO_BLOCK) {
         buffer->dangling += found->exact && found->class != MX_EDGE_BUFFER;
         return;
@@ -143,8 +165,8 @@ static void settle_edge(struct emission *emission, const struct mx_found_edge *f
     buffer->classes.items[buffer->classes.count++] = found->exact ? found->class : found->class | MX_EDGE_INEXACT;
 }
 
-/* Settles what was found: for the blocks before `until`, and for the one that is being decoded. */
-static void settle(struct emission *emission, uint32_t until)
+/* Settles what was found: for the blocks that have ended, and for the one that is being decoded. */
+static void settle(struct emission *emission)
 {
     struct mx_edge_buffer *buffer = emission->buffer;
     size_t room = buffer->targets.count + buffer->found.count;
@@ -152,26 +174,85 @@ static void settle(struct emission *emission, uint32_t until)
         buffer->no_memory = true;
     size_t count = buffer->no_memory ? 0 : buffer->found.count, at = 0;
     locate_found(emission->graph, buffer->found.items, count);
-    for (; emission->pending < until; emission->pending++) {
-        for (; at < emission->ends[emission->pending] && at < count; at++)
+    for (; emission->pending < emission->ended; emission->pending++) {
+        uint32_t *end = &emission->ends[emission->pending - emission->from];
+        for (; at < *end && at < count; at++)
             settle_edge(emission, &buffer->found.items[at]);
-        emission->ends[emission->pending] = (uint32_t)buffer->targets.count;
+        *end = (uint32_t)buffer->targets.count;
     }
     for (; at < count; at++)
         settle_edge(emission, &buffer->found.items[at]);
     buffer->found.count = 0;
 }
 
-static bool emit(void *context, const struct mx_edge *edge)
+/* One object may refer to more than is held at a time. */
+static bool make_room(void *context)
 {
     struct emission *emission = context;
     struct mx_edge_buffer *buffer = emission->buffer;
-    if (buffer->found.count >= FOUND_AT_MOST)
-        settle(emission, emission->current);
-    if (!mx_array_push(&buffer->found,
-                       (struct mx_found_edge){.target = edge->target, .class = edge->class, .exact = edge->exact}))
+    if (buffer->found.capacity >= FOUND_AT_MOST)
+        settle(emission);
+    else if (!mx_array_reserve(&buffer->found, 2 * buffer->found.capacity + FOUND_TOGETHER))
         buffer->no_memory = true;
     return !buffer->no_memory;
+}
+
+/* Whose edges are all found: the blocks before `block`. */
+static void end_blocks(struct emission *emission, uint32_t block)
+{
+    for (; emission->ended < block; emission->ended++)
+        emission->ends[emission->ended - emission->from] = (uint32_t)emission->buffer->found.count;
+}
+
+static void decode_seen(struct emission *emission)
+{
+    const struct mx_graph *graph = emission->graph;
+    for (size_t i = 0; i < emission->seen_count; i++)
+        if (emission->seen[i].bytes)
+            mx_referents_expect(&graph->referents, &emission->seen[i]);
+    for (size_t i = 0; i < emission->seen_count; i++) {
+        end_blocks(emission, emission->seen_blocks[i]);
+        if (emission->buffer->found.count >= FOUND_TOGETHER)
+            settle(emission);
+        mx_referents_gather(&graph->referents, &emission->seen[i], &emission->buffer->found);
+    }
+    emission->seen_count = 0;
+}
+
+/* A span's blocks as a pass goes through them. */
+struct passing {
+    const struct mx_span *span;
+    const uint8_t *bytes; /* of a pool, where they are all there */
+};
+
+static void pass_to(struct passing *passing, const struct mx_memory *memory, uint32_t block)
+{
+    const struct mx_span *span = passing->span;
+    if (passing->bytes && block - span->first < span->count)
+        return;
+    while (block - span->first >= span->count)
+        span++;
+    if (span != passing->span || !passing->bytes)
+        passing->bytes =
+            span->kind == MX_SPAN_POOL ? mx_memory_view(memory, span->start, span->end - span->start) : NULL;
+    passing->span = span;
+}
+
+static void see(struct emission *emission, const struct passing *passing, uint32_t block)
+{
+    const struct mx_span *span = passing->span;
+    struct mx_seen_object seen = {0};
+    seen.address = object_in(emission->graph, span, block, &seen.type);
+    if (!seen.address)
+        return;
+    if (passing->bytes) {
+        uint64_t offset = seen.address - span->start;
+        seen.bytes = passing->bytes + offset;
+        seen.available = (block - span->first + 1) * span->block_size - offset;
+        __builtin_prefetch(seen.bytes);
+    }
+    emission->seen_blocks[emission->seen_count] = block;
+    emission->seen[emission->seen_count++] = seen;
 }
 
 /* What all workers look up. */
@@ -184,24 +265,24 @@ static void find_edges(void *context, uint32_t from, uint32_t until, struct mx_e
 {
     const struct finding *finding = context;
     const struct mx_graph *graph = finding->graph;
-    struct emission emission = {.graph = graph, .buffer = buffer, .ends = ends};
-    const struct mx_span *span = mx_spans_of(&graph->heap->spans, from);
+    struct emission emission = {
+        .graph = graph, .buffer = buffer, .from = from, .ends = ends, .ended = from, .pending = from};
+    struct passing passing = {.span = mx_spans_of(&graph->heap->spans, from)};
     buffer->found.count = 0;
+    buffer->found.make_room = make_room;
+    buffer->found.context = &emission;
     for (uint32_t block = from; block < until; block++) {
-        while (block - span->first >= span->count)
-            span++;
-        const struct mx_type *type;
         uint16_t kind = graph->heap->kinds[block];
-        bool is_leaf = kind < MX_BLOCK_FAR_TYPE ? finding->is_leaf[kind] : kind != MX_BLOCK_FAR_TYPE;
-        mx_addr object = is_leaf ? 0 : object_in(graph, span, block, &type);
-        emission.current = block - from;
-        if (object)
-            mx_referents_each(&graph->referents, type, object, emit, &emission);
-        ends[block - from] = (uint32_t)buffer->found.count;
-        if (buffer->found.count >= FOUND_TOGETHER)
-            settle(&emission, block - from + 1);
+        if (kind < MX_BLOCK_FAR_TYPE ? finding->is_leaf[kind] : kind != MX_BLOCK_FAR_TYPE)
+            continue;
+        pass_to(&passing, graph->target->memory, block);
+        see(&emission, &passing, block);
+        if (emission.seen_count == SEEN_TOGETHER)
+            decode_seen(&emission);
     }
-    settle(&emission, until - from);
+    decode_seen(&emission);
+    end_blocks(&emission, until);
+    settle(&emission);
 }
 
 /* Nearly every reference is a word of the heap; a few are made of one word (an offset, a shared table's key). */

@@ -8,21 +8,13 @@
 
 #include "heap/graph.h"
 
-struct mx_found_edge {
-    mx_addr target;
-    uint32_t block;  /* that holds it; MX_NO_BLOCK: not in a pool */
-    uint16_t offset; /* in that block */
-    uint8_t class;
-    bool exact;
-};
-
 /* The edges of consecutive blocks, as one worker finds them. */
 struct mx_edge_buffer {
     MX_ARRAY(uint32_t) targets;
     MX_ARRAY(uint8_t) classes; /* as many */
     uint64_t dangling, inexact;
     bool no_memory;
-    MX_ARRAY(struct mx_found_edge) found; /* the callback's own, kept from call to call */
+    struct mx_found_edges found; /* the callback's own, kept from call to call */
 };
 
 /*

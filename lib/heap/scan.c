@@ -8,7 +8,14 @@
 #include "cpython/header.h"
 #include "cpython/size.h"
 
-enum { STATIC_STEP = 8 };
+enum {
+    STATIC_STEP = 8,
+    /* A pool is read faster than the processor fetches pages on its own: so many bytes are asked for ahead. */
+    AHEAD = 2048,
+    LINE = 64,
+    FIRST_LINES = 16, /* of the next pool, whose blocks may have another size */
+    TOGETHER = 64,    /* dicts of a core that are sized together, when their tables are on their way */
+};
 
 bool mx_worker_init(struct mx_worker *worker, const struct mx_scan *scan, bool notes)
 {
@@ -30,7 +37,7 @@ void mx_worker_deinit(struct mx_worker *worker)
     mx_array_free(&worker->far_types);
 }
 
-static void tally(struct mx_worker *worker, uint32_t type, uint64_t size, bool tracked)
+static inline void tally(struct mx_worker *worker, uint32_t type, uint64_t size, bool tracked)
 {
     struct mx_tally *sum = worker->notes ? &worker->scratch[type] : &worker->tallies[type];
     if (worker->notes && !sum->count && !mx_array_push(&worker->touched, type))
@@ -46,22 +53,41 @@ static bool is_dict(const struct mx_type *type)
     return type->kind == MX_KIND_DICT || type->kind == MX_KIND_ORDERED_DICT;
 }
 
+/* Of a core, whose tables are a load away. */
+static void size_those_put_off(struct mx_worker *worker)
+{
+    const struct mx_layout *layout = worker->scan->classifier->layout;
+    for (size_t i = 0; i < worker->pending.count; i++) {
+        const struct mx_pending_dict *dict = &worker->pending.items[i];
+        const uint8_t *header = mx_memory_view(worker->scan->memory, dict->keys, (size_t)layout->dict_keys.size);
+        uint64_t tables_size = header ? mx_dict_tables_size(layout, header, dict->is_split) : 0;
+        tally(worker, dict->type, dict->size + tables_size, dict->tracked);
+    }
+    worker->pending.count = 0;
+}
+
 static void put_off(struct mx_worker *worker, const struct mx_found_object *found, const uint8_t *bytes, uint64_t size)
 {
-    struct mx_dict_tables tables = mx_dict_tables(worker->scan->classifier->layout, bytes);
+    const struct mx_scan *scan = worker->scan;
+    struct mx_dict_tables tables = mx_dict_tables(scan->classifier->layout, bytes);
     struct mx_pending_dict pending = {tables.keys, size, found->type, found->tracked, tables.split};
     if (!mx_array_push(&worker->pending, pending))
         worker->no_memory = true;
+    if (scan->live)
+        return;
+    __builtin_prefetch(mx_memory_view(scan->memory, tables.keys, 1));
+    if (worker->pending.count >= TOGETHER)
+        size_those_put_off(worker);
 }
 
-static void tally_object(struct mx_worker *worker, const struct mx_found_object *found, mx_addr object,
+static inline void tally_object(struct mx_worker *worker, const struct mx_found_object *found, mx_addr object,
                          const uint8_t *bytes, size_t available)
 {
     const struct mx_scan *scan = worker->scan;
     uint64_t size = scan->fixed_sizes[found->type];
     if (!size) {
         const struct mx_type *type = &scan->types->types.items[found->type];
-        bool needs_more = false, later = scan->live && is_dict(type);
+        bool needs_more = false, later = is_dict(type);
         bool asks = later || worker->notes;
         size = mx_object_size(scan->types, type, object, bytes, available, asks ? &needs_more : NULL);
         if (needs_more && later) {
@@ -76,7 +102,7 @@ static void tally_object(struct mx_worker *worker, const struct mx_found_object 
     tally(worker, found->type, size, found->tracked);
 }
 
-static uint16_t kind_of_type(struct mx_worker *worker, uint32_t type, mx_addr block)
+static inline uint16_t kind_of_type(struct mx_worker *worker, uint32_t type, mx_addr block)
 {
     if (type < MX_BLOCK_FAR_TYPE)
         return (uint16_t)type;
@@ -97,7 +123,7 @@ static uint16_t raw_block(struct mx_worker *worker, uint64_t size)
     return MX_BLOCK_RAW;
 }
 
-static uint16_t scan_block(struct mx_worker *worker, mx_addr block, const uint8_t *bytes, uint64_t size,
+static inline uint16_t scan_block(struct mx_worker *worker, mx_addr block, const uint8_t *bytes, uint64_t size,
                            size_t available, uint32_t padding, mx_addr *start)
 {
     struct mx_found_object found;
@@ -121,12 +147,20 @@ bool mx_listed_add(struct mx_listed *listed, mx_addr start, uint16_t kind)
            mx_array_push(&listed->kinds, kind);
 }
 
+static void expect_pool(const uint8_t *bytes)
+{
+    for (int i = 0; i < FIRST_LINES; i++)
+        __builtin_prefetch(bytes + i * LINE);
+}
+
 void mx_scan_pool(struct mx_worker *worker, const struct mx_pool *pool, const uint8_t *bytes, const uint64_t *free_bits,
                   uint16_t *kinds)
 {
     const uint8_t *at = bytes + worker->scan->facts->header_size;
     mx_addr block = pool->address + worker->scan->facts->header_size;
+    expect_pool(bytes + worker->scan->facts->pool_size);
     for (uint32_t i = 0; i < pool->carved; i++) {
+        __builtin_prefetch(at + AHEAD);
         bool is_free = free_bits[i / 64] >> (i % 64) & 1;
         kinds[i] = is_free
                        ? MX_BLOCK_FREE
@@ -360,6 +394,8 @@ static void size_batch(struct mx_worker *worker, const struct mx_pending_dict *b
 
 void mx_scan_pending(struct mx_worker *worker)
 {
+    if (!worker->scan->live)
+        size_those_put_off(worker);
     size_t count = worker->pending.count;
     if (!count || worker->scan->classifier->layout->dict_keys.size > MOST_HEADER)
         return;

@@ -23,7 +23,7 @@ struct mx_scan {
     const uint64_t *fixed_sizes; /* by type: sys.getsizeof of every instance, 0 when they differ */
     struct mx_work *work;
     uint32_t padding; /* of debug hooks in every pool's block; 0 = no hooks */
-    bool live;        /* dicts' tables are put off: reading them one by one would fetch the heap twice */
+    bool live;        /* dicts' tables are put off to the end: reading them one by one would fetch the heap twice */
 };
 
 /* A dict whose size was put off, for its table lies in another block. */

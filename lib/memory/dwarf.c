@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "memory/elf.h"
@@ -44,6 +45,7 @@ struct wanted {
 
 struct mx_dwarf {
     Dwarf_Debug debug;
+    int descriptor;        /* what `debug` reads */
     struct wanted *wanted; /* sorted by name */
     size_t count;
 };
@@ -58,27 +60,36 @@ static bool succeeded(const struct mx_dwarf *dwarf, int result, Dwarf_Error erro
 
 /* libdwarf says its version from 0.1 (Debian 13) on; before, these functions took more, which nobody needs. */
 #ifdef DW_LIBDWARF_VERSION
-static int init_path(const char *path, Dwarf_Debug *ret, Dwarf_Error *error)
+static int init(int descriptor, Dwarf_Debug *ret, Dwarf_Error *error)
 {
-    return dwarf_init_path(path, NULL, 0, DW_GROUPNUMBER_ANY, NULL, NULL, ret, error);
+    return dwarf_init_b(descriptor, DW_GROUPNUMBER_ANY, NULL, NULL, ret, error);
 }
 
-static void finish(Dwarf_Debug debug)
+static void finish_debug(Dwarf_Debug debug)
 {
     dwarf_finish(debug);
 }
 #else
-static int init_path(const char *path, Dwarf_Debug *ret, Dwarf_Error *error)
+static int init(int descriptor, Dwarf_Debug *ret, Dwarf_Error *error)
 {
-    return dwarf_init_path(path, NULL, 0, DW_DLC_READ, DW_GROUPNUMBER_ANY, NULL, NULL, ret, NULL, 0, NULL, error);
+    return dwarf_init_b(descriptor, DW_DLC_READ, DW_GROUPNUMBER_ANY, NULL, NULL, ret, error);
 }
 
-static void finish(Dwarf_Debug debug)
+static void finish_debug(Dwarf_Debug debug)
 {
     Dwarf_Error error = NULL;
     dwarf_finish(debug, &error);
 }
 #endif
+
+static void finish(struct mx_dwarf *dwarf)
+{
+    if (!dwarf->debug)
+        return;
+    finish_debug(dwarf->debug);
+    close(dwarf->descriptor);
+    dwarf->debug = NULL;
+}
 
 /* What a compressed section says that it unpacks to, and zlib's format allows; libdwarf allocates what it is told. */
 static bool unpacks_sensibly(const uint8_t *bytes, const Elf64_Shdr *section)
@@ -136,27 +147,35 @@ static bool is_sound(const char *path)
     return sound;
 }
 
-static bool open_file(const char *path, struct mx_dwarf *dwarf)
+static bool init_file(const char *path, struct mx_dwarf *dwarf)
 {
-    if (!is_sound(path))
-        return false;
-    Dwarf_Error error = NULL;
-    int result = init_path(path, &dwarf->debug, &error);
-    if (result != DW_DLV_OK) {
-        if (result == DW_DLV_ERROR)
-            dwarf_dealloc_error(NULL, error);
-        dwarf->debug = NULL;
+    struct mx_error *refused = mx_elf_descriptor(path, &dwarf->descriptor);
+    if (refused) {
+        mx_error_free(refused);
         return false;
     }
+    Dwarf_Error error = NULL;
+    int result = init(dwarf->descriptor, &dwarf->debug, &error);
+    if (result == DW_DLV_OK)
+        return true;
+    if (result == DW_DLV_ERROR)
+        dwarf_dealloc_error(NULL, error);
+    close(dwarf->descriptor);
+    dwarf->debug = NULL;
+    return false;
+}
+
+static bool open_file(const char *path, struct mx_dwarf *dwarf)
+{
+    if (!is_sound(path) || !init_file(path, dwarf))
+        return false;
     Dwarf_Unsigned info = 0, ignored;
     dwarf_get_section_max_offsets_d(dwarf->debug, &info, &ignored, &ignored, &ignored, &ignored, &ignored, &ignored,
                                     &ignored, &ignored, &ignored, &ignored, &ignored, &ignored, &ignored, &ignored,
                                     &ignored, &ignored, &ignored, &ignored, &ignored);
-    if (info)
-        return true;
-    finish(dwarf->debug);
-    dwarf->debug = NULL;
-    return false;
+    if (!info)
+        finish(dwarf);
+    return info;
 }
 
 /* A debug file that names its build must be of the same build as the file it is for. */
@@ -252,7 +271,7 @@ void mx_dwarf_close(struct mx_dwarf *dwarf)
 {
     if (!dwarf)
         return;
-    finish(dwarf->debug);
+    finish(dwarf);
     for (size_t i = 0; i < dwarf->count; i++)
         free(dwarf->wanted[i].name);
     free(dwarf->wanted);

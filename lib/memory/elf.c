@@ -46,7 +46,6 @@ static struct mx_error *map_descriptor(struct mx_elf *elf, const char *path, int
     struct stat status;
     if (fstat(fd, &status))
         return mx_error_os(errno, "cannot read %s", path);
-    MX_TRY(check_kind(&status, path));
     void *bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED)
         return mx_error_os(errno, "cannot map %s", path);
@@ -55,8 +54,7 @@ static struct mx_error *map_descriptor(struct mx_elf *elf, const char *path, int
     return NULL;
 }
 
-/* Only regular files: opening a device that a target has mapped could do something. It may be another one by then. */
-static struct mx_error *map_file(struct mx_elf *elf, const char *path)
+struct mx_error *mx_elf_descriptor(const char *path, int *ret)
 {
     struct stat status;
     if (stat(path, &status))
@@ -65,6 +63,20 @@ static struct mx_error *map_file(struct mx_elf *elf, const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return mx_error_os(errno, "cannot open %s", path);
+    /* It may be another one by now. */
+    struct mx_error *error =
+        fstat(fd, &status) ? mx_error_os(errno, "cannot read %s", path) : check_kind(&status, path);
+    if (error)
+        close(fd);
+    else
+        *ret = fd;
+    return error;
+}
+
+static struct mx_error *map_file(struct mx_elf *elf, const char *path)
+{
+    int fd;
+    MX_TRY(mx_elf_descriptor(path, &fd));
     struct mx_error *error = map_descriptor(elf, path, fd);
     close(fd);
     return error;

@@ -17,6 +17,12 @@
 
 struct mx_elf;
 
+/*
+ * A descriptor of the regular file at `path`, for the caller to close. Nothing else is opened: what a target names may
+ * be a device, which could do something then, or a FIFO.
+ */
+struct mx_error *mx_elf_descriptor(const char *path, int *ret);
+
 /* Opens a file; errors name the path and what is wrong with it (not ELF, 32-bit, another machine). */
 struct mx_error *mx_elf_open(const char *path, struct mx_elf **ret);
 void mx_elf_close(struct mx_elf *elf);

@@ -302,3 +302,21 @@ void mx_resident_deinit(struct mx_resident *resident)
     mx_array_free(&resident->runs);
     *resident = (struct mx_resident){0};
 }
+
+uint64_t mx_resident_bytes(const struct mx_resident *resident, mx_addr start, mx_addr end)
+{
+    size_t low = 0, high = resident->runs.count;
+    uint64_t bytes = 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (resident->runs.items[middle].end <= start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < resident->runs.count && resident->runs.items[low].start < end; low++) {
+        const struct mx_page_run *run = &resident->runs.items[low];
+        bytes += (run->end < end ? run->end : end) - (run->start > start ? run->start : start);
+    }
+    return bytes;
+}

@@ -34,4 +34,7 @@ struct mx_resident {
 struct mx_error *mx_resident_open(const struct mx_memory *memory, int pid, struct mx_resident *ret);
 void mx_resident_deinit(struct mx_resident *resident);
 
+/* Bytes of [start, end) that are in RAM, or in the file. */
+uint64_t mx_resident_bytes(const struct mx_resident *resident, mx_addr start, mx_addr end);
+
 #endif

@@ -4,12 +4,12 @@
  * pymalloc, extents of glibc's arenas, chunks mapped one by one.
  */
 #include "report/ledger.h"
+#include "report/trim.h"
 
 enum {
     CHUNK_HEADER = 16, /* from a chunk to its user memory */
     CHUNK_SIZE = 8,    /* of it, what is the chunk's own: the rest is the last word of the one before */
     CHUNK_FLAGS = 7,
-    FREE_HEADER = 48,     /* what malloc writes into a free chunk */
     MOST_OVERHEAD = 4096, /* a larger stretch without chunks is no struct of malloc's */
 };
 
@@ -114,6 +114,16 @@ static void post_pool(const struct mx_block_rows *rows, const struct mx_span *sp
     mx_book_post(book, rows->pool_tails, blocks_end, end, 1);
 }
 
+/* Neighbours are mostly of one type, or free: how many blocks from here on belong to one row for sure. */
+static uint32_t count_alike(const uint16_t *kinds, uint32_t count)
+{
+    uint32_t alike = 1;
+    if (kinds[0] < MX_BLOCK_FAR_TYPE || kinds[0] == MX_BLOCK_FREE)
+        while (alike < count && kinds[alike] == kinds[0])
+            alike++;
+    return alike;
+}
+
 /* The same for most pools, without a look at each block's place. */
 static void add_pool(const struct mx_block_rows *rows, const struct mx_span *span, mx_addr blocks_end, mx_addr end,
                      bool in_ram)
@@ -121,8 +131,10 @@ static void add_pool(const struct mx_block_rows *rows, const struct mx_span *spa
     struct mx_book *book = rows->book;
     mx_addr carved_end = span->start + (mx_addr)span->count * span->block_size;
     mx_book_add(book, rows->pool_headers, facts_of(rows)->header_size, in_ram, 1);
-    for (uint32_t i = 0; i < span->count; i++)
-        mx_book_add(book, mx_block_row(rows, span->first + i, &rows->raw), span->block_size, in_ram, 1);
+    for (uint32_t i = 0, alike; i < span->count; i += alike) {
+        alike = count_alike(rows->heap->kinds + span->first + i, span->count - i);
+        mx_book_add(book, mx_block_row(rows, span->first + i, &rows->raw), alike * span->block_size, in_ram, alike);
+    }
     mx_book_add(book, rows->free_blocks, blocks_end - carved_end, in_ram, (blocks_end - carved_end) / span->block_size);
     mx_book_add(book, rows->pool_tails, end - blocks_end, in_ram, end > blocks_end);
 }
@@ -194,6 +206,7 @@ struct chunks {
     uint32_t block, end;    /* ids; equal: the census has no more of them */
     size_t cached, in_fast; /* the first ones of malloc's lists that are not below the chunk */
     mx_addr at;
+    struct mx_trim_run run; /* of free chunks, the last one in it */
 };
 
 static bool is_next(const mx_addr *addresses, size_t count, size_t *next, mx_addr address)
@@ -212,21 +225,24 @@ static uint32_t free_row(struct chunks *chunks, mx_addr user)
     return cached ? chunks->rows->tcache : chunks->rows->bins;
 }
 
-/* Whole pages of it are what malloc_trim() gives back. (glibc malloc/malloc.c: mtrim(), systrim()) */
-static void write_trimmable(struct mx_book *book, uint32_t row, mx_addr start, mx_addr end)
+static void add_trimmable(struct mx_book *book, const struct mx_trim_run *run)
 {
-    mx_addr from = (start + FREE_HEADER + MX_PAGE - 1) & ~(mx_addr)(MX_PAGE - 1), until = end & ~(mx_addr)(MX_PAGE - 1);
-    mx_book_post(book, row, start, from < end ? from : end, 1);
-    if (from >= until) {
-        mx_book_post(book, row, start, end, 0);
+    mx_addr from, until;
+    if (!mx_trim_pages(run, &from, &until))
         return;
-    }
-    uint64_t resident = book->total_resident, bytes = book->total_virtual;
-    mx_book_post(book, row, from, until, 0);
-    book->trimmable.resident += book->total_resident - resident;
-    book->trimmable.virtual_bytes += book->total_virtual - bytes;
+    book->trimmable.resident += mx_resident_bytes(book->resident, from, until);
+    book->trimmable.virtual_bytes += until - from;
     book->trimmable.count++;
-    mx_book_post(book, row, until, end, 0);
+}
+
+static void write_free_chunk(struct chunks *chunks, mx_addr user, mx_addr start, mx_addr end)
+{
+    const struct mx_block_rows *rows = chunks->rows;
+    struct mx_trim_run old;
+    uint32_t row = free_row(chunks, user);
+    mx_book_post(rows->book, row, start, end, 1);
+    if (row != rows->tcache && !mx_trim_add(&chunks->run, start, end, &old))
+        add_trimmable(rows->book, &old);
 }
 
 /* A free chunk is free with its header, as malloc's own statistics have it. */
@@ -238,13 +254,10 @@ static bool write_chunk(void *context, const struct mx_chunk *chunk, const uint8
     uint32_t block = chunks->block < chunks->end ? chunks->block++ : MX_NO_BLOCK;
     (void)bytes;
     chunks->at = end;
-    uint32_t free = chunk->used ? 0 : free_row(chunks, chunk->address);
-    if (!chunk->used && free == rows->bins)
-        write_trimmable(rows->book, free, start, end);
-    else if (!chunk->used)
-        mx_book_post(rows->book, free, start, end, 1);
-    if (!chunk->used)
+    if (!chunk->used) {
+        write_free_chunk(chunks, chunk->address, start, end);
         return true;
+    }
     bool known = block != MX_NO_BLOCK && rows->heap->kinds[block] != MX_BLOCK_FREE;
     uint32_t row = known ? mx_block_row(rows, block, &rows->used) : rows->used.rows[0];
     mx_book_post(rows->book, rows->overhead, start, start + CHUNK_SIZE, 1);
@@ -273,6 +286,7 @@ static void write_span(const struct mx_block_rows *rows, const struct mx_chunk_s
     chunks.in_fast = mx_glibc_first_at(glibc->fast.items, glibc->fast.count, span->start);
     mx_cursor_init(&cursor, rows->book->target->memory);
     mx_glibc_walk(glibc, span, &cursor, work, write_chunk, &chunks);
+    add_trimmable(rows->book, &chunks.run);
     mx_cursor_deinit(&cursor);
     mx_book_post(rows->book, rows->not_walked, chunks.at, span->end - CHUNK_SIZE, 1);
 }
@@ -319,8 +333,9 @@ void mx_ledger_extent(const struct mx_block_rows *rows, const struct mx_malloc_e
     }
     if (holds_top(rows, extent, &top)) {
         write_gap(rows, at, top);
+        /* glibc malloc/malloc.c: systrim(), of the main arena alone. */
         if (extent->arena == 0)
-            write_trimmable(rows->book, rows->top, top, extent->end);
+            add_trimmable(rows->book, &(struct mx_trim_run){top, extent->end});
         mx_book_post(rows->book, rows->top, top, extent->end, 1);
     } else {
         write_gap(rows, at, extent->end);

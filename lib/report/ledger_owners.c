@@ -15,6 +15,8 @@ enum {
     KINDS = 1 << 16,  /* of blocks */
     SEEN = 512,       /* bytes of an object in a chunk that are looked at, ... */
     MOST_SEEN = 4096, /* ... and where all of its words may lead to raw blocks */
+    AHEAD = 2048,     /* bytes that are fetched before they are looked at */
+    MARKED_TOGETHER = 64,
 };
 
 struct search {
@@ -27,12 +29,21 @@ struct search {
     struct mx_work work;
 };
 
+/* Blocks that are said to belong to objects wait until enough came together: looking at one at a time waits for each.
+ */
+struct marking {
+    const struct search *search;
+    size_t count;
+    struct {
+        uint32_t block;
+        uint8_t owner;
+    } waiting[MARKED_TOGETHER];
+};
+
 /* The smaller owner stays, so that who comes first does not matter. */
-static void mark(const struct search *search, mx_addr address, unsigned owner)
+static void set_owner(const struct search *search, uint32_t block, unsigned owner)
 {
-    const struct mx_span *span;
-    uint32_t block = mx_spans_locate(&search->heap->spans, address, &span);
-    if (block == MX_NO_BLOCK || search->heap->kinds[block] != MX_BLOCK_RAW)
+    if (search->heap->kinds[block] != MX_BLOCK_RAW)
         return;
     _Atomic uint8_t *pair = &search->ret->pairs[block / 2];
     unsigned shift = block % 2 * 4;
@@ -45,20 +56,43 @@ static void mark(const struct search *search, mx_addr address, unsigned owner)
     } while (!atomic_compare_exchange_weak(pair, &old, new));
 }
 
+static void set_owners(struct marking *marking)
+{
+    for (size_t i = 0; i < marking->count; i++)
+        set_owner(marking->search, marking->waiting[i].block, marking->waiting[i].owner);
+    marking->count = 0;
+}
+
+static void mark(struct marking *marking, mx_addr address, unsigned owner)
+{
+    const struct search *search = marking->search;
+    uint32_t block, offset;
+    if (!mx_spans_in_pool(&search->heap->spans, address, &block, &offset))
+        block = mx_spans_find(&search->heap->spans, address);
+    if (block == MX_NO_BLOCK)
+        return;
+    __builtin_prefetch(&search->heap->kinds[block]);
+    __builtin_prefetch((const void *)&search->ret->pairs[block / 2]);
+    marking->waiting[marking->count].block = block;
+    marking->waiting[marking->count++].owner = (uint8_t)owner;
+    if (marking->count == MARKED_TOGETHER)
+        set_owners(marking);
+}
+
 static void mark_owned(void *context, mx_addr address, enum mx_buffer_owner owner)
 {
     mark(context, address, owner);
 }
 
 /* A code object's instructions are no addresses. */
-static void mark_words(const struct search *search, uint32_t type, const uint8_t *object, size_t available)
+static void mark_words(struct marking *marking, uint32_t type, const uint8_t *object, size_t available)
 {
-    const struct mx_type *what = &search->target->types.types.items[type];
+    const struct mx_type *what = &marking->search->target->types.types.items[type];
     size_t length =
         what->kind == MX_KIND_CODE && (uint64_t)what->basicsize < available ? (size_t)what->basicsize : available;
     for (size_t i = 0; i + 8 <= length; i += 8)
         if (mx_load_u64(object + i) % 8 == 0)
-            mark(search, mx_load_u64(object + i), MX_HOLDER_OBJECTS);
+            mark(marking, mx_load_u64(object + i), MX_HOLDER_OBJECTS);
 }
 
 static bool is_asked(const struct search *search, size_t type)
@@ -76,32 +110,36 @@ static inline uint32_t type_to_ask(const struct search *search, uint32_t block)
 }
 
 /* `bytes` are those of the block. */
-static void ask(struct search *search, const struct mx_span *span, uint32_t block, uint32_t type, const uint8_t *bytes,
-                size_t length)
+static void ask(struct marking *marking, const struct mx_span *span, uint32_t block, uint32_t type,
+                const uint8_t *bytes, size_t length)
 {
+    const struct search *search = marking->search;
     mx_addr object = mx_heap_object(search->heap, span, block, type);
     size_t before = (size_t)(object - mx_block_address(&search->heap->spans, span, block));
     if (before >= length)
         return;
     if (search->buffers.plans.items[type].owner)
-        mx_buffers_each(&search->buffers, type, object, bytes, before, length - before, mark_owned, search);
+        mx_buffers_each(&search->buffers, type, object, bytes, before, length - before, mark_owned, marking);
     if (!search->plain[type])
-        mark_words(search, type, bytes + before, length - before);
+        mark_words(marking, type, bytes + before, length - before);
 }
 
-static void ask_pool(struct search *search, struct mx_cursor *cursor, const struct mx_span *span)
+static void ask_pool(struct marking *marking, struct mx_cursor *cursor, const struct mx_span *span)
 {
+    const struct search *search = marking->search;
     const uint8_t *bytes = mx_cursor_view(cursor, span->start, (size_t)(span->end - span->start));
     for (uint32_t i = 0; bytes && i < span->count; i++) {
         uint32_t type = type_to_ask(search, span->first + i);
+        __builtin_prefetch(bytes + (size_t)i * span->block_size + AHEAD);
         if (type != MX_MAP_NONE)
-            ask(search, span, span->first + i, type, bytes + (size_t)i * span->block_size, span->block_size);
+            ask(marking, span, span->first + i, type, bytes + (size_t)i * span->block_size, span->block_size);
     }
 }
 
-static void ask_listed(struct search *search, struct mx_cursor *cursor, const struct mx_span *span, uint32_t from,
+static void ask_listed(struct marking *marking, struct mx_cursor *cursor, const struct mx_span *span, uint32_t from,
                        uint32_t until)
 {
+    const struct search *search = marking->search;
     for (uint32_t block = from; block < until; block++) {
         uint32_t type = type_to_ask(search, block);
         if (type == MX_MAP_NONE)
@@ -111,7 +149,7 @@ static void ask_listed(struct search *search, struct mx_cursor *cursor, const st
         size_t most = search->plain[type] ? SEEN : MOST_SEEN, length = size < most ? (size_t)size : most;
         const uint8_t *bytes = mx_cursor_view(cursor, address, length);
         if (bytes)
-            ask(search, span, block, type, bytes, length);
+            ask(marking, span, block, type, bytes, length);
     }
 }
 
@@ -123,6 +161,7 @@ static void ask_slice(void *context, size_t slice)
     uint32_t from = (uint32_t)((uint64_t)spans->blocks * slice / SLICES);
     uint32_t until = (uint32_t)((uint64_t)spans->blocks * (slice + 1) / SLICES);
     struct mx_cursor cursor;
+    struct marking marking = {.search = search};
     if (from == until || !mx_work_step(&search->work, 0))
         return;
     mx_cursor_init(&cursor, search->target->memory);
@@ -131,10 +170,11 @@ static void ask_slice(void *context, size_t slice)
         uint32_t first = span->first > from ? span->first : from;
         uint32_t last = span->first + span->count < until ? span->first + span->count : until;
         if (span->kind != MX_SPAN_POOL)
-            ask_listed(search, &cursor, span, first, last);
+            ask_listed(&marking, &cursor, span, first, last);
         else if (span->first >= from)
-            ask_pool(search, &cursor, span);
+            ask_pool(&marking, &cursor, span);
     }
+    set_owners(&marking);
     mx_cursor_deinit(&cursor);
     mx_work_step(&search->work, until - from);
 }

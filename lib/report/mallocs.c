@@ -4,12 +4,12 @@
  */
 #include "heap/target.h"
 #include "memory/resident.h"
+#include "report/trim.h"
 
 enum {
     CHUNK_SIZE = 8,    /* from a chunk's usable bytes to all of it */
     CHUNK_HEADER = 16, /* from a chunk to its user memory */
-    FREE_HEADER = 48,  /* what malloc_trim leaves of a free chunk: sizeof(struct malloc_chunk) */
-    LEAST_TOP = 33,    /* what it leaves of top: MINSIZE + 1 (glibc malloc/malloc.c: systrim()) */
+    LEAST_TOP = 33,    /* what malloc_trim leaves of top: MINSIZE + 1 (glibc malloc/malloc.c: systrim()) */
 };
 
 struct mx_malloc {
@@ -23,44 +23,31 @@ struct walk {
     struct mx_malloc *report;
     struct mx_resident resident;
     struct mx_malloc_arena *arena;
+    struct mx_trim_run run; /* of free chunks, the last one in it */
 };
-
-/* Bytes of [start, end) that are in RAM. */
-static uint64_t count_resident(const struct mx_resident *resident, mx_addr start, mx_addr end)
-{
-    size_t low = 0, high = resident->runs.count;
-    uint64_t bytes = 0;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (resident->runs.items[middle].end <= start)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < resident->runs.count && resident->runs.items[low].start < end; low++) {
-        const struct mx_page_run *run = &resident->runs.items[low];
-        bytes += (run->end < end ? run->end : end) - (run->start > start ? run->start : start);
-    }
-    return bytes;
-}
 
 /* Counts the pages of [start, end) that are in RAM to what malloc_trim would give back, if it would. */
 static void add_pages(struct walk *walk, mx_addr start, mx_addr end, bool returns)
 {
-    uint64_t resident = count_resident(&walk->resident, start, end);
+    uint64_t resident = mx_resident_bytes(&walk->resident, start, end);
     walk->arena->absent += walk->report->info.knows_resident ? end - start - resident : 0;
     walk->arena->returnable += returns ? resident : 0;
 }
 
-/* The whole pages inside of a free chunk. (glibc malloc/malloc.c: mtrim()) */
-static void add_free_pages(struct walk *walk, mx_addr chunk, uint64_t size)
+static void add_run(struct walk *walk, const struct mx_trim_run *run)
 {
-    mx_addr start = (chunk + FREE_HEADER + MX_PAGE - 1) & ~(mx_addr)(MX_PAGE - 1);
-    mx_addr end = (chunk + size) & ~(mx_addr)(MX_PAGE - 1);
-    if (start >= end)
+    mx_addr from, until;
+    if (!mx_trim_pages(run, &from, &until))
         return;
-    walk->arena->whole_pages += end - start;
-    add_pages(walk, start, end, true);
+    walk->arena->whole_pages += until - from;
+    add_pages(walk, from, until, true);
+}
+
+static void add_free_chunk(struct walk *walk, mx_addr start, mx_addr end)
+{
+    struct mx_trim_run old;
+    if (!mx_trim_add(&walk->run, start, end, &old))
+        add_run(walk, &old);
 }
 
 static bool add_chunk(void *context, const struct mx_chunk *chunk, const uint8_t *bytes)
@@ -68,6 +55,7 @@ static bool add_chunk(void *context, const struct mx_chunk *chunk, const uint8_t
     struct walk *walk = context;
     struct mx_malloc_arena *arena = walk->arena;
     uint64_t size = chunk->size + CHUNK_SIZE;
+    mx_addr start = chunk->address - CHUNK_HEADER;
     (void)bytes;
     if (chunk->used) {
         arena->used += size;
@@ -76,11 +64,11 @@ static bool add_chunk(void *context, const struct mx_chunk *chunk, const uint8_t
         arena->free += size;
         arena->free_chunks++;
         arena->largest_free = size > arena->largest_free ? size : arena->largest_free;
-        if (size >= MX_PAGE)
-            add_free_pages(walk, chunk->address - CHUNK_HEADER, size);
+        add_free_chunk(walk, start, start + size);
     } else if (mx_glibc_is_fast(walk->glibc, chunk->address)) {
         arena->fast += size;
         arena->fast_chunks++;
+        add_free_chunk(walk, start, start + size);
     } else {
         arena->tcache += size;
         arena->tcache_chunks++;
@@ -145,6 +133,8 @@ static struct mx_error *visit(struct walk *walk, struct mx_work *work)
         } else if (span->arena < walk->report->arenas.count) {
             walk->arena = &walk->report->arenas.items[span->arena];
             mx_glibc_walk(glibc, span, &cursor, work, add_chunk, walk);
+            add_run(walk, &walk->run);
+            walk->run = (struct mx_trim_run){0};
         }
     }
     mx_cursor_deinit(&cursor);

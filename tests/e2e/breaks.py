@@ -26,10 +26,10 @@ def hardware(stage):
             raise Skip("this machine has no hardware watchpoints: " + line)
 
 
-def hits(stage, python, kinds, *before):
+def hits(stage, python, kinds, *before, switches=()):
     """{kind: stops} of one run of the program with a py-break for each kind."""
     breaks = ["py-break %s -do 'echo'" % PLACES.get(kind, kind) for kind in kinds]
-    text = stage.gdb_typed(["--args", python, PROGRAM] + list(kinds),
+    text = stage.gdb_typed(["--args", python] + list(switches) + [PROGRAM] + list(kinds),
                            *(breaks + list(before) + ["run", "py-break -json"]))
     answer = json.loads(text[text.rindex("(gdb) py-break -json") + len("(gdb) py-break -json"):])
     return dict(zip(kinds, [row["hits"] for row in answer["rows"]]))
@@ -40,11 +40,18 @@ def usable():
 
 
 def one_stop_a_call(stage, interpreter):
+    """Where threads have bytecode of their own it says so, and how they share it."""
     hardware(stage)
-    problems = []
+    problems, switches = [], []
+    if interpreter.free_threaded and interpreter.version >= (3, 14):
+        switches = ["-X", "tlbc=0"]
+        target, said = ["--args", interpreter.path, PROGRAM, "direct"], "only calls in the first thread are noticed"
+        for commands in (["break getppid", "run", "py-break direct"], ["py-break direct", "py-break mapped", "run"]):
+            text = stage.gdb(target, *commands)
+            problems += [] if text.count(said) == 1 else [text[-1000:]]
     for start in range(0, len(KINDS), 4):
         kinds = KINDS[start:start + 4]
-        for kind, count in hits(stage, interpreter.path, kinds).items():
+        for kind, count in hits(stage, interpreter.path, kinds, switches=switches).items():
             if count != EXPECTED.get(kind, CALLS):
                 problems.append("%s: %d stops instead of %d" % (kind, count, EXPECTED.get(kind, CALLS)))
     return problems

@@ -1,6 +1,7 @@
 """memext and the target: what it finds wrong in it, and that it leaves it as it is. Each returns problems."""
 import json
 import os
+import re
 import shutil
 import signal
 import struct
@@ -11,6 +12,11 @@ import time
 import debugger
 import harness
 from checks import TOP_KEYS, check, json_of, keys_wrong
+from stage import Skip
+
+sys.path.append(os.path.join(harness.TESTS, "fuzz"))
+import cores  # noqa: E402
+import seeds  # noqa: E402
 
 SNAPSHOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "snapshot.py")
 PT_LOAD = 1
@@ -177,3 +183,81 @@ def a_killed_gdb_leaves_the_process_running(stage):
         gdb.stdout.close()
         problems += ["%s: %s" % (command, problem) for problem in resumes(work)]
     return problems
+
+
+# ---- a core that names what must not be touched ----
+
+TRACED = "execve,execveat,open,openat,creat,connect,unlink,unlinkat,rename,renameat,renameat2,symlinkat,mkdir,kill"
+CALL = re.compile(r'^\d+ +(\w+)\((?:AT_FDCWD, )?(?:"((?:[^"\\]|\\.)*)")?(.*)\) += (-?\d+)', re.MULTILINE)
+ASKED = ("py-info", "py-count -limit 3", "py-stacks -native", "py-memory", "py-report -o report.html",
+         "py-save saved.memext")
+# Of this machine, and of GDB's own making.
+OWN_FILES = ("/dev/tty", "/dev/null", "/proc/")
+
+
+def bait(folder):
+    """Files that a core may name: {path: whether it may be opened to be looked at}."""
+    script, pipe, link = (os.path.join(folder, name) for name in ("libscript.so", "libpipe.so", "liblink.so"))
+    with open(script, "w") as file:
+        file.write("#!/bin/sh\ntouch %s/was-run\n%s" % (folder, "# long enough for an ELF file\n" * 10))
+    os.chmod(script, 0o755)
+    os.mkfifo(pipe)
+    os.symlink(pipe, link)
+    command = os.path.join(folder, "x`touch was-run`;$(touch was-run)|touch was-run")
+    shutil.copy("/bin/true", command)
+    return {script: True, command: True, pipe: False, link: False, folder: False, "/dev/zero": False,
+            "/dev/watchdog": False, "/dev/tty": False, "|/bin/sh -c 'touch was-run'": False}
+
+
+def hostile_core(stage, folder):
+    """Its interpreter is another program by now, and its mappings have names of all kinds."""
+    path, copy = stage.core_of_copied_python("traced-python")
+    shutil.copy("/bin/true", copy)
+    named = bait(folder)
+    core, at = cores.Core(path), 0x10000000000
+    files = seeds.files([(at + i * 8192, at + i * 8192 + 4096, 0, name.encode()) for i, name in enumerate(named)])
+    core.write(path, core.rebuilt(core.notes() + files))
+    return path, dict(named, **{copy: True})
+
+
+def traced_calls(stage, folder, core):
+    """(name, path, other arguments, result) of each call from the core's opening on: before, GDB asks iconv what it
+    knows."""
+    log = stage.path("trace")
+    commands = ["py-open " + core] + list(ASKED)
+    line = ["strace", "-f", "-qq", "-s", "4096", "-e", "trace=" + TRACED, "-o", log]
+    done = subprocess.run(line + debugger.arguments([], commands), cwd=folder, stdin=subprocess.DEVNULL,
+                          env=debugger.environment(stage.build), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with open(log, errors="replace") as file:
+        calls = [(name, path, rest, int(result)) for name, path, rest, result in CALL.findall(file.read())]
+    first = next((i for i, call in enumerate(calls) if call[1] == core), len(calls))
+    return calls[first:], done.stdout.decode(errors="replace")
+
+
+@check
+def a_hostile_core_is_only_read(stage):
+    """Traced: nothing is executed, no file is written but the answers, of the named ones only regular ones are opened,
+    and the one that is another program by now is not used."""
+    if not shutil.which("strace"):
+        raise Skip("there is no strace here")
+    folder = stage.path("traced")
+    os.mkdir(folder)
+    core, named = hostile_core(stage, folder)
+    calls, text = traced_calls(stage, folder, core)
+    opened = [call for call in calls if call[0] in ("open", "openat", "creat") and call[3] >= 0]
+    problems = [] if opened else ["no calls were traced: " + text[-500:]]
+    problems += ["%s was executed" % call[1] for call in calls if call[0].startswith("exec")]
+    problems += ["%s: %s" % call[:2] for call in calls if call[0] == "connect" and call[3] >= 0]
+    problems += ["%s was opened" % path for _, path, _, _ in opened if named.get(path) is False and path != "/dev/tty"]
+    for name, path, rest, _ in opened:
+        writes = name == "creat" or re.search("O_(?:WRONLY|RDWR|CREAT|TRUNC)", rest)
+        if writes and path.startswith("/") and not path.startswith((folder + "/",) + OWN_FILES):
+            problems.append("%s was opened to be written" % path)
+        elif path in named and (writes or "O_NOCTTY" not in rest or "O_NONBLOCK" not in rest):
+            problems.append("%s was opened with %s" % (path, rest))
+    looked_at = {path for _, path, _, _ in opened if named.get(path)}
+    problems += ["%s was not looked at" % path for path in named if named[path] and path not in looked_at]
+    left = sorted(set(os.listdir(folder)) - {os.path.basename(path) for path in named})
+    if left != ["report.html", "saved.memext"]:
+        problems.append("the folder has %s" % left)
+    return problems + ([] if "differs from the one in the target" in text else [text[-1000:]])

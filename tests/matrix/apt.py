@@ -20,8 +20,13 @@ def run(command, what, **options):
                           **options)
     text = done.stdout.decode(errors="replace").strip()
     if done.returncode:
-        raise Unobtainable("%s failed: %s" % (what, text.splitlines()[-1] if text else "status %d" % done.returncode))
+        raise Unobtainable("%s failed: %s" % (what, complaint(text.splitlines()) or "status %d" % done.returncode))
     return text
+
+
+def complaint(lines):
+    """The line that says why: apt's first error is the cause, and any other's is what a program says last."""
+    return next((line for line in lines if line.startswith("E: ")), lines[-1] if lines else None)
 
 
 def mirror():

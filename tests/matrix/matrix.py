@@ -4,11 +4,13 @@
             [--obtain-only]
 
 Obtains the interpreters (provision.py), adds those of the machine itself, and runs every kind of truth test on each:
-live processes and cores. Printed are failures, skips with their reasons, and one line at the end; --write puts the
-results into docs/exactness.md: tests passed of all, by interpreter and kind.
+live processes and cores. Printed are failures, skips with their reasons, and one line at the end. Results are kept in
+FOLDER/results.json, so that one interpreter or kind can be run after the other; --write puts all of them into
+docs/exactness.md: tests passed of all, by interpreter and kind.
 """
 import argparse
 import concurrent.futures
+import json
 import os
 import sys
 
@@ -54,22 +56,38 @@ def jobs(found, kinds, build):
             yield job
 
 
-def table(found, done):
-    """Per cent of the tests that passed, by interpreter and kind; what is below 100 has its count."""
-    kinds = [kind for kind in KINDS if any(job.kind == kind for job in done)]
-    cells = {(job.interpreter, job.kind): job for job in done}
-    lines = ["| interpreter | version | %s |" % " | ".join(kinds), "|---|---|%s" % ("--:|" * len(kinds))]
-    for name, interpreter in sorted(found.items(), key=lambda item: (item[1].version, item[0])):
-        row = [cell(cells.get((name, kind))) for kind in kinds]
-        lines.append("| %s | %s%s | %s |" % (name, interpreter.text, interpreter.flags, " | ".join(row)))
-    return lines
+class Results:
+    """What is known of each interpreter, of this run and of earlier ones: {name: {"version", "order", kind: counts}}."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "results.json")
+        self.rows = {}
+        if os.path.exists(self.path):
+            with open(self.path) as f:
+                self.rows = json.load(f)
+
+    def add(self, job, interpreter):
+        row = self.rows.setdefault(job.interpreter, {})
+        row.update({"version": interpreter.text + interpreter.flags, "order": interpreter.version,
+                    job.kind: [job.passed, len(job.failed)]})
+        with open(self.path + ".new", "w") as f:
+            json.dump(self.rows, f, indent=1)
+        os.rename(self.path + ".new", self.path)
+
+    def table(self):
+        """Per cent of the tests that passed, by interpreter and kind; what is below 100 has its count."""
+        kinds = [kind for kind in KINDS if any(sum(row.get(kind, ())) for row in self.rows.values())]
+        lines = ["| interpreter | version | %s |" % " | ".join(kinds), "|---|---|%s" % ("--:|" * len(kinds))]
+        for name, row in sorted(self.rows.items(), key=lambda item: (item[1]["order"], item[0])):
+            cells = [cell(*row.get(kind, (0, 0))) for kind in kinds]
+            lines.append("| %s | %s | %s |" % (name, row["version"], " | ".join(cells)))
+        return lines
 
 
-def cell(job):
-    if job is None or not (job.passed or job.failed):
-        return ""
-    count = job.passed + len(job.failed)
-    return "100" if not job.failed else "%.1f (%d of %d)" % (100 * job.passed / count, job.passed, count)
+def cell(passed, failed):
+    if not failed:
+        return "100" if passed else ""
+    return "%.1f (%d of %d)" % (100 * passed / (passed + failed), passed, passed + failed)
 
 
 def write(lines):
@@ -98,13 +116,14 @@ def main():
     logs = os.path.join(build, "log")
     os.makedirs(logs, exist_ok=True)
     todo = [] if a.obtain_only else list(jobs(found, a.kind or KINDS, build))
-    done = []
+    done, results = [], Results(a.folder)
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         for future in concurrent.futures.as_completed([pool.submit(job.run, logs, dict(os.environ)) for job in todo]):
             done.append(future.result())
             runner.report(done[-1], True)
+            results.add(done[-1], found[done[-1].interpreter])
     if a.write:
-        write(table(found, done))
+        write(results.table())
     failed = sum(len(job.failed) for job in done)
     print("%d interpreters: %d passed, %d failed, %d skipped"
           % (len(found), sum(job.passed for job in done), failed, len(missing) + sum(len(job.skipped) for job in done)))

@@ -6,7 +6,8 @@ Three ways, in this order:
 - packages of other Debian suites, unpacked into build/matrix/SUITE. What runs there uses the suite's own C library:
   the path of the program's ELF interpreter is overwritten in place with a short link to the suite's, and
   LD_LIBRARY_PATH names its libraries. Nothing else differs from an installed one; no chroot, no special rights.
-- CPython built from Debian's source packages, for what has no binary package (free-threaded; PIE);
+- CPython built from Debian's source packages, for what has no binary package (free-threaded; PIE; musl). A mirror may lack
+  the newest sources that its lists name, and have those of the suite before;
 - CPython built from the source trees that $MEMEXT_SOURCES names (':' between them), with and without the GIL.
 
 Each that cannot be had is a line with the reason.
@@ -34,6 +35,7 @@ PACKAGES = (
 )
 # Suite, source package, what is special, the options.
 SOURCES = (
+    ("trixie", "python3.13", "musl", ("CC=musl-gcc",)),
     ("trixie", "python3.13", "pie", ()),
     ("trixie", "python3.13", "t", ("--disable-gil",)),
     ("trixie", "python3.13", "td", ("--disable-gil", "--with-pydebug")),
@@ -41,7 +43,12 @@ SOURCES = (
     ("sid", "python3.14", "t", ("--disable-gil",)),
     ("sid", "python3.14", "td", ("--disable-gil", "--with-pydebug")),
     ("sid", "python3.15", "t", ("--disable-gil",)),
+    ("forky", "python3.13", "t", ("--disable-gil",)),
+    ("forky", "python3.14", "t", ("--disable-gil",)),
+    ("forky", "python3.15", "t", ("--disable-gil",)),
 )
+# Of these, GDB: 10, 16 and the newest.
+DEBUGGERS = ("bullseye", "trixie", "sid")
 # What is built from a source tree of $MEMEXT_SOURCES.
 TREES = (("", ()), ("t", ("--disable-gil",)))
 # Packages that an unpacked interpreter does not need; the C library's headers would be taken for the machine's.
@@ -95,13 +102,16 @@ class Unpacked(Wanted):
         libraries = ":".join(os.path.join(self.root, part) for part in LIBRARIES)
         self.wrap("LD_LIBRARY_PATH='%s' exec '%s' \"$@\"\n" % (libraries, program))
 
+    def loader(self):
+        loaders = [os.path.join(self.root, part, "ld-linux-x86-64.so.2") for part in LIBRARIES]
+        return next(filter(os.path.exists, loaders), LOADER)
+
     def use_own_loader(self, program):
         """The link is in /tmp because the new path must not be longer than the old one."""
         folder = "/tmp/mx-" + hashlib.sha256(self.root.encode()).hexdigest()[:10]
         os.makedirs(folder, exist_ok=True)
-        loaders = [os.path.join(self.root, part, "ld-linux-x86-64.so.2") for part in LIBRARIES]
         link = os.path.join(folder, "ld.so")
-        link_into(next(filter(os.path.exists, loaders), LOADER), link)
+        link_into(self.loader(), link)
         with open(program, "rb") as f:
             data = f.read()
         old, new = LOADER.encode() + b"\0", link.encode() + b"\0"
@@ -123,6 +133,27 @@ class Unpacked(Wanted):
         return super().obtain()
 
 
+class Debugger(Unpacked):
+    """The GDB of another suite; it finds its Python and its data beside itself."""
+
+    def __init__(self, folder, suite):
+        super().__init__(folder, suite, "gdb")
+        self.root = os.path.join(folder, self.name)
+
+    def make(self):
+        self.suite.unpack(["gdb"], self.root, WITHOUT)
+        program = os.path.realpath(os.path.join(self.root, "usr/bin/gdb"))
+        libraries = ":".join(os.path.join(self.root, part) for part in LIBRARIES)
+        # What it starts is this machine's, which must not get its libraries.
+        self.wrap("PYTHONHOME='%s/usr' exec '%s' --library-path '%s' '%s' --data-directory='%s/usr/share/gdb' \"$@\"\n"
+                  % (self.root, self.loader(), libraries, program, self.root))
+
+    def obtain(self):
+        if not os.access(self.path(), os.X_OK):
+            self.make()
+        return self.path()
+
+
 class Built(Wanted):
     """Built from a source tree: subclasses say where it is."""
 
@@ -132,7 +163,8 @@ class Built(Wanted):
         self.prefix = os.path.join(folder, "built", self.name)
 
     def make(self):
-        for tool in ("gcc", "make"):
+        compilers = [option[len("CC="):] for option in self.options if option.startswith("CC=")]
+        for tool in compilers + ["gcc", "make"]:
             if not shutil.which(tool):
                 raise apt.Unobtainable("building it needs " + tool)
         source = self.source()
@@ -143,7 +175,8 @@ class Built(Wanted):
         apt.run([os.path.join(source, "configure"), "-q", "--prefix=" + self.prefix, "--without-ensurepip",
                  "--disable-test-modules"] + list(self.options), "configure", **quiet)
         apt.run(["make", "-s", "-j2", "all"], "make", **quiet)
-        apt.run(["make", "-s", "altinstall"], "make altinstall", **quiet)
+        # Each module is compiled when it is imported first: to compile all of them three times takes minutes.
+        apt.run(["make", "-s", "altinstall", "COMPILEALL_OPTS=-q -x /"], "make altinstall", **quiet)
         shutil.rmtree(work)
         programs = [name for name in sorted(os.listdir(os.path.join(self.prefix, "bin")))
                     if name.startswith("python3.") and not name.endswith("-config")]
@@ -193,6 +226,11 @@ def wanted(folder):
     found += [BuiltFromPackage(folder, suites[suite], *rest) for suite, *rest in SOURCES]
     trees = [path for path in os.environ.get("MEMEXT_SOURCES", "").split(":") if path]
     return found + [BuiltFromTree(folder, tree, *rest) for tree in trees for rest in TREES]
+
+
+def debuggers(folder):
+    folder = os.path.abspath(folder)
+    return [Debugger(folder, apt.Suite(folder, name)) for name in DEBUGGERS]
 
 
 def obtain(folder, only=()):

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "heap/heap.h"
+#include "report/trim.h"
 
 void suite_arenas(CU_pSuite suite);
 
@@ -240,6 +241,23 @@ static void close_process(struct process *process)
     mx_memory_close(process->target.memory);
 }
 
+/* Neither of two chunks has a whole page, but both together, as malloc_trim() joins them. */
+static void test_chunks_of_fastbins_join_their_neighbours(void)
+{
+    struct mx_trim_run run = {0}, old;
+    mx_addr from, until;
+    CU_ASSERT_FALSE(mx_trim_add(&run, BRK + 0x1000, BRK + 0x1fe0, &old));
+    CU_ASSERT_FALSE(mx_trim_pages(&run, &from, &until));
+    CU_ASSERT_TRUE(mx_trim_add(&run, BRK + 0x1fe0, BRK + 0x3000, &old));
+    CU_ASSERT_TRUE(mx_trim_pages(&run, &from, &until));
+    CU_ASSERT_EQUAL(from, BRK + 0x2000);
+    CU_ASSERT_EQUAL(until, BRK + 0x3000);
+    CU_ASSERT_FALSE(mx_trim_add(&run, BRK + 0x3100, BRK + 0x5000, &old));
+    CU_ASSERT_EQUAL(old.end, BRK + 0x3000);
+    CU_ASSERT_TRUE(mx_trim_pages(&run, &from, &until));
+    CU_ASSERT_EQUAL(from, BRK + 0x4000);
+}
+
 static void test_what_arenas_hold(void)
 {
     static struct process process;
@@ -313,6 +331,7 @@ void suite_arenas(CU_pSuite suite)
 {
     CU_ADD_TEST(suite, test_what_keeps_arenas);
     CU_ADD_TEST(suite, test_parts_add_up);
+    CU_ADD_TEST(suite, test_chunks_of_fastbins_join_their_neighbours);
     CU_ADD_TEST(suite, test_what_arenas_hold);
     CU_ADD_TEST(suite, test_damage_is_bounded);
     CU_ADD_TEST(suite, test_unknown_malloc_has_no_arenas);

@@ -221,6 +221,30 @@ static void test_threaded_counts_are_added_up(void)
     }
 }
 
+/* What nothing refers to any more lives until the collector comes, whose part of the count keeps it. */
+static void test_objects_with_deferred_counts_live_without_references(void)
+{
+    const int64_t bias = (INT64_MAX / 8) * 4, merged = 3;
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        if (!fake.runtime.layout.free_threaded)
+            continue;
+        mx_addr list = fake_list(&fake, &fake.none, 1);
+        struct block block = block_of(&fake, list, (uint32_t)fake.runtime.layout.list.size);
+        put_bits(&fake, list, TRACKED | DEFERRED);
+        put_counts(&fake, list, 0, bias + merged);
+        CU_ASSERT_TRUE(is_object(&fake, block));
+        put_counts(&fake, list, 0, bias - 5 * 4);
+        CU_ASSERT_TRUE(is_object(&fake, block));
+        put_counts(&fake, list, 0, bias / 2 + merged);
+        CU_ASSERT_FALSE(is_object(&fake, block));
+        put_bits(&fake, list, TRACKED);
+        put_counts(&fake, list, 0, merged);
+        CU_ASSERT_FALSE(is_object(&fake, block));
+    }
+}
+
 static bool in_heap(struct fake *fake, uint8_t tag, struct block block)
 {
     struct mx_classifier classifier = {0};
@@ -368,6 +392,7 @@ void suite_classify(CU_pSuite suite)
     CU_ADD_TEST(suite, test_tracked_objects_have_links);
     CU_ADD_TEST(suite, test_threaded_objects_say_themselves_whether_they_are_tracked);
     CU_ADD_TEST(suite, test_threaded_counts_are_added_up);
+    CU_ADD_TEST(suite, test_objects_with_deferred_counts_live_without_references);
     CU_ADD_TEST(suite, test_tags_of_heaps_tell_what_blocks_are);
     CU_ADD_TEST(suite, test_debug_hooks_are_stepped_over);
     CU_ADD_TEST(suite, test_static_objects_need_no_head);

@@ -350,6 +350,46 @@ static void test_what_is_no_late_tcache(void)
     dispose(&forged);
 }
 
+/* A table of 76 addresses of chunks, none of which has its bin's size; the words before pass for counts. */
+static void test_a_table_of_addresses_is_no_late_tcache(void)
+{
+    static struct forged forged;
+    forge(&forged, 24, true, true, false);
+    put_late_tcache(&forged, 16, 2);
+    mx_addr counts = FREE + 16, entries = counts + 76 * 2;
+    const uint16_t left = 9;
+    for (mx_addr i = 0; i < 76; i++) {
+        put(&forged, entries + i * 8, i == 3 ? FAST + 16 : LIVE + 16);
+        if (i)
+            memcpy(at(&forged, counts + i * 2), &left, sizeof(left));
+    }
+    memcpy(at(&forged, counts), &left, sizeof(left));
+    *at(&forged, counts + 2) = 16;
+    walk(&forged);
+    CU_ASSERT_EQUAL(forged.glibc.cached.count, 2);
+    expect(&forged, LIVE + 16, 0x38, true);
+    expect(&forged, FAST + 16, 0x28, true);
+    dispose(&forged);
+}
+
+/* A second block of a tcache's size: zeros, and one address of a live chunk of the right size. */
+static void test_an_address_among_zeros_is_no_tcache(void)
+{
+    static struct forged forged;
+    forge(&forged, 112, true, true, false);
+    put_chunk(&forged, FREE, 0x290, PREV_INUSE, 0);
+    put_chunk(&forged, FREE + 0x290, 0x270, PREV_INUSE, 0);
+    put_chunk(&forged, LAST, 0x60, PREV_INUSE, 0);
+    put(&forged, forged.bins + 0x600, forged.bins + 0x600 - 16);
+    put(&forged, forged.bins + 0x608, forged.bins + 0x600 - 16);
+    memset(at(&forged, FREE + 16), 0, 0x280);
+    put(&forged, FREE + 16 + 128 + 2 * 8, LIVE + 16);
+    walk(&forged);
+    CU_ASSERT_EQUAL(forged.glibc.cached.count, 4);
+    expect(&forged, LIVE + 16, 0x38, true);
+    dispose(&forged);
+}
+
 static void test_thread_arenas_and_their_heaps(void)
 {
     static struct forged forged;
@@ -552,6 +592,7 @@ static void test_other_allocators_are_named(void)
     static struct forged forged;
     forge(&forged, 112, true, true, false);
     check_name(&forged, "/lib/ld-musl-x86_64.so.1", NULL, false, "musl (not walked)");
+    check_name(&forged, "/usr/lib/x86_64-linux-musl/libc.so", NULL, false, "musl (not walked)");
     check_name(&forged, "/usr/bin/python3", NULL, false, "unknown malloc, no libc.so.6 (not walked)");
     check_name(&forged, "/lib/libc-2.31.so", "/usr/lib/libjemalloc.so.2", true, "glibc beside jemalloc (not walked)");
     put(&forged, forged.bins + 2072, 0);
@@ -591,6 +632,21 @@ static void test_linked_allocators_are_named(void)
     mx_memory_close(forged.memory);
 }
 
+/* Under any name: musl's libc is its own loader. */
+static void test_musl_is_known_by_its_loader(void)
+{
+    static struct forged forged;
+    struct mx_symbols symbols = {0};
+    forge(&forged, 112, true, true, false);
+    forged.modules[0].symbols = &symbols;
+    define(&symbols, "__dls3");
+    check_name(&forged, "/opt/app/libc.so", NULL, false, "unknown malloc, no libc.so.6 (not walked)");
+    define(&symbols, "malloc");
+    check_name(&forged, "/opt/app/libc.so", NULL, false, "musl (not walked)");
+    mx_symbols_deinit(&symbols);
+    mx_memory_close(forged.memory);
+}
+
 void suite_glibc(CU_pSuite suite);
 void suite_glibc(CU_pSuite suite)
 {
@@ -604,10 +660,13 @@ void suite_glibc(CU_pSuite suite)
     CU_ADD_TEST(suite, test_what_is_no_tcache);
     CU_ADD_TEST(suite, test_no_fastbins_and_a_tcache_that_counts_room);
     CU_ADD_TEST(suite, test_what_is_no_late_tcache);
+    CU_ADD_TEST(suite, test_a_table_of_addresses_is_no_late_tcache);
+    CU_ADD_TEST(suite, test_an_address_among_zeros_is_no_tcache);
     CU_ADD_TEST(suite, test_main_arena_in_pieces);
     CU_ADD_TEST(suite, test_top_without_a_size);
     CU_ADD_TEST(suite, test_broken_ring_ends);
     CU_ADD_TEST(suite, test_without_main_arena);
     CU_ADD_TEST(suite, test_other_allocators_are_named);
     CU_ADD_TEST(suite, test_linked_allocators_are_named);
+    CU_ADD_TEST(suite, test_musl_is_known_by_its_loader);
 }

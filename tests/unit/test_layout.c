@@ -86,6 +86,22 @@ static void test_row_shapes_follow_from_the_version(void)
     }
 }
 
+/* CPython gh-149590, the first releases without faulthandler_traverse(): 3.13.14, 3.14.6, 3.15.0b2. */
+static void test_faulthandler_hides_its_file_since_some_micro_release(void)
+{
+    static const uint32_t shown[] = {0x030800f0, 0x030c01f0, 0x030d0df0, 0x030e00f0, 0x030e05f0, 0x030f00b1};
+    static const uint32_t hidden[] = {0x030d0ef0, 0x030d12f0, 0x030e06f0, 0x030e0af0, 0x030f00b2, 0x030f02f0};
+    struct mx_layout layout = *mx_layout_row(0, NULL);
+    for (size_t i = 0; i < sizeof(shown) / sizeof(*shown); i++) {
+        layout.version_hex = shown[i];
+        mx_layout_shapes(&layout);
+        CU_ASSERT_FALSE(layout.hides_faulthandler);
+        layout.version_hex = hidden[i];
+        mx_layout_shapes(&layout);
+        CU_ASSERT_TRUE(layout.hides_faulthandler);
+    }
+}
+
 /* What each shape promises to its readers. */
 static void check_promises(const struct mx_layout *layout)
 {
@@ -189,6 +205,7 @@ void suite_layout(CU_pSuite suite)
     CU_ADD_TEST(suite, test_row_offsets_lie_in_their_structs);
     CU_ADD_TEST(suite, test_rows_have_every_field);
     CU_ADD_TEST(suite, test_row_shapes_follow_from_the_version);
+    CU_ADD_TEST(suite, test_faulthandler_hides_its_file_since_some_micro_release);
     CU_ADD_TEST(suite, test_rows_keep_the_promises_of_their_shapes);
     CU_ADD_TEST(suite, test_choose_takes_the_row_of_the_build_family);
     CU_ADD_TEST(suite, test_choose_knows_old_builds_by_the_size_of_the_runtime);

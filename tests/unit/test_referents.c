@@ -41,6 +41,46 @@ static mx_addr find_block(void *context, mx_addr address, uint64_t *size, bool *
     return blocks->object && address - blocks->object < blocks->size ? blocks->object : 0;
 }
 
+static bool no_room(void *context)
+{
+    struct mx_found_edges *edges = context;
+    CU_ASSERT_EQUAL(edges->count, edges->capacity);
+    return false;
+}
+
+/* What is gathered is what is visited, with the object's bytes at hand or without; and no more than there is room for.
+ */
+static void check_gathering(const struct mx_referents *referents, const struct mx_seen_object *object,
+                            const struct seen *seen)
+{
+    struct mx_found_edge items[MOST_EDGES];
+    for (size_t room = MOST_EDGES; room; room = room == MOST_EDGES && seen->count > 1 ? seen->count - 1 : 0) {
+        struct mx_found_edges edges = {.items = items, .capacity = room, .make_room = no_room};
+        edges.context = &edges;
+        mx_referents_gather(referents, object, &edges);
+        CU_ASSERT_EQUAL_FATAL(edges.count, seen->count < room ? seen->count : room);
+        for (size_t i = 0; i < edges.count; i++) {
+            CU_ASSERT_EQUAL(items[i].target, seen->edges[i].target);
+            CU_ASSERT_EQUAL(items[i].class, seen->edges[i].class);
+            CU_ASSERT_EQUAL(items[i].exact, seen->edges[i].exact);
+        }
+    }
+}
+
+static void check_gathering_both_ways(struct fake *fake, const struct mx_referents *referents, mx_addr object,
+                                      const struct seen *seen)
+{
+    const struct mx_type *type = mx_type_of(&fake->types, object);
+    struct mx_seen_object bare = {.type = type, .address = object}, at_hand = bare;
+    check_gathering(referents, &bare, seen);
+    at_hand.available = (size_t)type->basicsize;
+    at_hand.bytes = mx_memory_view(fake->memory, object, at_hand.available);
+    if (at_hand.bytes) {
+        mx_referents_expect(referents, &at_hand);
+        check_gathering(referents, &at_hand, seen);
+    }
+}
+
 static struct seen referents_among(struct fake *fake, mx_addr object, struct blocks *blocks)
 {
     struct mx_referents referents;
@@ -49,6 +89,7 @@ static struct seen referents_among(struct fake *fake, mx_addr object, struct blo
     referents.find_block = blocks ? find_block : NULL;
     referents.context = blocks;
     mx_referents_each(&referents, mx_type_of(&fake->types, object), object, remember, &seen);
+    check_gathering_both_ways(fake, &referents, object, &seen);
     mx_referents_close(&referents);
     return seen;
 }

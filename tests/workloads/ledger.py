@@ -4,7 +4,7 @@
 
 `truth PATH` forks (see truth.py for why and how); the child writes PATH.malloc, what sys._debugmallocstats() prints,
 and PATH.mallinfo, the members of mallinfo2(); the parent stays in that state until an empty line comes. `trim` calls
-malloc_trim().
+malloc_trim() and prints how many resident bytes went.
 """
 import array
 import collections
@@ -95,6 +95,11 @@ def tell(path, mallinfo2, words):
     os.close(old)
 
 
+def resident():
+    with open("/proc/self/smaps_rollup") as f:
+        return next(int(line.split()[1]) << 10 for line in f if line.startswith("Rss:"))
+
+
 def main():
     words = (ctypes.c_size_t * len(MALLINFO))()
     # The struct is returned in memory: its address is a hidden first argument.
@@ -114,8 +119,9 @@ def main():
         if command[0] == "truth":
             tell(command[2], mallinfo2, words)
         elif command[0] == "trim":
+            before = resident()
             libc.malloc_trim(0)
-            print("DONE trim", flush=True)
+            print("DONE trim %d" % (before - resident()), flush=True)
 
 
 if __name__ == "__main__":

@@ -38,11 +38,12 @@ import time
 import types
 
 HEAP_TYPE = 1 << 9                    # Py_TPFLAGS_HEAPTYPE
+# co_lnotab is no part since 3.10, and asking for it is a warning since 3.12: to print that makes hundreds of objects.
 CODE_PARTS = ("co_code", "co_consts", "co_names", "co_filename", "co_name", "co_qualname", "co_linetable",
-              "co_lnotab", "co_exceptiontable", "co_varnames", "co_cellvars", "co_freevars")
+              "co_exceptiontable", "co_varnames", "co_cellvars", "co_freevars") + (
+                  ("co_lnotab",) if sys.version_info < (3, 10) else ())
 # Made anew at each access, so that only their items are the heap's own: (attribute, first version where so).
-MADE_ANEW = {"co_code": (3, 11), "co_varnames": (3, 11), "co_cellvars": (3, 11), "co_freevars": (3, 11),
-             "co_lnotab": (3, 10)}
+MADE_ANEW = {"co_code": (3, 11), "co_varnames": (3, 11), "co_cellvars": (3, 11), "co_freevars": (3, 11)}
 
 type_module = type.__dict__["__module__"].__get__
 type_qualname = type.__dict__["__qualname__"].__get__

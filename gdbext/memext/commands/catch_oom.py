@@ -8,7 +8,7 @@ import gdb
 
 import _memext
 
-from .. import exhaustion, guard, parameters, report, session, table
+from .. import exhaustion, guard, parameters, registers, report, session, table
 from ..answer import Answer
 from ..command import Command, emit, explain, new_progress
 from ..options import Option, UsageError
@@ -281,7 +281,7 @@ def verdict_lines(progress):
 def python_lines():
     """The innermost Python frames of the thread that GDB has selected."""
     stacks = SESSION.target().stacks(frames=PYTHON_FRAMES)
-    handle = guard.register_value("$fs_base")
+    handle = registers.thread_identity()
     for stack in stacks:
         if stack["thread_id"] == handle:
             for function, file, line, _code, _locals in stack["frames"]:

@@ -4,7 +4,7 @@ import gdb
 
 import _memext
 
-from .. import places, pybreaks, table
+from .. import places, pybreaks, registers, table
 from ..answer import Answer, address
 from ..command import Command
 from ..options import Option, UsageError
@@ -38,9 +38,10 @@ class Break(Command):
             made = [self.make(places.Place(arguments.operands[0]), arguments, process)]
         else:
             made = sorted(pybreaks.all_breaks(), key=lambda one: one.number)
-        answer = self.new_answer() if SESSION.info() else None
+        info = SESSION.info()
+        answer = self.new_answer() if info else None
         # Before there is a process there is nothing to tell of it.
-        return self.fill(answer or Answer(self.name, None, True, []), made)
+        return self.fill(answer or Answer(self.name, None, True, []), made, bool(info) and pybreaks.copies_code(info))
 
     def make(self, place, arguments, process):
         condition = getattr(arguments, "if")
@@ -79,17 +80,19 @@ class Break(Command):
         return any(frame[3] == function.code for thread in SESSION.target().stacks() for frame in thread["frames"])
 
     @staticmethod
-    def fill(answer, made):
+    def fill(answer, made, first_only):
         answer.rows = [{"number": one.number, "place": one.place.text, "pending": one.is_pending,
                         "function": None if one.is_pending else one.function.name,
                         "file": None if one.is_pending else one.function.file,
                         "line": None if one.is_pending else one.function.line,
                         "addr": address(one.address()), "hits": one.hit_count, "enabled": one.enabled} for one in made]
-        answer.total = {"breakpoints": len(made)}
+        answer.total = {"breakpoints": len(made), "first_thread_only": first_only}
         for one in made:
             where = "pending: `%s' is looked for at each import" % one.place.text
             answer.lines.append("py-break %d: %s%s" % (one.number, where if one.is_pending else one.function.title,
                                                        "" if one.enabled else " (disabled)"))
+        if made and first_only:
+            answer.lines.append(pybreaks.FIRST_ONLY)
         if not made:
-            answer.lines.append("no py-break is set (%s at most): py-break FUNCTION" % table.number(pybreaks.MOST))
+            answer.lines.append("no py-break is set (%s at most): py-break FUNCTION" % table.number(registers.target_machine().watchpoints))
         return answer
