@@ -986,8 +986,8 @@ MX_API void mx_functions_close(struct mx_functions *functions);
 
 /*
  * The process ran on and stands again: forgets the memory that was read. Much cheaper than to open it anew, and for
- * mx_functions_of_code(), mx_target_resolve() and mx_target_usage() only: types and the system's threads are still those of
- * before. *ret_same: false when it has other files mapped than then; it is to be opened anew.
+ * mx_functions_of_code(), mx_target_resolve() and mx_target_usage() only: types and the system's threads are still
+ * those of before. *ret_same: false when it has other files mapped than then; it is to be opened anew.
  */
 MX_API struct mx_error *mx_target_reread(struct mx_target *target, bool *ret_same);
 

@@ -20,8 +20,8 @@ import harness
 import interpreters
 
 KINDS = ("unit", "truth", "e2e", "fuzz")
-TRUTH = ("run", "references", "causes", "values", "retained", "waste", "leaks", "refcounts", "ledger", "recall", "usage",
-         "stacks", "arenas")   # the scripts in tests/truth that judge one interpreter
+TRUTH = ("run", "references", "causes", "values", "retained", "waste", "leaks", "refcounts", "ledger", "recall",
+         "usage", "stacks", "arenas")   # the scripts in tests/truth that judge one interpreter
 
 
 class Job:

@@ -107,10 +107,10 @@ class Finder:
         self.process = self.target = None
         self.first_only = False  # to be said
 
-    def open(self):
-        """The Target of the process as it is now."""
+    def open(self, whole=False):
+        """The Target of the process as it is now. `whole`: libraries that came since are known to it, too."""
         process = current_process()
-        if process != self.process or not self.is_the_same():
+        if process != self.process or not (self.is_the_same() or not whole):
             self.close()
         if not self.target:
             self.target = open_process(process)
@@ -130,7 +130,7 @@ class Finder:
     def entry(self, path):
         """Where the code of the function under a path of names begins; None when it is not there."""
         try:
-            target = self.open()
+            target = self.open(whole=True)
             code = target.resolve(path + ".__code__")
             return next(row[6] for row in target.functions_of_code(code) if row[5] == code)
         except (_memext.Error, StopIteration):

@@ -28,7 +28,7 @@ class Moment:
     def __init__(self, progress):
         self.came, self.progress, self.count = time.monotonic(), progress, None
         self.rss = testdrive.resident(gdb.selected_inferior().pid)
-        usage = FINDER.open().usage()
+        usage = FINDER.open(whole=True).usage()
         self.complete = usage["complete"]
         if usage["exact"]:
             self.blocks, self.bytes = usage["blocks"], usage["bytes"]

@@ -140,7 +140,8 @@ class Watch(threading.Thread):
 
 class Drive:
     """One session. `measure(name)` is called at each test's beginning, and with None at the session's end; it says
-    whether to go on. `is_pytest`: the command line says that it is. `ending` tells afterwards how it went: (kind, detail)."""
+    whether to go on. `is_pytest`: the command line says that it is. `ending` tells afterwards how it went:
+    (kind, detail)."""
 
     def __init__(self, measure, timeout, is_shown, is_pytest):
         self.measure, self.is_pytest = measure, is_pytest

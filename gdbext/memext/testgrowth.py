@@ -62,7 +62,8 @@ class Test:
     def json_row(self):
         return {"test": self.name, "file": self.file, "class": self.class_name, "seconds": round(self.seconds, 4),
                 "rss_delta": self.rss, "bytes_delta": self.bytes, "blocks_delta": self.blocks,
-                "objects_delta": self.objects, "left": self.left, "framework_bytes": self.own, "verdict": self.verdict, "again": self.again,
+                "objects_delta": self.objects, "left": self.left, "framework_bytes": self.own,
+                "verdict": self.verdict, "again": self.again,
                 "types": [{"type": row[0], "count_delta": row[1], "bytes_delta": row[2]} for row in self.grown],
                 "holders": self.holders}
 
@@ -236,8 +237,8 @@ def test_lines(found, delta, size, width):
     return lines
 
 
-COLUMNS = ("test", "file", "class", "verdict", "left", "bytes_delta", "blocks_delta", "objects_delta", "rss_delta", "framework_bytes",
-           "seconds")
+COLUMNS = ("test", "file", "class", "verdict", "left", "bytes_delta", "blocks_delta", "objects_delta", "rss_delta",
+           "framework_bytes", "seconds")
 
 
 def csv_cell(value):

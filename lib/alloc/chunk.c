@@ -172,29 +172,6 @@ static bool read_counts(const struct tcache_shape *shape, const uint8_t *tcache,
     return room || !shape->counts_room;
 }
 
-/* Whether the first `bins` entries go with the counts, by what is at hand; one may be half changed. */
-static bool entries_fit(const struct tcache_shape *shape, const uint8_t *tcache, const uint64_t *counts, size_t bins)
-{
-    const uint8_t *entries = tcache + shape->bins * shape->count_bytes;
-    unsigned misfits = 0;
-    for (size_t bin = 0; bin < bins && misfits <= 1; bin++) {
-        mx_addr entry = mx_load_u64(entries + bin * 8);
-        misfits += entry % 16 || !entry != !counts[bin];
-    }
-    return misfits <= 1;
-}
-
-bool mx_chunk_may_be_tcache(const struct mx_chunk_step *step)
-{
-    uint64_t counts[TCACHE_MOST_BINS];
-    if (!step->in_use || !mx_chunk_tcache_size(step->size))
-        return false;
-    struct tcache_shape shape = tcache_shape(step->size);
-    size_t shown = (MX_CHUNK_SHOWN - shape.bins * shape.count_bytes) / 8;
-    return !step->memory || (read_counts(&shape, step->memory, counts) &&
-                             entries_fit(&shape, step->memory, counts, shown < shape.bins ? shown : shape.bins));
-}
-
 static uint64_t size_of_bin(size_t bin)
 {
     return bin < TCACHE_SMALL_BINS ? (bin + 2) * 16 : MX_CHUNK_ANY_SIZE;
@@ -216,6 +193,29 @@ static bool bins_agree(const struct mx_memory *memory, const struct tcache_shape
         filled += fits && entry;
     }
     return !misfits || (misfits == 1 && filled);
+}
+
+/* Whether the first `bins` entries can go with the counts, by themselves; one may be half changed. */
+static bool entries_fit(const struct tcache_shape *shape, const uint8_t *tcache, const uint64_t *counts, size_t bins)
+{
+    const uint8_t *entries = tcache + shape->bins * shape->count_bytes;
+    unsigned misfits = 0;
+    for (size_t bin = 0; bin < bins && misfits <= 1; bin++) {
+        mx_addr entry = mx_load_u64(entries + bin * 8);
+        misfits += entry % 16 || !entry != !counts[bin];
+    }
+    return misfits <= 1;
+}
+
+bool mx_chunk_may_be_tcache(const struct mx_chunk_step *step)
+{
+    uint64_t counts[TCACHE_MOST_BINS];
+    if (!step->in_use || !mx_chunk_tcache_size(step->size))
+        return false;
+    struct tcache_shape shape = tcache_shape(step->size);
+    size_t shown = (MX_CHUNK_SHOWN - shape.bins * shape.count_bytes) / 8;
+    return !step->memory || (read_counts(&shape, step->memory, counts) &&
+                             entries_fit(&shape, step->memory, counts, shown < shape.bins ? shown : shape.bins));
 }
 
 bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)

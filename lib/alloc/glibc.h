@@ -47,7 +47,7 @@ struct mx_glibc {
     MX_ARRAY(mx_addr) cached;                  /* sorted: user addresses that are free in tcache or fastbins */
     MX_ARRAY(mx_addr) fast;                    /* sorted: of these, those in fastbins */
     uint64_t walk_errors; /* spans that broke off early because a size made no sense, heaps that were lost */
-    mx_addr bins; /* main_arena's */
+    mx_addr bins;         /* main_arena's */
 };
 
 /* A range that is no malloc memory (pymalloc arenas), so that no mmapped chunk is looked for inside. */

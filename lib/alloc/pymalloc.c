@@ -212,7 +212,8 @@ static bool links_back(const struct search *search, mx_addr pool, uint32_t class
 {
     const struct mx_pymalloc_facts *facts = search->facts;
     uint8_t bytes[HEADER_BYTES];
-    return peek_header(search, pool, bytes) && mx_load_u32(bytes + facts->szidx) == class_index && mx_load_u64(bytes + link) == head &&
+    return peek_header(search, pool, bytes) && mx_load_u32(bytes + facts->szidx) == class_index &&
+           mx_load_u64(bytes + link) == head &&
            mx_load_u32(bytes + facts->maxnextoffset) == facts->pool_size - CLASS_STEP * (class_index + 1);
 }
 

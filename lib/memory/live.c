@@ -256,8 +256,8 @@ void mx_cursor_deinit(struct mx_cursor *cursor)
 }
 
 /*
- * Whether the window grows to where `address` is. A pass that only goes on begins it anew instead: the same few pages of
- * it stay in the processor's caches, and the others are never touched.
+ * Whether the window grows to where `address` is. A pass that only goes on begins it anew instead: the same few pages
+ * of it stay in the processor's caches, and the others are never touched.
  */
 static bool window_grows(const struct mx_cursor *cursor, mx_addr address, size_t length, mx_addr region_start)
 {

@@ -85,7 +85,10 @@ freed, so that the program is measured and not the host; the row *in memory left
 is `build/release/save`, with one worker a processor, and what it wrote is counted by `build/release/census`. *memcheck*
 has a small program from its start; *py-leaks* looks at it once, halfway, by a GDB that attaches and detaches. Both are
 told in processor seconds of the program, which stands still at the stop; the stop is GDB from its start to its end.
-*py-tests* runs pytest; what is *added to each* test is beside the same session in GDB without memext."""
+*py-tests* runs pytest; what is *added to each* test is beside the same session in GDB without memext. A *py-break* is a
+debug register of the processor's; a virtual machine pays for it whenever its host takes over (page faults, timers),
+which the row of GDB's own *rwatch* shows. Both are the program's own seconds, behind its start; *until the function is
+there* is the rest: GDB's start, and the imports at which memext looks for the function."""
 
 
 class Peak:

@@ -21,20 +21,23 @@ def waits():
 for number in range(TESTS):
     globals()["test_" + str(number)] = lambda: waits()
 """
-# Calls and allocations of all sizes; prints its own seconds.
+# Calls and allocations of all sizes; prints its own seconds. It calls alarm() for a breakpoint where these begin.
 BUSY = """
+import ctypes
 import time
 def never():
     pass
 def called(number):
     return number + 1
+ctypes.CDLL(None).alarm(0)
 start = time.perf_counter()
-kept = []
-for number in range(2000000):
-    kept.append(called(number))
-for number in range(200):
-    kept.append(bytearray(1000000))
-    kept.append({item: str(item) for item in range(2000)})
+for _ in range(8):
+    kept = []
+    for number in range(2000000):
+        kept.append(called(number))
+    for number in range(200):
+        kept.append(bytearray(1000000))
+        kept.append({item: str(item) for item in range(2000)})
 print("took", time.perf_counter() - start)
 """
 
@@ -77,11 +80,13 @@ def session(bench, python, megabytes):
 
 
 def busy(bench, python, path, commands):
-    """The program's own seconds under GDB."""
-    line = debugger.arguments(["--args", python, path], commands + ["run"])
+    """The program's own seconds under GDB, and all others until its end."""
+    start = time.monotonic()
+    line = debugger.arguments(["--args", python, path], commands)
     text = subprocess.run(line, env=debugger.environment(bench.build), stdin=subprocess.DEVNULL, check=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout.decode(errors="replace")
-    return float(text.partition("took ")[2].split()[0])
+    took = float(text.partition("took ")[2].split()[0])
+    return took, time.monotonic() - start - took
 
 
 def never_reached(bench, python):
@@ -89,14 +94,21 @@ def never_reached(bench, python):
     path = os.path.join(bench.folder, "busy.py")
     with open(path, "w") as f:
         f.write(BUSY)
-    ways = {"alone": [], "break": ["py-break busy.py:never"], "catch": ["py-catch-oom"]}
+    stop = ["break alarm", "run", "delete"]
+    ways = {"alone": ["run"], "break": ["py-break busy.py:never", "run"], "catch": ["py-catch-oom", "run"],
+            "watch": stop + ['eval "rwatch *(char *)%lu", (unsigned long)$sp - 1000000', "continue"]}
     took = {way: [] for way in ways}
-    for _ in range(2 * ROUNDS):
+    for _ in range(ROUNDS):
         for way, commands in ways.items():
             took[way].append(busy(bench, python, path, commands))
-    best = {way: min(runs) for way, runs in took.items()}
-    against = "without, in GDB: %.2f s" % best["alone"]
-    bench.add("a program with a py-break that it never reaches", "%.2f s" % best["break"], against,
-              best["break"] / best["alone"], 1.02)
-    bench.add("a program with py-catch-oom, memory enough", "%.2f s" % best["catch"], against,
-              best["catch"] / best["alone"])
+    own = {way: min(run[0] for run in runs) for way, runs in took.items()}
+    before = {way: min(run[1] for run in runs) for way, runs in took.items()}
+    against = "without, in GDB: %.2f s" % own["alone"]
+    bench.add("a program with GDB's own rwatch, never hit", "%.2f s" % own["watch"], against,
+              own["watch"] / own["alone"])
+    bench.add("a program with a py-break that it never reaches", "%.2f s" % own["break"],
+              "with such an rwatch: %.2f s" % own["watch"], own["break"] / own["watch"], 1.02)
+    bench.add("the same, until the function is there", "%.2f s" % before["break"],
+              "without, in GDB: %.2f s" % before["alone"], before["break"] / before["alone"])
+    bench.add("a program with py-catch-oom, memory enough", "%.2f s" % own["catch"], against,
+              own["catch"] / own["alone"])
