@@ -532,7 +532,7 @@ static void add_arena(void *context, size_t index)
 {
     struct usage *usage = context;
     const struct mx_arena *arena = &usage->arenas->arenas.items[index];
-    mx_addr pools[USAGE_ROWS];
+    mx_addr pools[USAGE_ROWS] = {0};
     size_t count = 0;
     for (mx_addr pool = arena->pools; arena->pools_end - pool >= usage->facts->pool_size;
          pool += usage->facts->pool_size) {
