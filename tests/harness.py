@@ -159,14 +159,19 @@ class Workload:
         """Stops the process; returns when all its threads stand."""
         os.kill(self.pid, signal.SIGSTOP)
         for _ in range(1000):
-            states = set()
-            for tid in os.listdir("/proc/%d/task" % self.pid):
-                with open("/proc/%d/task/%s/stat" % (self.pid, tid)) as f:
-                    states.add(f.read().rpartition(")")[2].split()[0])
+            states = set(self.thread_state(tid) for tid in os.listdir("/proc/%d/task" % self.pid))
             if states <= {"T", "t"}:
                 return
             time.sleep(0.005)
         raise RuntimeError("process %d does not stop: %s" % (self.pid, states))
+
+    def thread_state(self, tid):
+        """As the kernel names it; "-" of a thread that has just ended."""
+        try:
+            with open("/proc/%d/task/%s/stat" % (self.pid, tid)) as f:
+                return f.read().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return "-"
 
     def resume(self):
         os.kill(self.pid, signal.SIGCONT)

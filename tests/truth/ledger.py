@@ -100,8 +100,13 @@ class Ledger:
         heap = target.heap()
         # The kernel is asked afterwards, but before memext lets go of the process's files: reading a process maps pages
         # of files that were only in the cache, and pages that memext itself has mapped are the process's own no longer.
-        found = target.ledger(heap)
-        self.kernel = Kernel(pid) if pid else None
+        # Where one more page was mapped meanwhile, by that or by the kernel, both are asked again.
+        for _ in range(5):
+            before = Kernel(pid) if pid else None
+            found = target.ledger(heap)
+            self.kernel = Kernel(pid) if pid else None
+            if not pid or self.kernel.rss == before.rss:
+                break
         heap.close()
         target.close()
         self.rows = {row[0]: row[1:] for row in found["rows"]}
