@@ -178,33 +178,25 @@ static uint64_t size_of_bin(size_t bin)
 }
 
 /*
- * One bin may be half changed when the target was stopped inside malloc. But a block of zeros with one address in it is
- * any object, and one full of addresses any table: all other bins must begin with a chunk of their size.
+ * Whether the first `bins` entries go with their counts. One bin may be half changed when the target was stopped inside
+ * malloc. But a block of zeros with one address in it is any object, and one full of addresses any table: all other
+ * bins must begin with a chunk of their size. `memory` NULL: the chunks are not looked at.
  */
-static bool bins_agree(const struct mx_memory *memory, const struct tcache_shape *shape, const uint8_t *entries,
-                       const uint64_t *counts)
+static bool bins_agree(const struct mx_memory *memory, const struct tcache_shape *shape, const uint8_t *tcache,
+                       const uint64_t *counts, size_t bins)
 {
+    const uint8_t *entries = tcache + shape->bins * shape->count_bytes;
     unsigned misfits = 0, filled = 0;
-    for (size_t bin = 0; bin < shape->bins && misfits <= 1; bin++) {
+    for (size_t bin = 0; bin < bins && misfits <= 1; bin++) {
         mx_addr entry = mx_load_u64(entries + bin * 8);
         uint64_t link;
-        bool fits = !entry == !counts[bin] && (!entry || is_cached(memory, entry, size_of_bin(bin), &link));
+        bool fits = entry % 16 == 0 && !entry == !counts[bin];
+        if (fits && entry && memory)
+            fits = is_cached(memory, entry, size_of_bin(bin), &link);
         misfits += !fits;
         filled += fits && entry;
     }
-    return !misfits || (misfits == 1 && filled);
-}
-
-/* Whether the first `bins` entries can go with the counts, by themselves; one may be half changed. */
-static bool entries_fit(const struct tcache_shape *shape, const uint8_t *tcache, const uint64_t *counts, size_t bins)
-{
-    const uint8_t *entries = tcache + shape->bins * shape->count_bytes;
-    unsigned misfits = 0;
-    for (size_t bin = 0; bin < bins && misfits <= 1; bin++) {
-        mx_addr entry = mx_load_u64(entries + bin * 8);
-        misfits += entry % 16 || !entry != !counts[bin];
-    }
-    return misfits <= 1;
+    return !misfits || (misfits == 1 && (filled || bins < shape->bins));
 }
 
 bool mx_chunk_may_be_tcache(const struct mx_chunk_step *step)
@@ -215,7 +207,7 @@ bool mx_chunk_may_be_tcache(const struct mx_chunk_step *step)
     struct tcache_shape shape = tcache_shape(step->size);
     size_t shown = (MX_CHUNK_SHOWN - shape.bins * shape.count_bytes) / 8;
     return !step->memory || (read_counts(&shape, step->memory, counts) &&
-                             entries_fit(&shape, step->memory, counts, shown < shape.bins ? shown : shape.bins));
+                             bins_agree(NULL, &shape, step->memory, counts, shown < shape.bins ? shown : shape.bins));
 }
 
 bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)
@@ -225,7 +217,7 @@ bool mx_chunk_tcache(struct mx_glibc *glibc, mx_addr user, uint64_t size)
     uint64_t counts[TCACHE_MOST_BINS];
     const uint8_t *entries = tcache + shape.bins * shape.count_bytes;
     if (!mx_chunk_peek(glibc->memory, user, shape.bins * (shape.count_bytes + 8), tcache) ||
-        !read_counts(&shape, tcache, counts) || !bins_agree(glibc->memory, &shape, entries, counts))
+        !read_counts(&shape, tcache, counts) || !bins_agree(glibc->memory, &shape, tcache, counts, shape.bins))
         return true;
     for (size_t bin = 0; bin < shape.bins; bin++) {
         mx_addr entry = mx_load_u64(entries + bin * 8);

@@ -315,9 +315,23 @@ bool mx_mimalloc_free(const struct mx_mimalloc *mimalloc, const struct mx_mi_pag
     return whole;
 }
 
-static bool add_heap(const struct mx_mimalloc *mimalloc, const uint8_t *descriptor, struct mx_map *seen)
+bool mx_mimalloc_walk(struct mx_mi_walk *walk, struct mx_mi_page *ret)
 {
-    mx_addr heap = mx_load_u64(descriptor + mimalloc->facts.xheap);
+    const struct mx_mimalloc *mimalloc = walk->mimalloc;
+    uint64_t damaged = 0;
+    for (; walk->segment < mimalloc->segments.count; walk->segment++, walk->slices = NULL, walk->at = 0) {
+        const struct mx_mi_segment *segment = &mimalloc->segments.items[walk->segment];
+        if (!walk->slices)
+            walk->slices = mx_mimalloc_slices(mimalloc, segment);
+        if (walk->slices && mx_mimalloc_next(mimalloc, segment, walk->slices, &walk->at, ret, &damaged))
+            return true;
+    }
+    return false;
+}
+
+static bool add_heap(const struct mx_mimalloc *mimalloc, mx_addr descriptor, struct mx_map *seen)
+{
+    mx_addr heap = mx_memory_pointer(mimalloc->memory, descriptor + mimalloc->facts.xheap);
     if (!heap || seen->count >= MOST_HEAPS || !mx_memory_region(mimalloc->memory, heap))
         return true;
     return mx_map_set(seen, heap, 1);
@@ -326,14 +340,9 @@ static bool add_heap(const struct mx_mimalloc *mimalloc, const uint8_t *descript
 static bool list_heaps(const struct mx_mimalloc *mimalloc, struct mx_map *seen)
 {
     struct mx_mi_page page;
-    uint64_t damaged = 0;
-    for (size_t i = 0; i < mimalloc->segments.count; i++) {
-        const struct mx_mi_segment *segment = &mimalloc->segments.items[i];
-        const uint8_t *slices = mx_mimalloc_slices(mimalloc, segment);
-        for (uint32_t at = 0; slices && mx_mimalloc_next(mimalloc, segment, slices, &at, &page, &damaged);)
-            if (!add_heap(mimalloc, slices + (page.descriptor - segment->address - mimalloc->facts.slices), seen))
-                return false;
-    }
+    for (struct mx_mi_walk walk = {.mimalloc = mimalloc}; mx_mimalloc_walk(&walk, &page);)
+        if (!add_heap(mimalloc, page.descriptor, seen))
+            return false;
     return true;
 }
 

@@ -75,6 +75,16 @@ struct mx_mi_page {
 bool mx_mimalloc_next(const struct mx_mimalloc *mimalloc, const struct mx_mi_segment *segment, const uint8_t *slices,
                       uint32_t *at, struct mx_mi_page *ret, uint64_t *damaged);
 
+/* The pages of all segments, one after the other. Begins as {.mimalloc = mimalloc}. */
+struct mx_mi_walk {
+    const struct mx_mimalloc *mimalloc;
+    size_t segment; /* the one that `slices` is of, or that comes next */
+    const uint8_t *slices;
+    uint32_t at;
+};
+
+bool mx_mimalloc_walk(struct mx_mi_walk *walk, struct mx_mi_page *ret);
+
 /* The descriptors of a segment, as long as the memory lives; NULL when they are not there. */
 const uint8_t *mx_mimalloc_slices(const struct mx_mimalloc *mimalloc, const struct mx_mi_segment *segment);
 

@@ -111,11 +111,6 @@ static inline uint16_t kind_of_type(struct mx_worker *worker, uint32_t type, mx_
     return MX_BLOCK_FAR_TYPE;
 }
 
-/* A block in use: what is it? */
-/*
- * *start, when wanted, becomes the address that the object is its type's preheader behind: before the block where a
- * type object that C code made with malloc has no GC head, though its type's instances do (numpy's).
- */
 static uint16_t raw_block(struct mx_worker *worker, uint64_t size)
 {
     worker->sums.raw_blocks++;
@@ -123,6 +118,11 @@ static uint16_t raw_block(struct mx_worker *worker, uint64_t size)
     return MX_BLOCK_RAW;
 }
 
+/*
+ * A block in use: what is it? *start, when wanted, becomes the address that the object is its type's preheader behind:
+ * before the block where a type object that C code made with malloc has no GC head, though its type's instances do
+ * (numpy's).
+ */
 static inline uint16_t scan_block(struct mx_worker *worker, mx_addr block, const uint8_t *bytes, uint64_t size,
                                   size_t available, uint32_t padding, mx_addr *start)
 {

@@ -165,7 +165,8 @@ uint32_t mx_spans_locate(const struct mx_spans *spans, mx_addr address, const st
 uint32_t mx_spans_find(const struct mx_spans *spans, mx_addr address)
 {
     const struct mx_span *span;
-    return mx_spans_locate(spans, address, &span);
+    uint32_t block, offset;
+    return mx_spans_in_pool(spans, address, &block, &offset) ? block : mx_spans_locate(spans, address, &span);
 }
 
 const struct mx_span *mx_spans_of(const struct mx_spans *spans, uint32_t block)

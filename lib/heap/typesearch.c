@@ -51,13 +51,8 @@ static void search_page(struct type_search *search, const struct mx_mimalloc *mi
 static void search_pages(struct type_search *search, const struct mx_mimalloc *mimalloc)
 {
     struct mx_mi_page page;
-    uint64_t damaged = 0;
-    for (size_t i = 0; i < mimalloc->segments.count; i++) {
-        const struct mx_mi_segment *segment = &mimalloc->segments.items[i];
-        const uint8_t *slices = mx_mimalloc_slices(mimalloc, segment);
-        for (uint32_t at = 0; slices && mx_mimalloc_next(mimalloc, segment, slices, &at, &page, &damaged);)
-            search_page(search, mimalloc, &page);
-    }
+    for (struct mx_mi_walk walk = {.mimalloc = mimalloc}; mx_mimalloc_walk(&walk, &page);)
+        search_page(search, mimalloc, &page);
 }
 
 void mx_search_types(struct mx_target *target, struct mx_work *work)

@@ -66,9 +66,7 @@ static void set_owners(struct marking *marking)
 static void mark(struct marking *marking, mx_addr address, unsigned owner)
 {
     const struct search *search = marking->search;
-    uint32_t block, offset;
-    if (!mx_spans_in_pool(&search->heap->spans, address, &block, &offset))
-        block = mx_spans_find(&search->heap->spans, address);
+    uint32_t block = mx_spans_find(&search->heap->spans, address);
     if (block == MX_NO_BLOCK)
         return;
     __builtin_prefetch(&search->heap->kinds[block]);
