@@ -361,7 +361,9 @@ static bool to_sibling(const struct mx_dwarf *dwarf, Dwarf_Die *die)
  */
 static bool can_be_passed(const struct mx_dwarf *dwarf, Dwarf_Die die, unsigned depth)
 {
-    if (has_attribute(dwarf, die, DW_AT_sibling))
+    Dwarf_Half has_children = 1;
+    dwarf_die_abbrev_children_flag(die, &has_children);
+    if (!has_children || has_attribute(dwarf, die, DW_AT_sibling))
         return true;
     Dwarf_Die child = first_child(dwarf, die);
     bool good = !child || depth < MOST_DEPTH;
