@@ -9,6 +9,7 @@ unlinked before they go, and the chunk of glibc's heap before a gap reaches to i
 """
 import argparse
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import cores  # noqa: E402
 
-PAGE = 4096
+PAGE, MOST_ZEROS = 4096, 1 << 28
 # A part may need a number of objects, or a chance (the second of two keys of one hash).
 PAGES_A_PART, LOST_EACH, MOST_LOST = 32, 3, 0.03
 PIECES = (1024, 128)
@@ -42,7 +43,10 @@ class Image:
         self.pages, self.chunks = {}, []
         for kind, _, offset, start, _, size, _, _ in core.headers:
             for at in range(0, size if kind == cores.PT_LOAD else 0, PAGE):
-                self.pages[start + at] = bytes(core.bytes[offset + at:offset + at + PAGE]).ljust(PAGE, b"\0")
+                page = bytes(core.bytes[offset + at:offset + at + PAGE]).ljust(PAGE, b"\0")
+                # mimalloc takes address space by the gigabyte, and touches little of it.
+                if size <= MOST_ZEROS or any(page):
+                    self.pages[start + at] = page
         self.find_chunks()
 
     def find_chunks(self):
@@ -137,8 +141,8 @@ class Image:
 
 
 class Reducer:
-    def __init__(self, program, image, folder):
-        self.program, self.image, self.folder = program, image, folder
+    def __init__(self, program, image, folder, kept):
+        self.program, self.image, self.folder, self.kept = program, image, folder, kept
         self.trials = 0
         self.parts = self.wanted = self.parts_of(image)
         if not self.parts:
@@ -153,7 +157,8 @@ class Reducer:
         run = subprocess.run([self.program, core, os.path.join(self.folder, "scratch"), "briefly"], stdout=subprocess.PIPE,
                              env=dict(os.environ, LLVM_PROFILE_FILE="/dev/null"))
         if run.returncode not in (0, 1):
-            raise SystemExit("a smaller core ended the library with %d: see %s" % (run.returncode, core))
+            shutil.copy(core, self.kept)
+            raise SystemExit("a smaller core ended the library with %d: see %s" % (run.returncode, self.kept))
         return int.from_bytes(run.stdout, "little") if run.returncode == 0 else 0
 
     def try_without(self, pieces, size, cleared):
@@ -202,8 +207,8 @@ def main():
     parser.add_argument("core")
     parser.add_argument("smaller")
     a = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        reducer = Reducer(os.path.join(a.build, "coverage"), Image(cores.Core(a.core)), folder)
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+        reducer = Reducer(os.path.join(a.build, "coverage"), Image(cores.Core(a.core)), folder, a.smaller + ".bad")
         reducer.run(tell)
         cores.Core(a.core).write(a.smaller, reducer.image.data())
 
