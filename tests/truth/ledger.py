@@ -176,7 +176,10 @@ def covered(ledger, has_buffers):
     wanted = ("python/objects/__main__.Plain", "python/buffers/dict", "python/buffers/list", "python/buffers/set",
               "python/buffers/deque", "python/buffers/array", "malloc/free/bins",
               "malloc/free/tcache", "malloc/free/top", "malloc/used", "stacks/used", "stacks/unused",
-              "files/ledger.py", "modules/libc.so.6/data", "modules/libc.so.6/bss", "modules/libc.so.6/text")
+              "files/ledger.py")
+    # Before glibc 2.34 the file is called libc-2.31.so.
+    libc = next((kind.split("/")[1] for kind in ledger.rows if kind.startswith("modules/libc-2.")), "libc.so.6")
+    wanted += tuple("modules/%s/%s" % (libc, part) for part in ("data", "bss", "text"))
     wanted += ("python/buffers/bytearray",) if has_buffers else ()
     problems = ["nothing in %s" % kind for kind in wanted if not ledger.virtual(kind)]
     if not ledger.virtual("shared/"):
