@@ -100,12 +100,13 @@ class Ledger:
         heap = target.heap()
         # The kernel is asked afterwards, but before memext lets go of the process's files: reading a process maps pages
         # of files that were only in the cache, and pages that memext itself has mapped are the process's own no longer.
-        # Where one more page was mapped meanwhile, by that or by the kernel, both are asked again.
+        # Where one more page was mapped meanwhile, by that or by the kernel, or another process began or ended that
+        # shares pages, both are asked again.
         for _ in range(5):
             before = Kernel(pid) if pid else None
             found = target.ledger(heap)
             self.kernel = Kernel(pid) if pid else None
-            if not pid or self.kernel.rss == before.rss:
+            if not pid or (self.kernel.rss, self.kernel.figures) == (before.rss, before.figures):
                 break
         heap.close()
         target.close()
