@@ -27,7 +27,8 @@ libc.fopen.restype = ctypes.c_void_p
 
 
 class Survivor:
-    __slots__ = ("value",)
+    # With one slot, debug hooks would make it as large as an int, and the ints of fragment() move in beside it.
+    __slots__ = ("value", "second", "third", "fourth")
 
     def __init__(self, value):
         self.value = value
