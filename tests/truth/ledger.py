@@ -118,6 +118,9 @@ class Ledger:
     def virtual(self, *kinds):
         return sum(row[1] for kind, row in self.rows.items() if kind.startswith(kinds))
 
+    def resident(self, *kinds):
+        return sum(row[0] for kind, row in self.rows.items() if kind.startswith(kinds))
+
 
 def differ(what, got, want):
     return [] if got == want else ["%s: %d, not %d: %+d" % (what, got, want, got - want)]
@@ -166,8 +169,22 @@ def same(live, core):
     kinds = ("python/", "pymalloc/", "malloc/free", "malloc/used", "malloc/mapped", "malloc/overhead")
     left, right = ({kind: row[1:] for kind, row in ledger.rows.items() if kind.startswith(kinds)}
                    for ledger in (live, core))
-    return ["%s: %s, live %s" % (kind, right.get(kind), left.get(kind)) for kind in sorted(set(left) | set(right))
-            if left.get(kind) != right.get(kind)]
+    problems = ["%s: %s, live %s" % (kind, right.get(kind), left.get(kind)) for kind in sorted(set(left) | set(right))
+                if left.get(kind) != right.get(kind)]
+    return problems + reserves(live, core)
+
+
+def reserves(live, core):
+    """Threads' reserves are as large, and what is not called zeros is what the process has of them, or less: pages that
+    it only read, or wrote zeros to, look the same."""
+    problems = []
+    for used, untouched in (("malloc/reserved", "untouched/arenas"), ("stacks/unused", "untouched/stacks")):
+        if core.virtual(used, untouched) != live.virtual(used) or live.virtual(untouched):
+            problems.append("%s: %d bytes of address space, live %d" % (used, core.virtual(used, untouched),
+                                                                       live.virtual(used)))
+        if core.resident(used) > live.resident(used) or not live.virtual(used):
+            problems.append("%s: %d bytes, live %d" % (used, core.resident(used), live.resident(used)))
+    return problems
 
 
 def covered(ledger, has_buffers):
@@ -175,7 +192,7 @@ def covered(ledger, has_buffers):
     have, and not bytes objects as since 3.15."""
     wanted = ("python/objects/__main__.Plain", "python/buffers/dict", "python/buffers/list", "python/buffers/set",
               "python/buffers/deque", "python/buffers/array", "malloc/free/bins",
-              "malloc/free/tcache", "malloc/free/top", "malloc/used", "stacks/used", "stacks/unused",
+              "malloc/free/tcache", "malloc/free/top", "malloc/used", "stacks/used",
               "files/ledger.py", "modules/libc.so.6/data", "modules/libc.so.6/bss", "modules/libc.so.6/text")
     wanted += ("python/buffers/bytearray",) if has_buffers else ()
     problems = ["nothing in %s" % kind for kind in wanted if not ledger.virtual(kind)]
