@@ -167,7 +167,7 @@ def verdict(ledger, size):
     left = total - sum(value for _, value, _ in told)
     texts += ["%s other" % size(left)] if left else []
     head = HEADS[ledger.head()] % size(total)
-    if ledger.resident(UNTOUCHED) >= NOTABLE * total:
+    if ledger.resident(UNTOUCHED) > NOTABLE * total:
         head += " (and %s of zeros, threads' reserves that took no memory)" % size(ledger.resident(UNTOUCHED))
     return ": ".join([head] + ([", ".join(texts)] if texts else []))
 
@@ -216,10 +216,3 @@ def tree(ledger, limit, size):
             result.add(size(line.resident), "", size(line.virtual), table.number(line.count), "    " + line.name)
     result.add(size(total["resident"]), "", size(total["virtual"]), "", "total")
     return result
-
-
-def summary(ledger, size, most=6):
-    """For a report: the verdict, and the largest groups as lines."""
-    groups = sorted(ledger.groups.values(), key=lambda line: -line.resident)
-    return verdict(ledger, size), ["%s  %s" % (size(group.resident), group.name)
-                                   for group in groups[:most] if group.resident]

@@ -101,11 +101,6 @@ class Text(unittest.TestCase):
         self.assertEqual(ledger.verdict(book, table.size), "the core holds 0 B")
         self.assertTrue(list(ledger.tree(book, 6, table.size).lines()))
 
-    def test_summary(self):
-        first, lines = ledger.summary(ledger.Ledger(found(), "live"), table.size, 2)
-        self.assertTrue(first.startswith("RSS 1000 MiB: "))
-        self.assertEqual(lines, ["600 MiB  free inside malloc", "222 MiB  live Python objects"])
-
 
 if __name__ == "__main__":
     unittest.main()
