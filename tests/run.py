@@ -28,7 +28,7 @@ TRUTH = ("run", "references", "causes", "values", "retained", "waste", "leaks", 
 class Job:
     def __init__(self, name, command, seconds=600):
         self.name, self.command, self.seconds = name, command, seconds
-        self.passed, self.failed, self.skipped = 0, [], []
+        self.passed, self.failed, self.skipped, self.figures = 0, [], [], []
 
     def run(self, log_folder, env):
         start = time.monotonic()
@@ -60,6 +60,8 @@ class Job:
                     self.failed.append([line[len("not ok "):]])
                 elif line.startswith("skip "):
                     self.skipped.append(line[len("skip "):])
+                elif line.startswith("figure "):
+                    self.figures.append(line.split()[1:])
                 elif line.startswith("# ") and self.failed:
                     self.failed[-1].append("    " + line[2:])
         if isinstance(status, str):

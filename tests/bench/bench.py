@@ -25,6 +25,8 @@ import memcheck  # noqa: E402
 import moments  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
+PAGE = os.path.join(harness.ROOT, "docs", "bench.md")
+VERSIONS_BEGIN, VERSIONS_END = "<!-- begin: tests/bench/versions.py -->", "<!-- end of versions -->"
 MB = 1 << 20
 REMOTE_MB = 100                        # counted over gdbserver
 GC_OBJECTS_MB = 400                    # of mixed.py: about 1.2 million GC-tracked objects
@@ -401,16 +403,29 @@ def machine():
             + subprocess.check_output([PYTHON, "-V"]).decode().split()[1]]
 
 
-def write(rows, path):
+def table(rows):
+    return ["| what | measured | compared with | ratio | wanted | holds |", "|---|---|---|---|---|---|"] + [
+        "| %s |" % " | ".join(row) for row in rows]
+
+
+def versions_part():
+    """What versions.py wrote, which stays."""
+    if not os.path.exists(PAGE):
+        return ""
+    with open(PAGE) as f:
+        _, begin, rest = f.read().partition(VERSIONS_BEGIN)
+    return "\n" + begin + rest if begin else ""
+
+
+def write(rows):
     lines = ["# Speed and memory", "",
              "Written by `make bench`. What counts are the ratios: both sides of each were measured in this one run.",
              ""]
     lines += ["- " + line for line in machine()] + ["- " + time.strftime("%Y-%m-%d"), ""]
-    lines += ["| what | measured | compared with | ratio | wanted | holds |", "|---|---|---|---|---|---|"]
-    lines += ["| %s |" % " | ".join(row) for row in rows]
-    lines += ["", FOOT]
-    with open(path, "w") as f:
-        f.write("\n".join(lines) + "\n")
+    lines += table(rows) + ["", FOOT]
+    versions = versions_part()
+    with open(PAGE, "w") as f:
+        f.write("\n".join(lines) + "\n" + versions)
 
 
 def main():
@@ -432,7 +447,7 @@ def main():
         moments.never_reached(bench, PYTHON)
         memcheck.measure(bench)
     if not a.no_write:
-        write(bench.rows, os.path.join(harness.ROOT, "docs", "bench.md"))
+        write(bench.rows)
     return 1 if any(row[-1] == "NO" for row in bench.rows) else 0
 
 

@@ -100,12 +100,13 @@ class Ledger:
         heap = target.heap()
         # The kernel is asked afterwards, but before memext lets go of the process's files: reading a process maps pages
         # of files that were only in the cache, and pages that memext itself has mapped are the process's own no longer.
-        # Where one more page was mapped meanwhile, by that or by the kernel, both are asked again.
+        # Where one more page was mapped meanwhile, by that or by the kernel, or another process began or ended that
+        # shares pages, both are asked again.
         for _ in range(5):
             before = Kernel(pid) if pid else None
             found = target.ledger(heap)
             self.kernel = Kernel(pid) if pid else None
-            if not pid or self.kernel.rss == before.rss:
+            if not pid or (self.kernel.rss, self.kernel.figures) == (before.rss, before.figures):
                 break
         heap.close()
         target.close()
@@ -193,7 +194,10 @@ def covered(ledger, has_buffers):
     wanted = ("python/objects/__main__.Plain", "python/buffers/dict", "python/buffers/list", "python/buffers/set",
               "python/buffers/deque", "python/buffers/array", "malloc/free/bins",
               "malloc/free/tcache", "malloc/free/top", "malloc/used", "stacks/used",
-              "files/ledger.py", "modules/libc.so.6/data", "modules/libc.so.6/bss", "modules/libc.so.6/text")
+              "files/ledger.py")
+    # Before glibc 2.34 the file is called libc-2.31.so.
+    libc = next((kind.split("/")[1] for kind in ledger.rows if kind.startswith("modules/libc-2.")), "libc.so.6")
+    wanted += tuple("modules/%s/%s" % (libc, part) for part in ("data", "bss", "text"))
     wanted += ("python/buffers/bytearray",) if has_buffers else ()
     problems = ["nothing in %s" % kind for kind in wanted if not ledger.virtual(kind)]
     if not ledger.virtual("shared/"):
