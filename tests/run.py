@@ -20,6 +20,7 @@ import harness
 import interpreters
 
 KINDS = ("unit", "truth", "e2e", "fuzz")
+LONG = 1500                            # seconds for the jobs of many tests, also on a slow machine
 TRUTH = ("run", "references", "causes", "values", "retained", "waste", "leaks", "refcounts", "ledger", "recall",
          "usage", "stacks", "arenas")   # the scripts in tests/truth that judge one interpreter
 
@@ -90,10 +91,10 @@ def plan(kinds, build):
     python = sys.executable
     jobs = []
     if "e2e" in kinds:
-        jobs.append(Job("e2e", [python, "tests/e2e/run.py", "--build", build], 900))
+        jobs.append(Job("e2e", [python, "tests/e2e/run.py", "--build", build], LONG))
     if "fuzz" in kinds:
-        jobs.append(Job("fuzz", [python, "tests/fuzz/run.py", "--build", build], 900))
-        jobs.append(Job("fuzz/slow", [python, "tests/fuzz/slow.py", "--build", build], 900))
+        jobs.append(Job("fuzz", [python, "tests/fuzz/run.py", "--build", build], LONG))
+        jobs.append(Job("fuzz/slow", [python, "tests/fuzz/slow.py", "--build", build], LONG))
     if "truth" in kinds:
         jobs += truth_jobs(python, build)
     if "unit" in kinds:

@@ -1,31 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of a session left behind, as one HTML page that needs no network. Knows nothing of GDB."""
-import html
+from . import document, table, testgrowth
 
-from . import table, testgrowth
-from .reportpage import asset
-
-HEAD = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>memext: %(title)s</title>
-<style>
-%(style)s</style>
-</head>
-<body>
-<main>
-<p class="about">%(about)s</p>
-<h1 id="verdict">%(title)s</h1>
+HEAD = """<main>
+<p class="about">%s</p>
+<h1 id="verdict">%s</h1>
 """
-TAIL = "</main>\n</body>\n</html>"
 COLUMNS = ("left", "bytes", "blocks", "rss", "grows", "test")
 
 
 def row(cells, tag="td"):
-    shown = ["<%s>%s</%s>" % (tag, html.escape(str(cell)), tag) for cell in cells]
+    shown = ["<%s>%s</%s>" % (tag, document.escape(str(cell)), tag) for cell in cells]
     return "<tr>%s</tr>" % "".join(shown)
 
 
@@ -45,16 +30,17 @@ def detail(test, delta):
     facts = testgrowth.detail_lines(test, lambda size: delta(size).lstrip("+"), delta)
     text = "\n".join(line.strip() for line in facts)
     return "<h3>%s</h3>\n<p>%s left, grows: %s</p>\n<pre>%s</pre>" % (
-        html.escape(test.name), html.escape(delta(test.left)), test.verdict, html.escape(text))
+        document.escape(test.name), document.escape(delta(test.left)), test.verdict, document.escape(text))
 
 
 def lines(answer, tests, delta):
     found = testgrowth.leaving(tests)
     about = "%s, Python %s" % (answer.target["command"], answer.target["python_version"])
-    yield HEAD % {"title": html.escape(answer.lines[-1]), "style": asset("report.css"), "about": html.escape(about)}
+    yield document.begin("memext: " + answer.lines[-1], "report.css", scripts=False)
+    yield HEAD % (document.escape(about), document.escape(answer.lines[-1]))
     yield "<h2>Tests that leave memory behind</h2>" if found else ""
     for test in found:
         yield detail(test, delta)
     yield "<h2>All tests</h2>"
     yield from test_table(tests, delta)
-    yield TAIL
+    yield "</main>\n" + document.END
