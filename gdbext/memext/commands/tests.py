@@ -218,6 +218,8 @@ class Tests(Command):
         width = self.line_width(arguments)
         answer.lines = testgrowth.table_lines(tests, arguments.top, arguments.by, parameters.size,
                                               parameters.size_delta, width)
+        if not session.drive.is_complete and not arguments.o:
+            answer.lines.insert(0, "")  # the tests' own output stands in the middle of a line
         self.closing = self.remarks(session, found, arguments, notes)
         self.closing.append(testgrowth.summary(tests, arguments.least, parameters.size))
         answer.lines += self.closing
