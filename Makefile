@@ -55,7 +55,7 @@ CHECK    := $(PYTHON) tests/run.py --build $(BUILD)
 
 GDBS     ?=
 
-.PHONY: all deps demo check matrix arm64 unit e2e truth fuzz asan lint format bench layouts layouts-table install uninstall clean help gdbs campaign
+.PHONY: all deps demo check matrix arm64 unit e2e truth fuzz asan lint format bench bench-versions layouts layouts-table install uninstall clean help gdbs campaign
 .DEFAULT_GOAL := all
 all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so $(BUILD)/gdbext/_memext.abi3.so ## build the library and the GDB extension
 
@@ -186,6 +186,13 @@ bench: ## measure speed and memory; writes docs/bench.md
 	@$(MAKE) --no-print-directory all $(TOOLS)
 	@$(PYTHON) tests/bench/bench.py --build $(BUILD)
 
+# VERSIONS="--mb 300 --no-write" tries it; --python PATH, several times, names the interpreters.
+VERSIONS ?=
+bench-versions: ## the same 2 GB heap on 3.14 and free-threaded 3.14 beside 3.11; writes docs/bench.md
+	@sh tests/install-deps.sh build bench
+	@$(MAKE) --no-print-directory all $(TOOLS)
+	@$(PYTHON) tests/bench/versions.py --build $(BUILD) --folder $(MATRIX_FOLDER) $(VERSIONS)
+
 # ---- CPython's layouts ----
 MEASURE      := $(BUILD)/tests/layouts/measure
 PYTHONS      ?= $(wildcard /root/.pyenv/versions/3.*/bin/python3)
@@ -250,6 +257,6 @@ clean: ## remove everything that was built
 	rm -rf build
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 -include $(MEASURE).d $(LIB_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(GDBEXT_OBJECTS:.o=.d)
