@@ -1,6 +1,7 @@
 """Makes a core as small as it can be while (nearly) the same parts of the library run when all is asked of it.
 
   reduce.py --build build/cover CORE SMALLER
+  reduce.py --build build/cover --keep FOLDER      makes FOLDER/reduced/NAME.core of several interpreters; slow, but once
 
 Pages go first, many at a time, then pieces of pages. What goes is no longer in the file, or becomes zeros, if coverage
 (coverage.c) says that next to no part of the library is lost by that, MOST_LOST of them in all. So that what stays
@@ -17,6 +18,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import cores  # noqa: E402
+import interpreters  # noqa: E402
 
 PAGE, MOST_ZEROS = 4096, 1 << 28
 # A part may need a number of objects, or a chance (the second of two keys of one hash).
@@ -201,16 +203,50 @@ def tell(reducer):
         reducer.trials, len(reducer.image.pages), bits(reducer.parts), bits(reducer.wanted)), flush=True)
 
 
+def reduce(build, core, smaller):
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+        reducer = Reducer(os.path.join(build, "coverage"), Image(cores.Core(core)), folder, smaller + ".bad")
+        reducer.run(tell)
+        cores.Core(core).write(smaller + ".new", reducer.image.data())
+        os.rename(smaller + ".new", smaller)
+
+
+def specimens():
+    """(name, interpreter, environment): the oldest, Debian's with each of its allocators, the newest, the free-threaded."""
+    usable = [one for one in interpreters.find() if not one.refused]
+    debian = [one for one in usable if one.name.startswith("debian")][:1]
+    for one in sorted(set(usable[:1] + debian + usable[-1:] + [one for one in usable if one.free_threaded]),
+                      key=lambda one: one.name):
+        yield "specimen-" + one.name, one.path, {}
+    for one in debian:
+        for allocator in "malloc", "debug":
+            yield "specimen-%s-%s" % (one.name, allocator), one.path, {"PYTHONMALLOC": allocator}
+
+
+def reduce_all(build, keep):
+    taken = [("small", cores.take_small_core(keep))]
+    taken += [(name, cores.take_specimen(python, keep, name, env)) for name, python, env in specimens()]
+    os.makedirs(os.path.join(keep, "reduced"), exist_ok=True)
+    for name, core in taken:
+        smaller = os.path.join(keep, "reduced", name + ".core")
+        if core and not os.path.exists(smaller):
+            print(name, flush=True)
+            reduce(build, core, smaller)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
-    parser.add_argument("core")
-    parser.add_argument("smaller")
+    parser.add_argument("--keep")
+    parser.add_argument("core", nargs="?")
+    parser.add_argument("smaller", nargs="?")
     a = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
-        reducer = Reducer(os.path.join(a.build, "coverage"), Image(cores.Core(a.core)), folder, a.smaller + ".bad")
-        reducer.run(tell)
-        cores.Core(a.core).write(a.smaller, reducer.image.data())
+    if a.keep:
+        reduce_all(a.build, a.keep)
+    elif a.core and a.smaller:
+        reduce(a.build, a.core, a.smaller)
+    else:
+        parser.error("either CORE and SMALLER, or --keep")
 
 
 if __name__ == "__main__":
