@@ -101,13 +101,25 @@ static bool is_inside_object(struct giving *giving, mx_addr place)
     return giving->referents->find_block(giving->referents->context, place, &size, &is_raw) && !is_raw;
 }
 
+/* Where to go on behind what is not there: a header may claim half of the address space. */
+static mx_addr behind_gap(const struct mx_memory *memory, mx_addr at, mx_addr next, mx_addr end)
+{
+    const struct mx_region *region = mx_memory_region(memory, at);
+    if (!region)
+        return end;
+    return region->flags & MX_REGION_MISSING && region->end > next ? region->end : next;
+}
+
 /* Every word of start..end - 1 that is a reference by its looks. What stands inside an object is that object's. */
 static void give_words(struct giving *giving, mx_addr start, mx_addr end, enum mx_root_kind kind)
 {
     enum { PIECE = 4096 };
-    for (mx_addr at = start & ~UINT64_C(7); at < end && !giving->stopped; at += PIECE - at % PIECE) {
-        mx_addr until = at - at % PIECE + PIECE < end ? at - at % PIECE + PIECE : end;
+    for (mx_addr at = start & ~UINT64_C(7), next; at < end && !giving->stopped; at = next) {
+        next = at - at % PIECE + PIECE;
+        mx_addr until = next < end ? next : end;
         const uint8_t *bytes = mx_memory_state(giving->runtime->memory, at, until - at);
+        if (!bytes)
+            next = behind_gap(giving->runtime->memory, at, next, end);
         for (size_t i = 0; bytes && i + 8 <= until - at && !giving->stopped; i += 8) {
             mx_addr value = mx_load_u64(bytes + i);
             if (is_object(giving, value) && !is_inside_object(giving, at + i))
