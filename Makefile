@@ -23,6 +23,10 @@ CC       := clang
 FLAVOUR_CFLAGS := -O1 -Wno-conversion -Wno-sign-conversion -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
                   -fno-sanitize=pointer-overflow -fno-sanitize-recover=undefined
 endif
+ifeq ($(FLAVOUR),cover)
+CC       := clang
+FLAVOUR_CFLAGS := -O1 -Wno-conversion -Wno-sign-conversion -fprofile-instr-generate -fcoverage-mapping
+endif
 ifeq ($(FLAVOUR),asan)
 # Instrumented code makes gcc see uninitialised reads that are not there.
 FLAVOUR_CFLAGS := -O1 -Wno-maybe-uninitialized -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -97,6 +101,10 @@ WRAPPED := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=m
 
 $(BUILD)/fail_alloc: $(BUILD)/tests/fuzz/fail_alloc.o $(FUZZ_PARTS) $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) $(WRAPPED) -o $@ $^ $(MX_LIBS)
+
+# Which parts of the library a core runs: make FLAVOUR=cover build/cover/coverage
+$(BUILD)/coverage: $(BUILD)/tests/fuzz/coverage.o $(BUILD)/tests/fuzz/questions.o $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
 # libFuzzer brings main(): make FLAVOUR=fuzz build/fuzz/libfuzzer_core
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/libfuzzer_*.c))

@@ -19,11 +19,12 @@ def register():
     """Makes GDB know the commands; a second call does nothing."""
     if _registered:
         return
-    from . import commands, functions, growthstop, mi, parameters, pybreaks, session
+    from . import command, commands, functions, growthstop, mi, parameters, pybreaks, session
     parameters.register(session.SESSION.drop)
+    command.host_charset()
     session.register()
     functions.register()
     pybreaks.register()
-    growthstop.register()
     _registered.extend(commands.register())
+    growthstop.register(next(one for one in _registered if isinstance(one, commands.growth.Growth)))
     mi.register(_registered)

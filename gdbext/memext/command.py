@@ -36,9 +36,22 @@ def plain(text):
     return text.translate(PLAIN).encode("ascii", "backslashreplace").decode()
 
 
+def host_charset():
+    """GDB's. Its default is asked for once, as memext is loaded: see session.defers_commands()."""
+    name = gdb.parameter("host-charset")
+    if name != "auto":
+        return name
+    if not AUTO_CHARSET:
+        AUTO_CHARSET.append(gdb.execute("show host-charset", to_string=True))
+    return AUTO_CHARSET[0]
+
+
+AUTO_CHARSET = []
+
+
 def for_host(text):
     """`text` as far as the host's character set can hold it; GDB itself would write UTF-8 anyhow."""
-    if "utf" not in gdb.execute("show host-charset", to_string=True).lower():
+    if "utf" not in host_charset().lower():
         return plain(text)
     return text.encode("utf-8", "backslashreplace").decode()
 

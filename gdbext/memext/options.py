@@ -62,7 +62,8 @@ class Option:
         if text == "unlimited":
             return 0
         if not re.fullmatch(r"[0-9]{1,9}", text):
-            raise UsageError("-%s takes a number, 0 for all, not `%s'" % (self.name, text))
+            all_of_it = ", 0 for all" if "0 for all" in self.text else ""
+            raise UsageError("-%s takes a whole number%s, not `%s'" % (self.name, all_of_it, text))
         return int(text)
 
 

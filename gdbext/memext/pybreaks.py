@@ -14,7 +14,7 @@ import gdb
 
 import _memext
 
-from . import places, registers, remote
+from . import places, registers, remote, session
 from .command import emit, explain
 from .machine import DECIDES, DISPATCH, JUMP
 from .options import UsageError
@@ -196,14 +196,14 @@ def require_hardware():
 class PyBreak(gdb.Breakpoint):
     """One py-break; GDB lists, disables and deletes it.
 
-    `when` is a condition, `count` how many stops it makes, `says` whether it announces them itself: before commands
-    that go on there is no other time to.
+    `when` is a condition, `count` how many stops it makes, `does` GDB's commands behind which it goes on: it announces
+    its stops itself then, for there is no other time to.
     """
 
     by_text = {}
 
-    def __init__(self, place, label, when, count, says):
-        self.place, self.when, self.left, self.says = place, when, count, says
+    def __init__(self, place, label, when, count, does):
+        self.place, self.when, self.left, self.does = place, when, count, does
         self.function = self.pid = None
         self.was_running = False
         self.label = label
@@ -235,17 +235,35 @@ class PyBreak(gdb.Breakpoint):
             emit("%s\n" % explain(error))
             return True
 
+    def is_met(self):
+        """Whether the condition holds; as with GDB's own, one that cannot be told stops."""
+        try:
+            return bool(gdb.parse_and_eval(self.when))
+        except (gdb.error, gdb.GdbError) as error:
+            emit("py-break %d: stops, for its condition `%s' cannot be told: %s\n" % (self.number, self.when, error))
+            return True
+
     def is_wanted(self):
         if self.is_pending or not ENTRIES.is_entry(registers.value("pc"), self.was_running):
             return False
-        if self.when and not gdb.parse_and_eval(self.when):
+        if self.when and not self.is_met():
             return False
         if self.left:
             self.left -= 1
             self.enabled = bool(self.left)
-        if self.says:
+        if self.does:
             emit("py-break %d: %s\n" % (self.number, self.function.title))
         return True
+
+
+def do(number):
+    """What a py-break does before it goes on. It goes on whatever one of its commands says: nobody may be there."""
+    for one in all_breaks():
+        for command in one.does if one.number == number else ():
+            try:
+                gdb.execute(command)
+            except gdb.error as error:
+                emit("%s\n" % error)
 
 
 def all_breaks():
@@ -316,8 +334,9 @@ A py-break watches *$py_code("FUNCTION"); the address is 0 while the function is
 def tell(event):
     """Behind GDB's own words on a stop: which function, and who calls it."""
     for one in getattr(event, "breakpoints", ()):
-        if isinstance(one, PyBreak) and not one.says and not one.is_pending:
-            emit("py-break %d: %s%s\n" % (one.number, one.function.title, caller()))
+        if isinstance(one, PyBreak) and not one.does and not one.is_pending:
+            called = "" if session.defers_commands(event) else caller()
+            emit("py-break %d: %s%s\n" % (one.number, one.function.title, called))
 
 
 def caller():

@@ -55,6 +55,19 @@ def connection_type(inferior):
     return "native" if inferior.pid else None
 
 
+def defers_commands(event):
+    """Whether nothing that executes a command of GDB's may be done while this stop is announced.
+
+    GDB runs the commands of the breakpoint there behind any command that is executed. Those that continue would do so
+    in the midst of the stop, and GDB then waits for its terminal for ever. What the target is told by commands only in
+    GDB < 12, and what a process of another machine has is fetched by commands.
+    """
+    if not any(one.is_valid() and one.commands for one in getattr(event, "breakpoints", ())):
+        return False
+    inferior = gdb.selected_inferior()
+    return not hasattr(inferior, "connection") or connection_type(inferior) != "native"
+
+
 def connection_number(inferior):
     """None in GDB < 12."""
     return getattr(getattr(inferior, "connection", None), "num", None)

@@ -3,7 +3,7 @@
 
 A test's change is measured from its beginning to the next one's, so that setup, teardown and what the framework
 remembers of it are all in. What every test costs (a TestReport and the like) is the session's median, and is taken off;
-so is what the framework's own holders keep.
+so is what the framework's own holders keep. What lies in unreachable cycles is no leak: the collector will free it.
 """
 import os
 import re
@@ -11,8 +11,8 @@ import shlex
 
 from . import table
 
-FRAMEWORK = "test-framework"
-EVERY, ONCE, UNKNOWN = "every time", "once", "?"
+FRAMEWORK, CYCLES = "test-framework", "garbage"
+EVERY, ONCE, UNKNOWN, GARBAGE = "every time", "once", "?", "garbage"
 # Of a test's first growth: what a repetition must add to count as growth again.
 AGAIN = 0.25
 # Tests that a median needs, and the most bytes that a test's record takes.
@@ -30,7 +30,7 @@ class Test:
 
     def __init__(self, name, framework, seconds):
         self.name, self.framework, self.seconds = name, framework, seconds
-        self.rss = self.bytes = self.blocks = self.usual = self.own = 0
+        self.rss = self.bytes = self.blocks = self.usual = self.own = self.garbage = 0
         self.objects = self.other = None
         self.grown = []
         self.holders = []
@@ -55,6 +55,11 @@ class Test:
         """Bytes that neither every test leaves nor the framework itself keeps."""
         left = self.bytes - max(self.usual, self.own)
         return left if self.other is None else min(left, self.other)
+
+    @property
+    def kept(self):
+        """Bytes of `left` that the collector would not free."""
+        return self.left - self.garbage
 
     def group(self, by):
         return {"test": self.name, "class": self.class_name, "file": self.file}[by]
@@ -123,6 +128,8 @@ def judge(tests, least):
     for test in tests:
         if test.left < least:
             test.verdict = None
+        elif test.kept < least:
+            test.verdict = GARBAGE
         elif test.again:
             # The first of the repetitions fills the caches of a new process.
             bound = max(least / 2, AGAIN * test.left)
@@ -140,7 +147,7 @@ def verdict_of_runs(test, runs, least):
 
 
 def leaving(tests):
-    """The tests to name, largest first; those that grew only once are none."""
+    """The tests to name, largest first; those that grew only once, or left garbage, are none."""
     found = [test for test in tests if test.verdict in (EVERY, UNKNOWN)]
     return sorted(found, key=lambda test: (test.verdict != EVERY, -test.left, test.name))
 
@@ -189,6 +196,14 @@ def once_lines(tests, size):
             " in %s" % (row["path"] if row["is_expression"] else row["why"]) for row in held))
     if len(found) > ONCE_SHOWN:
         yield "… and %s that grew once" % table.plural(len(found) - ONCE_SHOWN, "more test")
+
+
+def garbage_lines(tests, size):
+    """What waits for the collector, in short."""
+    found = [test for test in tests if test.verdict == GARBAGE]
+    if found:
+        yield "%s left %s in cycles that the collector had not freed yet: -gc calls it before each measuring" % (
+            table.plural(len(found), "other test"), size(sum(test.left for test in found)))
 
 
 def holder_line(holder, size):

@@ -20,12 +20,18 @@ void mx_work_begin(struct mx_work *work, const struct mx_progress *progress, con
     work->owner = pthread_self();
 }
 
+/* Passes count in strides, the last of which may reach beyond the end. */
+static uint64_t no_more_than(uint64_t done, uint64_t total)
+{
+    return total && done > total ? total : done;
+}
+
 bool mx_work_step(struct mx_work *work, uint64_t steps)
 {
     uint64_t done = atomic_fetch_add_explicit(&work->done, steps, memory_order_relaxed) + steps;
     bool is_asked = work->progress && work->progress->report && pthread_equal(work->owner, pthread_self());
     if (is_asked && !atomic_load_explicit(&work->cancelled, memory_order_relaxed) &&
-        !work->progress->report(work->progress->context, work->stage, done, work->total))
+        !work->progress->report(work->progress->context, work->stage, no_more_than(done, work->total), work->total))
         atomic_store(&work->cancelled, true);
     return !atomic_load_explicit(&work->cancelled, memory_order_relaxed);
 }

@@ -239,7 +239,7 @@ struct mx_error *mx_holding_open(struct mx_retained *retained, const struct mx_h
     ret->owners = malloc(count * sizeof(*ret->owners));
     ret->bytes = malloc(count * sizeof(*ret->bytes));
     ret->spaces = mx_calloc(count / 8 + 1, 1);
-    mx_work_begin(&ret->work, progress, "looking for holders", count * (since ? 3 : 2));
+    mx_work_begin(&ret->work, progress, "looking for holders", count * (since ? 5 : 4));
     bool complete = ret->owners && ret->bytes && ret->spaces;
     struct mx_error *error = complete ? build(ret, since) : mx_error_no_memory();
     if (error)

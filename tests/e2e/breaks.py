@@ -6,6 +6,7 @@ import re
 import debugger
 import harness
 import interpreters
+import terminal
 from stage import Skip
 
 CHECKS = {}
@@ -120,3 +121,44 @@ def py_break_growth_at_each_stop(stage):
     if text.count("\npy-growth: remembered ") != 1 or text.count("total: ") != 1:
         problems.append("growth-at-stop: " + text)
     return problems
+
+
+@check
+def py_break_whose_commands_go_on(stage):
+    """At a terminal, which GDB gives to the process and takes back: a command executed while a stop is announced would
+    run `continue` too early, and GDB would never be back."""
+    hardware(stage)
+    problems = []
+    for before in ([], ["set memext growth-at-stop on"], ["py-break direct -do 'py-count -limit 1'"]):
+        gdb = terminal.Terminal(stage, ["--args", stage.python, PROGRAM, "direct"])
+        try:
+            for command in before + ["py-break direct"]:
+                gdb.ask(command)
+            gdb.send(b"commands\npy-growth -limit 1\ncontinue\nend\n")
+            gdb.read_until(terminal.PROMPT, 10)
+            text = gdb.ask("run", 60)[0].decode()
+        except RuntimeError as late:
+            text = str(late)
+        finally:
+            gdb.close()
+        if text.count(", called by ") != CALLS or "exited normally" not in text:
+            problems.append("%s: %s" % (before, text[-1500:]))
+    return problems
+
+
+@check
+def py_break_that_goes_on_whatever_is_said(stage):
+    """A type that is not there yet is no reason to leave a service standing."""
+    hardware(stage)
+    text = stage.gdb_typed(["--args", stage.python, PROGRAM, "direct"],
+                           "py-break direct -do 'py-count no.such.Type; print 4711'", "run", "py-break")
+    found = [text.count("has a type named `no.such.Type'"), len(re.findall(r"^\$\d+ = 4711$", text, re.M)),
+             text.count("(does `py-count no.such.Type; print 4711' and goes on)")]
+    return [] if found == [CALLS, CALLS, 2] else ["%r: %s" % (found, text[-1500:])]
+
+
+@check
+def py_break_with_a_condition_that_cannot_be_told(stage):
+    hardware(stage)
+    text = stage.gdb(["--args", stage.python, PROGRAM, "direct"], "py-break direct -if 'nonsense > 1'", "run")
+    return [] if "its condition `nonsense > 1' cannot be told" in text and stops(text, 1) == 1 else [text[-1000:]]

@@ -41,9 +41,9 @@ class Parse(unittest.TestCase):
             parse("-frob")
 
     def test_wrong_values(self):
-        for text, sentence in (("-limit many", "takes a number"), ("-limit", "needs a value"),
-                               ("-limit -1", "a number"),
-                               ("-limit 99999999999", "a number"), ("-sort size", "takes one of count, bytes, name")):
+        for text, sentence in (("-limit many", "takes a whole number"), ("-limit", "needs a value"),
+                               ("-limit -1", "a whole number"),
+                               ("-limit 99999999999", "a whole number"), ("-sort size", "takes one of count, bytes, name")):
             with self.assertRaisesRegex(UsageError, sentence):
                 parse(text)
 

@@ -59,6 +59,15 @@ class Verdicts(unittest.TestCase):
     def test_what_the_framework_keeps(self):
         self.assertEqual(verdicts(run("f::a", 9000, own=8500)), [None])
 
+    def test_what_the_collector_will_free(self):
+        tests = [run("f::a", 9000, garbage=8500), run("f::b", 9000, garbage=8000, again=[9000, 9000]),
+                 run("f::c", 9000, garbage=9100, again=[9000, 9000])]
+        self.assertEqual(verdicts(*tests), ["garbage", "every time", "garbage"])
+        self.assertEqual(testgrowth.leaving(tests), [tests[1]])
+        self.assertEqual(list(testgrowth.garbage_lines(tests, str)),
+                         ["2 other tests left 18000 in cycles that the collector had not freed yet: "
+                          "-gc calls it before each measuring"])
+
     def test_what_the_framework_keeps_may_be_the_usual(self):
         """The record of a test is not taken off twice."""
         self.assertEqual([run("f::a", 9000, usual=700, own=own).left for own in (0, 600, 800)], [8300, 8300, 8200])

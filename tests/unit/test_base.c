@@ -108,6 +108,9 @@ static void test_progress_can_cancel(void)
     mx_work_begin(&work, &progress, "stage", 10);
     CU_ASSERT_FALSE(mx_work_step(&work, 4));
     CU_ASSERT_EQUAL(seen, 4);
+    mx_work_begin(&work, &progress, "stage", 10);
+    mx_work_step(&work, 400);
+    CU_ASSERT_EQUAL(seen, 10);
     mx_work_begin(&work, NULL, "stage", 10);
     CU_ASSERT_TRUE(mx_work_step(&work, 4));
 }

@@ -17,7 +17,7 @@ from ..session import SESSION
 from .report import ENDINGS, about, process_bytes, read_ledger, suspect_rows
 
 # C functions on the way to the refused call, and Python's, that are named.
-C_NAMES, C_FRAMES, PYTHON_FRAMES = 5, 12, 4
+C_NAMES, C_FRAMES, C_WIDTH, PYTHON_FRAMES = 5, 12, 100, 4
 SUSPECTS_SHOWN = 3
 
 
@@ -159,11 +159,17 @@ def tell(failure, wanted, progress):
     attempt(lambda: emit("".join(line + "\n" for line in python_lines())), "the Python stack is not known")
     if wanted.core:
         attempt(lambda: write_core(wanted.core), "the core was not written")
-    attempt(lambda: emit("".join(line + "\n" for line in verdict_lines(progress))), "no verdict")
+    attempt(lambda: emit_behind(progress, list(verdict_lines(progress))), "no verdict")
     if wanted.save:
         attempt(lambda: write_saved(wanted.save, progress), "nothing was saved")
     if wanted.report:
         attempt(lambda: gdb.execute("py-report %s" % quoted(wanted.report)), "no report was written")
+
+
+def emit_behind(progress, lines):
+    """The lines, in the place of what `progress` shows."""
+    progress.clear()
+    emit("".join(line + "\n" for line in lines))
 
 
 def attempt(work, otherwise):
@@ -197,7 +203,13 @@ def stop_lines(failure, wanted):
         ("  for", failure.purpose(from_malloc) if failure else None),
         ("  process", "%d, thread %d: %s resident%s" % (
             pid, thread, size(memory.resident), ", %s swapped" % size(memory.swapped) if memory.swapped else "")),
-        ("  C", " < ".join(names))])
+        ("  C", chain(names))])
+
+
+def chain(names):
+    """As many of the callers as fit a line."""
+    shown = [name for end, name in enumerate(names, 1) if len(" < ".join(names[:end])) <= C_WIDTH]
+    return " < ".join(shown + (["…"] if len(shown) < len(names) else []))
 
 
 def callers():

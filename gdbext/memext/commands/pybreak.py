@@ -11,6 +11,19 @@ from ..options import Option, UsageError
 from ..session import SESSION
 
 
+def traits(one):
+    """In words, what tells it from one that always stops."""
+    parts = ["disabled"] if not one.enabled else []
+    parts += ["if `%s'" % one.when] if one.when else []
+    parts += ["%s, then disabled" % table.plural(one.left, "stop")] if one.left else []
+    parts += ["does `%s' and goes on" % "; ".join(one.does)] if one.does else []
+    return " (%s)" % ", ".join(parts) if parts else ""
+
+
+def commands_of(text):
+    return [part.strip() for part in (text or "").split(";") if part.strip()]
+
+
 class Break(Command):
     name = "py-break"
     summary = "Stop where a Python function is called."
@@ -50,9 +63,9 @@ class Break(Command):
         if len(found) > 1:
             raise UsageError(places.ambiguous(place, found))
         one = pybreaks.quietly(lambda: pybreaks.PyBreak(place, self.label(place, condition), condition,
-                                                        arguments.count or 0, bool(arguments.do)))
-        if arguments.do:
-            one.commands = "\n".join(["silent"] + [part.strip() for part in arguments.do.split(";")] + ["continue"])
+                                                        arguments.count or 0, commands_of(arguments.do)))
+        if one.does:
+            one.commands = "silent\npython import memext.pybreaks; memext.pybreaks.do(%d)\ncontinue" % one.number
         if found:
             one.set_function(found[0], self.is_running(found[0]))
         pybreaks.arm()
@@ -90,7 +103,7 @@ class Break(Command):
         for one in made:
             where = "pending: `%s' is looked for at each import" % one.place.text
             answer.lines.append("py-break %d: %s%s" % (one.number, where if one.is_pending else one.function.title,
-                                                       "" if one.enabled else " (disabled)"))
+                                                       traits(one)))
         if made and first_only:
             answer.lines.append(pybreaks.FIRST_ONLY)
         if not made:

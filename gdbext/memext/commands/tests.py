@@ -23,6 +23,8 @@ DRIFT = 4
 NO_CORE = ("py-tests runs a test session, and this is a core: gdb -x memext.py --args python3 -m pytest ..., "
            "then py-tests")
 NO_PROGRAM = "there are no tests to run: gdb -x memext.py --args python3 -m pytest ..., then py-tests"
+NO_BINARY = ("GDB has no program for `%s', for it runs programs, not scripts (pytest, or the python3 of pyenv, is one): "
+             "gdb -x memext.py --args \"$(python3 -c 'import sys; print(sys.executable)')\" %s")
 XDIST = ("pytest-xdist runs the tests in other processes, which GDB does not follow: run with -n0 "
          "(set args -m pytest -n0 ...)")
 NONE_SEEN = ("no test began in this process. Is it pytest or unittest, and do the tests run in it? With pytest-xdist, "
@@ -70,7 +72,7 @@ class Session:
         if now.count:
             self.counted(now)
         self.complete = self.complete and now.complete
-        too_much = test and self.arguments.stop_on_leak and test.left >= self.arguments.stop_on_leak
+        too_much = test and self.arguments.stop_on_leak and test.kept >= self.arguments.stop_on_leak
         self.before, self.name = now, name
         return not too_much
 
@@ -111,11 +113,19 @@ class Session:
                                              count.blocks - self.base.blocks)
         test.holders, new = SESSION.retained(self.progress).suspects(
             since=self.base.stop.heap, least_share=LEAST_SHARE, progress=self.progress)
-        own = sum(row["retained"] for row in test.holders if row["cause"] == testgrowth.FRAMEWORK)
+        own, garbage = (sum(row["retained"] for row in test.holders if row["cause"] == cause)
+                        for cause in (testgrowth.FRAMEWORK, testgrowth.CYCLES))
         test.own, test.other = max(0, own - max(0, drift)), new - own
-        if self.arguments.stop_on_leak and test.left >= self.arguments.stop_on_leak:
+        # It may be of the tests since the last count: then this one left something else.
+        test.garbage = max(0, garbage - max(0, drift))
+        if self.arguments.stop_on_leak and test.kept >= self.arguments.stop_on_leak:
             self.base.stop.name = "before-test"
             SESSION.marks.set(self.base.stop)
+
+
+def no_program(words):
+    """Why there is none: GDB keeps the arguments of what it could not load."""
+    return NO_BINARY % (words, words if "-m" in words.split() else "-m pytest " + words) if words else NO_PROGRAM
 
 
 class Tests(Command):
@@ -147,7 +157,7 @@ class Tests(Command):
         if connection_type(gdb.selected_inferior()) in CONNECTIONS:
             raise UsageError(AWAY % "py-tests")
         if not gdb.selected_inferior().pid and not gdb.current_progspace().filename:
-            raise UsageError(NO_PROGRAM)
+            raise UsageError(no_program(testdrive.program_arguments()))
         words = testdrive.program_arguments()
         if testgrowth.uses_xdist(shlex.split(words)):
             raise UsageError(XDIST)
@@ -161,7 +171,7 @@ class Tests(Command):
 
     def repeat(self, session, words):
         """Runs the tests that left something again, each several times in one new process."""
-        found = [test for test in session.tests if test.verdict]
+        found = [test for test in session.tests if test.verdict not in (None, testgrowth.GARBAGE)]
         if not found:
             return []
         if gdb.selected_inferior().pid:
@@ -208,6 +218,8 @@ class Tests(Command):
         width = self.line_width(arguments)
         answer.lines = testgrowth.table_lines(tests, arguments.top, arguments.by, parameters.size,
                                               parameters.size_delta, width)
+        if not session.drive.is_complete and not arguments.o:
+            answer.lines.insert(0, "")  # the tests' own output stands in the middle of a line
         self.closing = self.remarks(session, found, arguments, notes)
         self.closing.append(testgrowth.summary(tests, arguments.least, parameters.size))
         answer.lines += self.closing
@@ -219,6 +231,7 @@ class Tests(Command):
         if arguments.by == "test" and arguments.top and len(found) > arguments.top:
             lines.append("… and %s (-top 0 shows all)" % table.plural(len(found) - arguments.top, "more test"))
         lines += testgrowth.once_lines(session.tests, parameters.size)
+        lines += testgrowth.garbage_lines(session.tests, parameters.size)
         own = sum(test.own for test in session.tests)
         lines += ["pytest's own holders keep %s more of these tests' memory" % parameters.size(own)] if own else []
         lines += notes + [line for line in [self.ending(session)] if line]
@@ -229,7 +242,7 @@ class Tests(Command):
     def write(self, answer, path, as_json):
         if as_json or not path.endswith((".html", ".csv")):
             return super().write(answer, path, as_json)
-        lines = testpage.lines(answer, self.tests, parameters.size_delta) if path.endswith(
+        lines = testpage.lines(answer, self.tests, self.closing[:-1], parameters.size_delta) if path.endswith(
             ".html") else testgrowth.csv_lines(self.tests)
         copy = Answer(answer.command, answer.target, answer.complete, answer.warnings)
         copy.rows, copy.lines = answer.rows, list(lines)
