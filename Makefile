@@ -23,6 +23,10 @@ CC       := clang
 FLAVOUR_CFLAGS := -O1 -Wno-conversion -Wno-sign-conversion -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
                   -fno-sanitize=pointer-overflow -fno-sanitize-recover=undefined
 endif
+ifeq ($(FLAVOUR),cover)
+CC       := clang
+FLAVOUR_CFLAGS := -O1 -Wno-conversion -Wno-sign-conversion -fprofile-instr-generate -fcoverage-mapping
+endif
 ifeq ($(FLAVOUR),asan)
 # Instrumented code makes gcc see uninitialised reads that are not there.
 FLAVOUR_CFLAGS := -O1 -Wno-maybe-uninitialized -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -51,7 +55,7 @@ CHECK    := $(PYTHON) tests/run.py --build $(BUILD)
 
 GDBS     ?=
 
-.PHONY: all deps demo check matrix arm64 unit e2e truth fuzz asan lint format bench layouts layouts-table install uninstall clean help gdbs campaign
+.PHONY: all deps demo check matrix arm64 unit e2e truth fuzz asan lint format bench bench-versions layouts layouts-table install uninstall clean help gdbs campaign
 .DEFAULT_GOAL := all
 all: $(BUILD)/libmemext.a $(BUILD)/libmemext.so $(BUILD)/gdbext/_memext.abi3.so ## build the library and the GDB extension
 
@@ -97,6 +101,10 @@ WRAPPED := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=m
 
 $(BUILD)/fail_alloc: $(BUILD)/tests/fuzz/fail_alloc.o $(FUZZ_PARTS) $(BUILD)/libmemext.a
 	$(CC) $(MX_CFLAGS) $(WRAPPED) -o $@ $^ $(MX_LIBS)
+
+# Which parts of the library a core runs: make FLAVOUR=cover build/cover/coverage
+$(BUILD)/coverage: $(BUILD)/tests/fuzz/coverage.o $(BUILD)/tests/fuzz/questions.o $(BUILD)/libmemext.a
+	$(CC) $(MX_CFLAGS) -o $@ $^ $(MX_LIBS)
 
 # libFuzzer brings main(): make FLAVOUR=fuzz build/fuzz/libfuzzer_core
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/libfuzzer_*.c))
@@ -178,6 +186,13 @@ bench: ## measure speed and memory; writes docs/bench.md
 	@$(MAKE) --no-print-directory all $(TOOLS)
 	@$(PYTHON) tests/bench/bench.py --build $(BUILD)
 
+# VERSIONS="--mb 300 --no-write" tries it; --python PATH, several times, names the interpreters.
+VERSIONS ?=
+bench-versions: ## the same 2 GB heap on 3.14 and free-threaded 3.14 beside 3.11; writes docs/bench.md
+	@sh tests/install-deps.sh build bench
+	@$(MAKE) --no-print-directory all $(TOOLS)
+	@$(PYTHON) tests/bench/versions.py --build $(BUILD) --folder $(MATRIX_FOLDER) $(VERSIONS)
+
 # ---- CPython's layouts ----
 MEASURE      := $(BUILD)/tests/layouts/measure
 PYTHONS      ?= $(wildcard /root/.pyenv/versions/3.*/bin/python3)
@@ -242,6 +257,6 @@ clean: ## remove everything that was built
 	rm -rf build
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 -include $(MEASURE).d $(LIB_OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(TOOL_OBJECTS:.o=.d) $(GDBEXT_OBJECTS:.o=.d)

@@ -783,6 +783,8 @@ MX_API void mx_leaks_close(struct mx_leaks *leaks);
  *       malloc/...                overhead (headers, arenas' own), not-walked (broken chunks), reserved
  *       stacks/...                used (from the stack pointer up), unused, thread-blocks
  *       modules/NAME/...          text, read-only, data, bss, reserved
+ *       untouched/...             arenas, stacks: of a core, pages of malloc/reserved and stacks/unused that are zeros;
+ *                                 GDB and the kernel write them, though the process mostly never had them
  *       files/NAME, shared/NAME, kernel/NAME, reserved/no-access
  *       other/...                 anonymous, executable: memory that nobody is known to own
  *   - An object's bytes are its block's (see "Retained sizes").

@@ -5,6 +5,7 @@ A test program prints one line a test and run.py counts them:
   ok NAME
   not ok NAME - what is wrong
   skip NAME - why
+  figure WHAT RIGHT OF          for a table: so many are right
 """
 import json
 import os
@@ -43,6 +44,9 @@ class Results:
     def skip(self, name, why):
         sys.stdout.write("skip %s - %s\n" % (name, why))
         sys.stdout.flush()
+
+    def figure(self, what, right, of):
+        sys.stdout.write("figure %s %d %d\n" % (what, right, of))
 
     def check(self, name, problems):
         """One test: problems is a list of sentences, empty when all is well."""

@@ -20,6 +20,7 @@ import harness
 import interpreters
 
 KINDS = ("unit", "truth", "e2e", "fuzz")
+LONG = 1500                            # seconds for the jobs of many tests, also on a slow machine
 TRUTH = ("run", "references", "causes", "values", "retained", "waste", "leaks", "refcounts", "ledger", "recall",
          "usage", "stacks", "arenas")   # the scripts in tests/truth that judge one interpreter
 
@@ -27,7 +28,7 @@ TRUTH = ("run", "references", "causes", "values", "retained", "waste", "leaks", 
 class Job:
     def __init__(self, name, command, seconds=600):
         self.name, self.command, self.seconds = name, command, seconds
-        self.passed, self.failed, self.skipped = 0, [], []
+        self.passed, self.failed, self.skipped, self.figures = 0, [], [], []
 
     def run(self, log_folder, env):
         start = time.monotonic()
@@ -59,6 +60,8 @@ class Job:
                     self.failed.append([line[len("not ok "):]])
                 elif line.startswith("skip "):
                     self.skipped.append(line[len("skip "):])
+                elif line.startswith("figure "):
+                    self.figures.append(line.split()[1:])
                 elif line.startswith("# ") and self.failed:
                     self.failed[-1].append("    " + line[2:])
         if isinstance(status, str):
@@ -88,10 +91,10 @@ def plan(kinds, build):
     python = sys.executable
     jobs = []
     if "e2e" in kinds:
-        jobs.append(Job("e2e", [python, "tests/e2e/run.py", "--build", build], 900))
+        jobs.append(Job("e2e", [python, "tests/e2e/run.py", "--build", build], LONG))
     if "fuzz" in kinds:
-        jobs.append(Job("fuzz", [python, "tests/fuzz/run.py", "--build", build], 900))
-        jobs.append(Job("fuzz/slow", [python, "tests/fuzz/slow.py", "--build", build], 900))
+        jobs.append(Job("fuzz", [python, "tests/fuzz/run.py", "--build", build], LONG))
+        jobs.append(Job("fuzz/slow", [python, "tests/fuzz/slow.py", "--build", build], LONG))
     if "truth" in kinds:
         jobs += truth_jobs(python, build)
     if "unit" in kinds:

@@ -3,6 +3,7 @@
 from . import table
 from .retaining import percent
 
+UNTOUCHED = "reserves never used, zeros in the core"
 # (title, kinds that begin so, what the children are called); the first that fits takes a row.
 GROUPS = (
     ("live Python objects", ("python/objects/",), "type"),
@@ -20,6 +21,7 @@ GROUPS = (
     ("shared memory", ("shared/",), "mapping"),
     ("kernel mappings", ("kernel/",), "mapping"),
     ("reserved, no memory", ("reserved/",), ""),
+    (UNTOUCHED, ("untouched/",), "kind"),
     ("the rest: nobody is known to own it", ("",), "kind"),
 )
 PYTHON = ("live Python objects", "buffers of Python objects")
@@ -37,6 +39,7 @@ NAMES = {
     "stacks/thread-blocks": "threads' own blocks", "other/anonymous": "anonymous memory",
     "other/executable": "executable anonymous memory", "other/brk": "brk memory that is not malloc's",
     "reserved/no-access": "no access: guard pages, address space kept",
+    "untouched/arenas": "of threads' arenas", "untouched/stacks": "of threads' stacks",
 }
 # What leads to blocks of C data that no Python object owns.
 HOLDERS = {"objects": "reached from Python objects", "globals": "reached from C globals",
@@ -103,6 +106,10 @@ class Ledger:
         return {"resident": self.parts["total"]["resident"], "virtual": self.parts["total"]["virtual"],
                 "rest": self.resident(REST), "guessed": self.guessed}
 
+    def in_use(self):
+        """Resident bytes without what only a core has: zeros for memory that the process never had."""
+        return self.total["resident"] - self.resident(UNTOUCHED)
+
     def process(self):
         """psutil's names; None where the core does not tell."""
         return {name: None if known == "not" else value for name, value, known in self.figures}
@@ -149,17 +156,20 @@ def hint_of_c_data(ledger, size):
 
 def verdict(ledger, size):
     """The first line: what the resident memory consists of, largest first."""
-    total = ledger.total["resident"]
+    total = ledger.in_use()
     shares = [("live Python objects with their buffers", ledger.resident(*PYTHON), None)]
     shares += [(title, group.resident, hint(title, ledger, size) if group.resident >= HINTED * total else None)
-               for title, group in ledger.groups.items() if title not in PYTHON]
+               for title, group in ledger.groups.items() if title not in PYTHON + (UNTOUCHED,)]
     shares.sort(key=lambda share: -share[1])
     told = [share for share in shares if share[1] and share[1] >= NOTABLE * total]
     texts = ["%s %s%s" % (size(value), title.partition(":")[0], " (%s)" % advice if advice else "")
              for title, value, advice in told]
     left = total - sum(value for _, value, _ in told)
     texts += ["%s other" % size(left)] if left else []
-    return ": ".join([HEADS[ledger.head()] % size(total)] + ([", ".join(texts)] if texts else []))
+    head = HEADS[ledger.head()] % size(total)
+    if ledger.resident(UNTOUCHED) > NOTABLE * total:
+        head += " (and %s of zeros, threads' reserves that took no memory)" % size(ledger.resident(UNTOUCHED))
+    return ": ".join([head] + ([", ".join(texts)] if texts else []))
 
 
 def figure_lines(ledger, size):
@@ -192,23 +202,17 @@ def shown_children(group, total, limit):
 
 
 def tree(ledger, limit, size):
-    """A Table: groups by falling resident bytes, their children below them."""
-    total = ledger.total
+    """A Table: groups by falling resident bytes, their children below them; last what never was in the process."""
+    total, in_use = ledger.total, ledger.in_use()
     result = table.Table("resident", "", "virtual", "count", "what")
-    for group in sorted(ledger.groups.values(), key=lambda line: (-line.resident, -line.virtual)):
+    for group in sorted(ledger.groups.values(),
+                        key=lambda line: (line.name == UNTOUCHED, -line.resident, -line.virtual)):
         if not group.virtual and group.name != REST:
             continue
-        share = percent(group.resident / total["resident"]) if total["resident"] else ""
+        share = percent(group.resident / in_use) if in_use and group.name != UNTOUCHED else ""
         result.add(size(group.resident), share, size(group.virtual), table.number(group.count), group.name)
         lines = shown_children(group, total, limit)
         for line in lines if len(group.children) > 1 or group.name in PYTHON else []:
             result.add(size(line.resident), "", size(line.virtual), table.number(line.count), "    " + line.name)
     result.add(size(total["resident"]), "", size(total["virtual"]), "", "total")
     return result
-
-
-def summary(ledger, size, most=6):
-    """For a report: the verdict, and the largest groups as lines."""
-    groups = sorted(ledger.groups.values(), key=lambda line: -line.resident)
-    return verdict(ledger, size), ["%s  %s" % (size(group.resident), group.name)
-                                   for group in groups[:most] if group.resident]

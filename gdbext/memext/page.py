@@ -4,10 +4,8 @@
 The tree is nested <details>, so it unfolds without a script too; the script
 adds the buttons, and opens what hides the place that a link leads to.
 """
-import html
-
-from . import reftree, table, treetext
-from .picture import visible
+from . import document, reftree, table, treetext
+from .document import escape
 
 # Browsers flatten what is nested deeper than 512 elements, three a level: deeper levels stay at this indentation.
 NESTED_AT_MOST = 120
@@ -16,76 +14,11 @@ VALUE_WIDTH = 80
 # Levels that are open at first.
 OPEN = 2
 
-HEAD = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
-script-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>%(title)s</title>
-<style>
-:root { color-scheme: light dark; --back: #ffffff; --fore: #14181d; --dim: #566070; --line: #c4cbd6; --name: #8a4b00;
-        --type: #0b5394; --red: #c40000; --blue: #d6e6ff; --amber: #ffe9c7; --here: #fff3b0; }
-@media (prefers-color-scheme: dark) {
-  :root { --back: #15181d; --fore: #e4e8ee; --dim: #9aa5b4; --line: #3c4654; --name: #f0b060; --type: #86bdf7;
-          --red: #ff7070; --blue: #1c3658; --amber: #4a3610; --here: #50480f; }
-}
-body { background: var(--back); color: var(--fore); font: 14px/1.55 ui-monospace, "DejaVu Sans Mono", monospace;
-       margin: 1.2em 1.5em; }
-h1 { font-size: 1.15em; margin: 0 0 .3em; }
-p { margin: .3em 0; color: var(--dim); }
-button { font: inherit; margin-right: .5em; }
-.tree { margin-top: 1em; overflow-x: auto; white-space: nowrap; }
-ul { list-style: none; margin: 0; padding-left: 1.3em; border-left: 1px solid var(--line); }
-li { padding: .05em 0; }
-.leaf { padding-left: 1.05em; }
-summary { cursor: pointer; }
-summary:focus-visible, a:focus-visible { outline: 2px solid var(--type); }
-.edge { color: var(--name); }
-.type { color: var(--type); font-weight: 600; }
-.dim { color: var(--dim); }
-.start { display: inline-block; border: 2px solid var(--red); border-radius: 4px; padding: .1em .4em; }
-.module { background: var(--blue); border-radius: 3px; padding: 0 .25em; }
-.root { background: var(--amber); border-radius: 3px; padding: 0 .25em; }
-:target { background: var(--here); }
-a { color: var(--type); }
-</style>
-</head>
-<body>
-<h1>%(title)s</h1>
-<p>%(about)s</p>
+HEAD = """<h1>%s</h1>
+<p>%s</p>
 <div id="buttons" hidden><button id="unfold">unfold all</button><button id="fold">fold all</button></div>
 <div class="tree">
 """
-
-TAIL = """</div>
-%s<script>
-(function () {
-  "use strict";
-  function all(open) {
-    document.querySelectorAll("details").forEach(function (one) { one.open = open; });
-  }
-  function reveal() {
-    var place = location.hash && document.getElementById(location.hash.slice(1));
-    for (var one = place; one; one = one.parentElement)
-      if (one.tagName === "DETAILS") one.open = true;
-    if (place) place.scrollIntoView({block: "center"});
-  }
-  document.getElementById("buttons").hidden = false;
-  document.getElementById("unfold").onclick = function () { all(true); };
-  document.getElementById("fold").onclick = function () { all(false); };
-  window.addEventListener("hashchange", reveal);
-  reveal();
-})();
-</script>
-</body>
-</html>
-"""
-
-
-def escape(text):
-    return html.escape(visible(text))
 
 
 def span(name, text):
@@ -168,6 +101,8 @@ def whole_tree(tree, prefix=""):
 
 def page(tree, title, about, notes):
     """The whole page, in pieces."""
-    yield HEAD % {"title": escape(title), "about": escape(about)}
+    yield document.begin(title, "tree.css")
+    yield HEAD % (escape(title), escape(about))
     yield from whole_tree(tree)
-    yield TAIL % "".join("<p>%s</p>\n" % escape(note) for note in notes)
+    yield "</div>\n" + "".join("<p>%s</p>\n" % escape(note) for note in notes)
+    yield document.script(document.asset("tree.js")) + document.END

@@ -7,9 +7,8 @@ the outline, in the layout of d3's partition, which is inlined from Debian's pac
 target is escaped, and cut to a bounded length.
 """
 import json
-import os
 
-from . import page, report as texts, retaining, table, waste
+from . import document, page, report as texts, retaining, table, waste
 from .picture import visible
 
 # d3-hierarchy alone: 14 KB of d3's 280.
@@ -21,40 +20,21 @@ MOST_BYTES = 5000000
 SUSPECTS_OPEN = 5
 # Characters of a type and of a reference's name in the map.
 TYPE_WIDTH, NAME_WIDTH = 100, 60
+TITLE_WIDTH = 120
 LEDGER_KINDS = {"python/objects": 1, "python/buffers": 5, "python/static": 4, "pymalloc/free": 2, "rest": 6}
 ABOUT_MAP = ("Every block of the heap once, inside what keeps it alive. To the right of a box is what would be freed "
              "with it; height is bytes. Click to go in; click the leftmost box, or press Escape, to go out.")
 WHOLE = {False: "the heap", True: "what is new"}
 TREES = {True: "What refers to it", False: "What it refers to"}
 
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
-script-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>memext: %(title)s</title>
-<style>
-%(style)s</style>
-</head>
-<body>
-<main>
+PAGE = """<main>
 <p class="about">%(about)s</p>
 <h1 id="verdict">%(verdict)s</h1>
 %(body)s
 <footer>Made by memext's py-report. Retained: what would be freed with an object. Sizes are those of the allocator's
 blocks; a type's own bytes are what sys.getsizeof says.</footer>
 </main>
-%(scripts)s</body>
-</html>
 """
-
-
-def asset(name):
-    """A file that stands beside this one."""
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "web", name), encoding="utf-8") as file:
-        return file.read()
 
 
 def library():
@@ -67,7 +47,7 @@ def library():
 
 
 def escape(text, width=0):
-    return page.escape(table.clip(text, width))
+    return document.escape(table.clip(text, width))
 
 
 def embedded(data):
@@ -254,11 +234,13 @@ def render(report, trees, nodes, layout):
     scripts = ""
     if layout:
         scripts += '<script id="outline" type="application/json">%s</script>\n' % embedded(outline_data(nodes))
-        scripts += "<script>\n%s</script>\n" % layout
-    scripts += "<script>\n%s</script>\n" % asset("report.js")
+        scripts += document.script(layout)
+    scripts += document.script(document.asset("report.js"))
     sentence = texts.verdict(report)
-    return PAGE % {"title": escape(sentence, 120), "style": asset("report.css"), "about": escape(report.about),
-                   "verdict": escape(sentence), "body": body(report, trees, layout), "scripts": scripts}
+    return "".join((document.begin("memext: " + table.clip(sentence, TITLE_WIDTH), "report.css"),
+                    PAGE % {"about": escape(report.about), "verdict": escape(sentence),
+                            "body": body(report, trees, layout)},
+                    scripts, document.END))
 
 
 def fitting(make):

@@ -1,34 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of a session left behind, as one HTML page that needs no network. Knows nothing of GDB."""
-import html
+from . import document, table, testgrowth
 
-from . import table, testgrowth
-from .reportpage import asset
-
-HEAD = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>memext: %(title)s</title>
-<style>
-%(style)spre { white-space: pre-wrap; }
-</style>
-</head>
-<body>
-<main>
-<p class="about">%(about)s</p>
-<h1 id="verdict">%(title)s</h1>
+HEAD = """<main>
+<p class="about">%s</p>
+<h1 id="verdict">%s</h1>
 """
-TAIL = "</main>\n</body>\n</html>"
 COLUMNS = ("left", "bytes", "blocks", "rss", "grows", "test")
 SUMS = ("tests", "left", "bytes", "blocks", "rss")
 UNTOLD = "one run does not tell whether it grows every time (-repeat 2 does)"
 
 
 def row(cells, tag="td"):
-    shown = ["<%s>%s</%s>" % (tag, html.escape(str(cell)), tag) for cell in cells]
+    shown = ["<%s>%s</%s>" % (tag, document.escape(str(cell)), tag) for cell in cells]
     return "<tr>%s</tr>" % "".join(shown)
 
 
@@ -49,7 +33,7 @@ def detail(test, delta):
     text = "\n".join(line.strip() for line in facts)
     grows = UNTOLD if test.verdict == "?" else "grows " + test.verdict
     return "<h3>%s</h3>\n<p>%s left; %s</p>\n<pre>%s</pre>" % (
-        html.escape(test.name), html.escape(delta(test.left)), html.escape(grows), html.escape(text))
+        document.escape(test.name), document.escape(delta(test.left)), document.escape(grows), document.escape(text))
 
 
 def sums(tests, by, delta):
@@ -66,14 +50,15 @@ def lines(answer, tests, remarks, delta):
     """`remarks`: what else is to be said of the session."""
     found = testgrowth.leaving(tests)
     about = "%s, Python %s" % (answer.target["command"], answer.target["python_version"])
-    yield HEAD % {"title": html.escape(answer.lines[-1]), "style": asset("report.css"), "about": html.escape(about)}
+    yield document.begin("memext: " + answer.lines[-1], "report.css", scripts=False)
+    yield HEAD % (document.escape(about), document.escape(answer.lines[-1]))
     yield "<h2>Tests that leave memory behind</h2>" if found else ""
     for test in found:
         yield detail(test, delta)
-    yield from ("<p>%s</p>" % html.escape(remark) for remark in remarks)
+    yield from ("<p>%s</p>" % document.escape(remark) for remark in remarks)
     yield from sums(tests, "file", delta)
     if any(test.file != test.group("class") for test in tests):
         yield from sums(tests, "class", delta)
     yield "<h2>All tests</h2>"
     yield from test_table(tests, delta)
-    yield TAIL
+    yield "</main>\n" + document.END

@@ -115,15 +115,16 @@ static bool is_cached(const struct mx_memory *memory, mx_addr user, uint64_t siz
     return true;
 }
 
-/* The chunk after `user`, whose first word was `link`; 0 at the end, and where the chain makes no sense. */
-static mx_addr next_cached(const struct mx_memory *memory, mx_addr user, uint64_t size, uint64_t bias, uint64_t *link)
+/* The chunk after `user`, whose first word was `link`; 0 at the end, and where the chain makes no sense. A plain link
+ * may lead to a chunk of that size as well when it is taken for a mangled one, which a mangled link seldom is. */
+static mx_addr next_cached(const struct mx_glibc *glibc, mx_addr user, uint64_t size, uint64_t bias, uint64_t *link)
 {
     mx_addr mangled = (user >> 12) ^ *link, plain = *link;
     if (!mangled || !plain)
         return 0;
-    if (is_cached(memory, mangled + bias, size, link))
+    if (!glibc->plain_links && is_cached(glibc->memory, mangled + bias, size, link))
         return mangled + bias;
-    return is_cached(memory, plain + bias, size, link) ? plain + bias : 0;
+    return is_cached(glibc->memory, plain + bias, size, link) ? plain + bias : 0;
 }
 
 bool mx_chunk_chain(struct mx_glibc *glibc, mx_addr user, uint64_t size, uint64_t link_bias, uint64_t most)
@@ -140,7 +141,7 @@ bool mx_chunk_chain(struct mx_glibc *glibc, mx_addr user, uint64_t size, uint64_
             mark = user;
             lap *= 2;
         }
-        user = next_cached(glibc->memory, user, size, link_bias, &link);
+        user = next_cached(glibc, user, size, link_bias, &link);
     }
     return true;
 }

@@ -510,13 +510,14 @@ static void open_arenas(struct opener *opener, const struct mx_modules *modules)
             snprintf(ret->name, sizeof(ret->name), "glibc (by its heap only)");
         return;
     }
+    mx_known_glibc_name(known.libc, ret->name, sizeof(ret->name));
+    ret->plain_links = mx_known_plain_links(ret->name);
     uint32_t libc = (uint32_t)(known.libc - modules->modules.items);
     ret->bins = find_main_bins(opener->memory, modules, libc, ret->bins);
     if (ret->bins)
         add_arenas(opener, ret->bins);
     else if (!known.other)
         add_without_main_arena(opener);
-    mx_known_glibc_name(known.libc, ret->name, sizeof(ret->name));
     if (known.other && (!ret->arenas.count || !ret->arenas.items[0].system_mem))
         ret->found = false;
     if (known.other && !ret->found)

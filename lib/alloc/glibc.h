@@ -48,6 +48,7 @@ struct mx_glibc {
     MX_ARRAY(mx_addr) fast;                    /* sorted: of these, those in fastbins */
     uint64_t walk_errors; /* spans that broke off early because a size made no sense, heaps that were lost */
     mx_addr bins;         /* main_arena's */
+    bool plain_links;     /* known to be before 2.32: links of free chunks are not mangled */
 };
 
 /* A range that is no malloc memory (pymalloc arenas), so that no mmapped chunk is looked for inside. */

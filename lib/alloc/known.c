@@ -5,6 +5,7 @@
 #include "alloc/known.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "memory/elf.h"
@@ -106,4 +107,12 @@ void mx_known_glibc_name(const struct mx_module *libc, char *name, size_t size)
             (number[digits] == '.' && number[digits + 1] >= '0' && number[digits + 1] <= '9')))
         digits++;
     snprintf(name, size, "glibc %.*s", digits, (const char *)number);
+}
+
+bool mx_known_plain_links(const char *name)
+{
+    enum { FIRST_MANGLED = 32 };
+    static const char before[] = "glibc 2.";
+    size_t length = sizeof(before) - 1;
+    return !strncmp(name, before, length) && name[length] && strtoul(name + length, NULL, 10) < FIRST_MANGLED;
 }

@@ -19,4 +19,7 @@ void mx_known_malloc_find(const struct mx_modules *modules, struct mx_known_mall
 /* "glibc 2.36", from the text that every libc.so.6 carries; "glibc" where there is none. */
 void mx_known_glibc_name(const struct mx_module *libc, char *name, size_t size);
 
+/* Whether a name that this gave is of a glibc before 2.32, whose free chunks are linked by plain addresses. */
+bool mx_known_plain_links(const char *name);
+
 #endif

@@ -48,10 +48,9 @@ struct mx_edge {
 typedef bool (*mx_edge_visit)(void *context, const struct mx_edge *edge);
 
 /*
- * The decoder of one target. `is_block` answers whether an address lies in a used block (it is asked by conservative
- * scans only) and returns the start of the object or raw block there, 0 when none,
- * and in *size the bytes from that start to the block's end; `is_raw` tells the two apart. The
- * heap gives it.
+ * The decoder of one target. `find_block`, which the heap gives, is asked by conservative scans only: whether an
+ * address lies in a used block. It returns the start of the object or raw block there, 0 when none, and in *size the
+ * bytes from that start to the block's end; *is_raw tells the two apart.
  */
 struct mx_plans; /* per type: where its references are; made by mx_referents_open() */
 

@@ -28,6 +28,7 @@ enum {
     MOST_NESTING = 8,     /* anonymous members within anonymous members */
     MOST_MEMBERS = 4096,
     MOST_UNITS = 1 << 20,
+    MOST_DEPTH = 64, /* of entries within entries without DW_AT_sibling */
 };
 
 /* Where an entry stands in .debug_info. (Units of .debug_types need -fdebug-types-section, which nobody builds with.)
@@ -332,30 +333,55 @@ static bool is_struct(const struct mx_dwarf *dwarf, Dwarf_Die die)
     return (tag == DW_TAG_structure_type || tag == DW_TAG_union_type) && !has_attribute(dwarf, die, DW_AT_declaration);
 }
 
-/* Replaces *die by its next sibling, NULL past the last; the order of offsets makes every walk end. */
-static void next_sibling(const struct mx_dwarf *dwarf, Dwarf_Die *die)
-{
-    Dwarf_Die next = NULL;
-    Dwarf_Error error = NULL;
-    struct place before = place_of(dwarf, *die);
-    if (!succeeded(dwarf, dwarf_siblingof_b(dwarf->debug, *die, true, &next, &error), error))
-        next = NULL;
-    if (next) {
-        struct place after = place_of(dwarf, next);
-        if (!before.known || !after.known || after.offset <= before.offset) {
-            dwarf_dealloc_die(next);
-            next = NULL;
-        }
-    }
-    dwarf_dealloc_die(*die);
-    *die = next;
-}
-
 static Dwarf_Die first_child(const struct mx_dwarf *dwarf, Dwarf_Die die)
 {
     Dwarf_Die child = NULL;
     Dwarf_Error error = NULL;
     return succeeded(dwarf, dwarf_child(die, &child, &error), error) ? child : NULL;
+}
+
+/* Replaces *die by its next sibling, NULL past the last. False when that does not come later, and so may come again. */
+static bool to_sibling(const struct mx_dwarf *dwarf, Dwarf_Die *die)
+{
+    Dwarf_Die next = NULL;
+    Dwarf_Error error = NULL;
+    struct place before = place_of(dwarf, *die), after = {0};
+    if (!succeeded(dwarf, dwarf_siblingof_b(dwarf->debug, *die, true, &next, &error), error))
+        next = NULL;
+    if (next)
+        after = place_of(dwarf, next);
+    dwarf_dealloc_die(*die);
+    *die = next;
+    return !next || (before.known && after.known && after.offset > before.offset);
+}
+
+/*
+ * Without DW_AT_sibling, libdwarf finds what follows an entry by walking all that is below it; an entry there that
+ * names itself as its sibling keeps it walking for ever.
+ */
+static bool can_be_passed(const struct mx_dwarf *dwarf, Dwarf_Die die, unsigned depth)
+{
+    Dwarf_Half has_children = 1;
+    dwarf_die_abbrev_children_flag(die, &has_children);
+    if (!has_children || has_attribute(dwarf, die, DW_AT_sibling))
+        return true;
+    Dwarf_Die child = first_child(dwarf, die);
+    bool good = !child || depth < MOST_DEPTH;
+    while (good && child)
+        good = can_be_passed(dwarf, child, depth + 1) && to_sibling(dwarf, &child);
+    if (child)
+        dwarf_dealloc_die(child);
+    return good;
+}
+
+/* Replaces *die by its next sibling, NULL past the last; the order of offsets makes every walk end. */
+static void next_sibling(const struct mx_dwarf *dwarf, Dwarf_Die *die)
+{
+    if (can_be_passed(dwarf, *die, 0) && to_sibling(dwarf, die))
+        return;
+    if (*die)
+        dwarf_dealloc_die(*die);
+    *die = NULL;
 }
 
 static int compare_wanted(const void *a, const void *b)

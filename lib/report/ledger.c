@@ -7,7 +7,10 @@
 
 #include "cpython/frames.h"
 
-enum { FIGURES = 8 };
+enum {
+    FIGURES = 8,
+    MOST_RESERVE = 1 << 30, /* bytes of one that are looked at */
+};
 
 struct mx_ledger {
     struct mx_resident resident;
@@ -19,13 +22,19 @@ struct mx_ledger {
 };
 
 /* In the order of precedence where two begin at one address. */
-enum claim_kind { CLAIM_ARENA, CLAIM_SEGMENT, CLAIM_EXTENT, CLAIM_MAPPED, CLAIM_ROW };
+enum claim_kind { CLAIM_ARENA, CLAIM_SEGMENT, CLAIM_EXTENT, CLAIM_MAPPED, CLAIM_RESERVE, CLAIM_ROW };
 
 struct claim {
     mx_addr start, end;
     enum claim_kind kind;
-    size_t index; /* of the arena, extent, span or row */
+    size_t index; /* of the arena, extent, span, reserve or row */
 };
+
+/* Address space that is kept to grow into, and the rows of what was used of it and what never was. */
+static const struct reserve {
+    const char *used, *untouched;
+} reserves[] = {{"malloc/reserved", "untouched/arenas"}, {"stacks/unused", "untouched/stacks"}};
+enum { RESERVE_OF_ARENA, RESERVE_OF_STACK };
 
 struct claims {
     MX_ARRAY(struct claim) claims;
@@ -59,11 +68,10 @@ static void claim_arenas(struct claims *claims, const struct mx_allocators *allo
 static void claim_chunks(struct claims *claims, const struct mx_target *target)
 {
     const struct mx_glibc *glibc = &target->allocators.glibc;
-    uint32_t reserved = mx_book_row(claims->book, "malloc/reserved");
     for (size_t i = 0; i < glibc->extents.count; i++) {
         const struct mx_malloc_extent *extent = &glibc->extents.items[i];
         claim(claims, CLAIM_EXTENT, i, extent->start, extent->end);
-        claim(claims, CLAIM_ROW, reserved, extent->end, extent->limit);
+        claim(claims, CLAIM_RESERVE, RESERVE_OF_ARENA, extent->end, extent->limit);
     }
     for (size_t i = 0; i < glibc->spans.count; i++) {
         const struct mx_chunk_span *span = &glibc->spans.items[i];
@@ -82,8 +90,7 @@ static bool claim_data_stack(void *context, mx_addr start, mx_addr end)
 /* The thread's own block stands above its stack, at the end of the same mapping. */
 static void claim_stacks(struct claims *claims, const struct mx_target *target)
 {
-    uint32_t used = mx_book_row(claims->book, "stacks/used"), unused = mx_book_row(claims->book, "stacks/unused");
-    uint32_t own = mx_book_row(claims->book, "stacks/thread-blocks");
+    uint32_t used = mx_book_row(claims->book, "stacks/used"), own = mx_book_row(claims->book, "stacks/thread-blocks");
     for (size_t i = 0; i < target->threads.threads.count; i++) {
         const struct mx_thread *thread = &target->threads.threads.items[i];
         const struct mx_region *region =
@@ -94,10 +101,54 @@ static void claim_stacks(struct claims *claims, const struct mx_target *target)
         mx_addr end = has_own ? thread->fs_base : region->end;
         mx_addr from =
             thread->stack_pointer - MX_RED_ZONE > region->start ? thread->stack_pointer - MX_RED_ZONE : region->start;
-        claim(claims, CLAIM_ROW, unused, region->start, from);
+        claim(claims, CLAIM_RESERVE, RESERVE_OF_STACK, region->start, from);
         claim(claims, CLAIM_ROW, used, from, end);
         if (has_own)
             claim(claims, CLAIM_ROW, own, end, (end + MX_PAGE) & ~(mx_addr)(MX_PAGE - 1));
+    }
+}
+
+static mx_addr next_page(mx_addr address, mx_addr end)
+{
+    mx_addr next = (address & ~(mx_addr)(MX_PAGE - 1)) + MX_PAGE;
+    return next < end ? next : end;
+}
+
+static bool is_zero_page(const struct mx_memory *memory, mx_addr page, mx_addr end)
+{
+    bool whole = page % MX_PAGE == 0 && end - page >= MX_PAGE;
+    const uint8_t *bytes = whole ? mx_memory_view(memory, page, MX_PAGE) : NULL;
+    uint64_t any = !bytes;
+    for (size_t at = 0; bytes && at < MX_PAGE; at += 8)
+        any |= mx_load_u64(bytes + at);
+    return !any;
+}
+
+/* Where what begins at `from` ends: pages of zeros, or others. */
+static mx_addr end_of_stretch(const struct mx_memory *memory, mx_addr from, mx_addr end, bool *zeros)
+{
+    mx_addr stop = next_page(from, end);
+    *zeros = is_zero_page(memory, from, end);
+    while (stop < end && is_zero_page(memory, stop, end) == *zeros)
+        stop = next_page(stop, end);
+    return stop;
+}
+
+/*
+ * A core has zeros for pages that the process never had: GDB writes all that it can read, and the kernel writes stacks
+ * whole. What was never used of a reserve is told apart there. Of a live process the kernel says which pages there are.
+ */
+static void post_reserve(struct mx_book *book, const struct reserve *reserve, mx_addr start, mx_addr end)
+{
+    const struct mx_memory *memory = book->target->memory;
+    uint32_t used = mx_book_row(book, "%s", reserve->used), untouched = mx_book_row(book, "%s", reserve->untouched);
+    bool can_tell = book->target->path && end - start <= MOST_RESERVE, zeros = false;
+    for (mx_addr from = start, stop; from < end; from = stop) {
+        const struct mx_region *region = can_tell ? mx_memory_region(memory, from) : NULL;
+        stop = region && region->end < end ? region->end : end;
+        if (region && region->bytes)
+            stop = end_of_stretch(memory, from, stop, &zeros);
+        mx_book_post(book, region && region->bytes && zeros ? untouched : used, from, stop, 1);
     }
 }
 
@@ -137,6 +188,9 @@ static void write_claim(struct mx_ledger *ledger, const struct claim *claim)
     case CLAIM_MAPPED:
         mx_ledger_mapped(&ledger->rows, claim->start, &allocators->glibc.spans.items[claim->index]);
         add_part(ledger, MX_LEDGER_MAPPED, resident, virtual_bytes);
+        break;
+    case CLAIM_RESERVE:
+        post_reserve(book, &reserves[claim->index], claim->start, claim->end);
         break;
     case CLAIM_ROW:
         mx_book_post(book, (uint32_t)claim->index, claim->start, claim->end, 1);

@@ -54,18 +54,28 @@ static void hold(struct holding *holding, mx_addr word, mx_addr place)
         holding->no_memory = true;
 }
 
-/* Nothing of a live process is kept, however much memory its C code has. */
+/* Nothing of a live process is kept, however much memory its C code has. False where not all of it can be read. */
+static bool follow_piece(struct holding *holding, mx_addr start, mx_addr end)
+{
+    const uint8_t *bytes = end - start < PIECE ? mx_memory_view(holding->target->memory, start, end - start)
+                                               : mx_cursor_view(&holding->cursor, start, PIECE);
+    for (size_t i = 0; bytes && i + 8 <= end - start; i += 8)
+        hold(holding, mx_load_u64(bytes + i), start + i);
+    return bytes;
+}
+
+/* In one mapping with a thread's variables may be the guard page of the next thread's stack (glibc 2.42+). */
 static void follow_memory(struct holding *holding, mx_addr start, mx_addr end)
 {
-    const struct mx_memory *memory = holding->target->memory;
     for (mx_addr at = start & ~UINT64_C(7); at < end;) {
         mx_addr until = end - at < PIECE ? end : at + PIECE;
-        const struct mx_region *region = mx_memory_region(memory, at);
+        const struct mx_region *region = mx_memory_region(holding->target->memory, at);
         until = region && region->end < until ? region->end : until;
-        const uint8_t *bytes =
-            until - at < PIECE ? mx_memory_view(memory, at, until - at) : mx_cursor_view(&holding->cursor, at, PIECE);
-        for (size_t i = 0; bytes && i + 8 <= until - at; i += 8)
-            hold(holding, mx_load_u64(bytes + i), at + i);
+        bool whole = follow_piece(holding, at, until);
+        for (mx_addr next; !whole && at < until; at = next) {
+            next = (at | (MX_PAGE - 1)) + 1 < until ? (at | (MX_PAGE - 1)) + 1 : until;
+            follow_piece(holding, at, next);
+        }
         at = until;
     }
 }

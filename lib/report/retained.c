@@ -7,10 +7,31 @@
 
 #include <string.h>
 
+#include "cpython/classify.h"
 #include "report/object.h"
 #include "report/reference.h"
 
-enum { CHUNK_HEADER = 8 }; /* between two chunks of malloc's, counted to neither */
+enum {
+    CHUNK_HEADER = 8, /* between two chunks of malloc's, counted to neither */
+    HOOK = 16,        /* what debug hooks put before a block; those of objects may stand behind those of malloc */
+    MOST_HOOKS = 2,
+};
+
+/* How far a block of malloc's is listed behind its chunk's memory: C libraries' chunks, and free ones, have no hooks.
+ */
+static uint64_t hooks_before(const struct mx_target *target, const struct mx_heap *heap, const struct mx_span *span,
+                             uint32_t block)
+{
+    if (!heap->padding || heap->kinds[block] == MX_BLOCK_FREE)
+        return 0;
+    mx_addr address = mx_block_address(&heap->spans, span, block);
+    for (uint32_t length = MOST_HOOKS * HOOK; length; length -= HOOK) {
+        const uint8_t *bytes = mx_memory_view(target->memory, address - length, length);
+        if (bytes && mx_hook_padding(bytes, length) == length)
+            return length;
+    }
+    return 0;
+}
 
 uint64_t mx_block_weight(const struct mx_target *target, const struct mx_heap *heap, const struct mx_span *span,
                          uint32_t block)
@@ -18,9 +39,12 @@ uint64_t mx_block_weight(const struct mx_target *target, const struct mx_heap *h
     if (span->kind == MX_SPAN_STATIC)
         return mx_object_shallow_size(target, mx_block_address(&heap->spans, span, block));
     uint64_t size = mx_block_size(&heap->spans, span, block);
+    if (span->kind != MX_SPAN_CHUNKS)
+        return size;
     bool is_last = block - span->first + 1 == span->count;
-    bool has_header = span->kind == MX_SPAN_CHUNKS && !is_last && size > CHUNK_HEADER;
-    return has_header ? size - CHUNK_HEADER : size;
+    size += hooks_before(target, heap, span, block);
+    uint64_t behind = is_last ? 0 : CHUNK_HEADER + hooks_before(target, heap, span, block + 1);
+    return size > behind ? size - behind : size;
 }
 
 static uint64_t block_weight(const struct mx_graph *graph, const struct mx_span *span, uint32_t block)

@@ -8,6 +8,7 @@ import debugger
 
 TESTS = 60
 ROUNDS = 3
+TURNS = 5
 ADDED_MS = 20
 # Tests that only take time, in a process whose heap is so many MB of lists of str.
 SESSION = """
@@ -21,16 +22,62 @@ def waits():
 for number in range(TESTS):
     globals()["test_" + str(number)] = lambda: waits()
 """
-# Calls and allocations of all sizes; prints its own seconds. It calls alarm() for a breakpoint where these begin.
-BUSY = """
+# Both programs print their own seconds, and call alarm() for a breakpoint where these begin.
+BEGIN = """
 import ctypes
 import time
 def never():
     pass
+ctypes.CDLL(None).alarm(0)
+start = time.process_time()
+"""
+END = """
+print("took", time.process_time() - start)
+"""
+# Calls, objects and numbers, in memory that is there.
+COMPUTING = BEGIN + """
+class Node:
+    def __init__(self, key):
+        self.key, self.left, self.right = key, None, None
+    def add(self, key):
+        side = "left" if key < self.key else "right"
+        below = getattr(self, side)
+        if below:
+            below.add(key)
+        else:
+            setattr(self, side, Node(key))
+for _ in range(4):
+    root = Node(50000)
+    for number in range(40000):
+        root.add(number * 7919 % 100003)
+    sum(number * number for number in range(1000000))
+""" + END
+# Texts, syntax trees and JSON: blocks that are copied, and lists that come and go.
+TEXTS = BEGIN + """
+import ast
+import collections
+import glob
+import json
+import os
+import re
+texts = []
+for path in sorted(glob.glob(os.path.join(os.path.dirname(os.__file__), "*.py"))):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        texts.append(file.read())
+for _ in range(2):
+    for text in texts:
+        collections.Counter(re.findall(r"\\w+", text))
+    for text in texts[:30]:
+        sum(1 for node in ast.walk(ast.parse(text)))
+    rows = [{"id": number, "name": "n%d" % number, "tags": ["a", "b", str(number % 7)]} for number in range(20000)]
+    for _ in range(4):
+        rows = json.loads(json.dumps(rows))
+        rows.sort(key=lambda row: (row["tags"][2], row["name"]))
+""" + END
+# Fresh memory all the time, gigabytes of it.
+GREEDY = BEGIN + """
 def called(number):
     return number + 1
-ctypes.CDLL(None).alarm(0)
-start = time.perf_counter()
 for _ in range(8):
     kept = []
     for number in range(2000000):
@@ -38,8 +85,7 @@ for _ in range(8):
     for number in range(200):
         kept.append(bytearray(1000000))
         kept.append({item: str(item) for item in range(2000)})
-print("took", time.perf_counter() - start)
-"""
+""" + END
 
 
 def elapsed(command, folder, env=None):
@@ -89,28 +135,31 @@ def busy(bench, python, path, commands):
     return took, time.monotonic() - start - took
 
 
-def never_reached(bench, python):
-    """The runs take turns, so that all see the same machine."""
+def side_by_side(bench, python, program, ways):
+    """{way: its own seconds}, {way: all others}: the best of runs that take turns, so that all see the same machine."""
     path = os.path.join(bench.folder, "busy.py")
     with open(path, "w") as f:
-        f.write(BUSY)
-    stop = ["break alarm", "run", "delete"]
-    ways = {"alone": ["run"], "break": ["py-break busy.py:never", "run"], "catch": ["py-catch-oom", "run"],
-            "watch": stop + ['eval "rwatch *(char *)%lu", (unsigned long)$sp - 1000000', "continue"]}
+        f.write(program)
     took = {way: [] for way in ways}
-    for _ in range(ROUNDS):
+    for _ in range(TURNS):
         for way, commands in ways.items():
             took[way].append(busy(bench, python, path, commands))
-    own = {way: min(run[0] for run in runs) for way, runs in took.items()}
-    before = {way: min(run[1] for run in runs) for way, runs in took.items()}
-    against = "without, in GDB: %.2f s" % own["alone"]
-    bench.add("a program with GDB's own rwatch, never hit", "%.2f s" % own["watch"], against,
-              own["watch"] / own["alone"])
-    bench.add("a program with a py-break that it never reaches", "%.2f s" % own["break"], against,
-              own["break"] / own["alone"], 1.02)
-    bench.add("the same beside an rwatch, which is what it is made of", "%.2f s" % own["break"],
-              "with such an rwatch: %.2f s" % own["watch"], own["break"] / own["watch"], 1.02)
-    bench.add("the same, until the function is there", "%.2f s" % before["break"],
+    return [{way: min(run[part] for run in runs) for way, runs in took.items()} for part in (0, 1)]
+
+
+def never_reached(bench, python):
+    watch = ["break alarm", "run", "delete", 'eval "rwatch *(char *)%lu", (unsigned long)$sp - 1000000', "continue"]
+    ways = {"alone": ["run"], "break": ["py-break busy.py:never", "run"], "watch": watch,
+            "catch": ["py-catch-oom", "run"]}
+    for name, program, bar in (("computes", COMPUTING, 1.02), ("works on texts", TEXTS, 1.02),
+                               ("fills gigabytes of fresh memory", GREEDY, None)):
+        own, before = side_by_side(bench, python, program, ways)
+        against = "without, in GDB: %.2f s" % own["alone"]
+        bench.add("a program that %s, with a py-break that it never reaches" % name, "%.2f s" % own["break"], against,
+                  own["break"] / own["alone"], bar)
+        bench.add("the same with GDB's own rwatch, never hit", "%.2f s" % own["watch"], against,
+                  own["watch"] / own["alone"])
+        bench.add("the same with py-catch-oom, memory enough", "%.2f s" % own["catch"], against,
+                  own["catch"] / own["alone"])
+    bench.add("that py-break, until the function is there", "%.2f s" % before["break"],
               "without, in GDB: %.2f s" % before["alone"], before["break"] / before["alone"])
-    bench.add("a program with py-catch-oom, memory enough", "%.2f s" % own["catch"], against,
-              own["catch"] / own["alone"])

@@ -58,6 +58,17 @@ class Text(unittest.TestCase):
         self.assertTrue(text.startswith("the core holds 1000 MiB: 600 MiB free inside malloc (fragmentation: in holes "
                                         "smaller than a page, malloc_trim would return 5.00 MiB), "), text)
 
+    def test_zeros_of_a_core_are_no_memory(self):
+        rows = ROWS + [("untouched/arenas", 3000 * MB, 3000 * MB, 50), ("untouched/stacks", 500 * MB, 500 * MB, 50)]
+        book = ledger.Ledger(found(rows=rows), "core")
+        text = ledger.verdict(book, table.size)
+        self.assertTrue(text.startswith("the core holds 1000 MiB (and 3.42 GiB of zeros, threads' reserves that took "
+                                        "no memory): 600 MiB free inside malloc "), text)
+        self.assertEqual(book.in_use(), 1000 * MB)
+        lines = list(ledger.tree(book, 3, table.size).lines(200))
+        self.assertIn("60.0 %", lines[1])
+        self.assertEqual(["reserves never used" in line for line in lines[-4:]], [True, False, False, False])
+
     def test_what_leads_to_c_data(self):
         rows = [("malloc/used/nobody", 30 * MB, 30 * MB, 9), ("malloc/mapped/nobody", 20 * MB, 20 * MB, 1),
                 ("malloc/used/objects", 40 * MB, 40 * MB, 9), ("python/raw/nobody", 5 * MB, 5 * MB, 9)]
@@ -89,11 +100,6 @@ class Text(unittest.TestCase):
         book = ledger.Ledger(found(0, [("stacks/unused", 0, 8 * MB, 1)]), "core")
         self.assertEqual(ledger.verdict(book, table.size), "the core holds 0 B")
         self.assertTrue(list(ledger.tree(book, 6, table.size).lines()))
-
-    def test_summary(self):
-        first, lines = ledger.summary(ledger.Ledger(found(), "live"), table.size, 2)
-        self.assertTrue(first.startswith("RSS 1000 MiB: "))
-        self.assertEqual(lines, ["600 MiB  free inside malloc", "222 MiB  live Python objects"])
 
 
 if __name__ == "__main__":

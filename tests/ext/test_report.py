@@ -6,7 +6,7 @@ import re
 import unittest
 from unittest import mock
 
-from memext import reftree, report, reportpage
+from memext import document, reftree, report, reportpage
 
 EVIL = "</script><img src=x onerror=alert(1)>\"'&\x00\x1b\u2028\ud800"
 
@@ -218,7 +218,7 @@ class Page(unittest.TestCase):
 
     def test_assets_are_there(self):
         for name in os.listdir(os.path.join(os.path.dirname(reportpage.__file__), "web")):
-            self.assertTrue(reportpage.asset(name))
+            self.assertTrue(document.asset(name))
 
 
 if __name__ == "__main__":

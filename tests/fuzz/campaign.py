@@ -1,13 +1,15 @@
 """Runs the libFuzzer programs one after the other, and says what each did and found.
 
-  campaign.py --build build/fuzz --seconds 60 [--only elf]... [--core CORE] [--keep FOLDER]
+  campaign.py --build build/fuzz --seconds 60 [--only elf]... [--core CORE]... [--keep FOLDER]
+  campaign.py --keep FOLDER      what all campaigns did together, which is in FOLDER/NAME.json; also interrupted ones
 
-Each gets that many seconds of the processor; its corpus grows in FOLDER/corpus/NAME, where the next campaign goes on.
-What all campaigns did together is in FOLDER/NAME.json, also when one is interrupted.
+Each gets that many seconds of the processor; its corpus grows in FOLDER/corpus, where the next campaign goes on.
+libfuzzer_heap edits each core in turn, and has a corpus for each.
 Inputs that crash, hang or take too much memory are put in FOLDER/found and fail the run. To see one again:
-MEMEXT_CORE=FOLDER/small.core build/fuzz/libfuzzer_NAME FOLDER/found/...
+MEMEXT_CORE=CORE build/fuzz/libfuzzer_NAME FOLDER/found/...
 """
 import argparse
+import itertools
 import json
 import os
 import re
@@ -36,17 +38,22 @@ def processor_seconds():
 class Fuzzer:
     def __init__(self, name, build, keep):
         self.keep, self.name, self.program = keep, name, os.path.join(build, "libfuzzer_" + name)
-        self.corpus, self.found = os.path.join(keep, "corpus", name), os.path.join(keep, "found")
-        self.seeds = os.path.join(keep, "seeds", name)
+        self.found, self.seeds = os.path.join(keep, "found"), os.path.join(keep, "seeds", name)
         self.executions, self.seconds, self.artifacts = 0, 0.0, []
-        for folder in (self.corpus, self.found):
-            os.makedirs(folder, exist_ok=True)
+        os.makedirs(self.found, exist_ok=True)
+
+    def corpus_of(self, core):
+        """What is an edit of one core is none of another; the other programs know of no core."""
+        base = os.path.splitext(os.path.basename(core))[0]
+        folder = os.path.join(self.keep, "corpus", self.name + ("-" + base if self.name == "heap" else ""))
+        os.makedirs(folder, exist_ok=True)
+        return folder
 
     def run(self, seconds, core):
         """Once, until it finds something or the time is over."""
         before = processor_seconds()
         command = [self.program, "-artifact_prefix=%s/%s-" % (self.found, self.name),
-                   "-max_total_time=%d" % max(1, seconds)] + SWITCHES + [self.corpus, self.seeds]
+                   "-max_total_time=%d" % max(1, seconds)] + SWITCHES + [self.corpus_of(core), self.seeds]
         run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                              env=dict(os.environ, MEMEXT_CORE=core))
         text = run.stdout.decode(errors="replace")
@@ -76,34 +83,50 @@ class Fuzzer:
         if os.path.exists(path):
             with open(path) as f:
                 total = json.load(f)
-        with open(path, "w") as f:
+        with open(path + ".new", "w") as f:
             json.dump({key: total[key] + more for key, more in zip(total, done)}, f)
+        os.rename(path + ".new", path)
 
-    def run_for(self, seconds, core):
-        end = self.seconds + seconds
+    def run_for(self, seconds, some_cores):
+        end, turns = self.seconds + seconds, itertools.cycle(some_cores)
         while self.seconds < end - 0.5 and len(self.artifacts) < MOST_FOUND:
-            self.run(min(end - self.seconds, 300), core)
+            self.run(min(end - self.seconds, max(60, seconds / len(some_cores)), 300), next(turns))
 
     def line(self):
         return "%s: %.1f minutes of the processor, %s executions, %d found" % (
             self.name, self.seconds / 60, format(self.executions, ","), len(self.artifacts))
 
 
+def tell(keep):
+    found = 0
+    for name in NAMES:
+        path = os.path.join(keep, name + ".json")
+        if os.path.exists(path):
+            with open(path) as f:
+                total = json.load(f)
+            print("libfuzzer_%s: %.1f minutes of the processor, %s executions, %d found" % (
+                name, total["seconds"] / 60, format(total["executions"], ","), total["found"]))
+            found += total["found"]
+    return 1 if found else 0
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
+    parser.add_argument("--build")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--only", action="append", choices=NAMES)
     parser.add_argument("--keep", default=os.path.join(harness.ROOT, "build", "fuzzing"))
-    parser.add_argument("--core")
+    parser.add_argument("--core", action="append")
     a = parser.parse_args()
+    if not a.build:
+        return tell(a.keep)
     os.makedirs(a.keep, exist_ok=True)
     seeds.write_all(os.path.join(a.keep, "seeds"))
-    core = a.core or cores.take_small_core(a.keep)
+    some_cores = a.core or [cores.take_small_core(a.keep)]
     found = 0
     for name in a.only or NAMES:
         fuzzer = Fuzzer(name, os.path.abspath(a.build), a.keep)
-        fuzzer.run_for(a.seconds, core)
+        fuzzer.run_for(a.seconds, some_cores)
         found += len(fuzzer.artifacts)
         print("\n".join([fuzzer.line()] + fuzzer.artifacts), flush=True)
     return 1 if found else 0

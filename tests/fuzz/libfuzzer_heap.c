@@ -93,7 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     char exports[64];
     if (size < HEAD + EDIT_SIZE)
         return 0;
-    snprintf(exports, sizeof(exports), "/tmp/memext-fuzz-%d", (int)getpid());
+    snprintf(exports, sizeof(exports), "%s/memext-fuzz-%d", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm",
+             (int)getpid());
     const struct questions questions = {.which = (unsigned)(bytes[0] | bytes[1] << 8) & ASK_ALL, .export_as = exports};
     size_t count = make_edits(bytes + HEAD, size - HEAD, undo);
     struct mx_target *target = NULL;

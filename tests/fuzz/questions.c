@@ -67,10 +67,16 @@ static void check_error(struct mx_error *error)
     mx_error_free(error);
 }
 
-static void draw_tree(struct mx_graph *graph, mx_addr object, enum mx_direction direction)
+static void draw_tree(struct mx_graph *graph, mx_addr object, enum mx_direction direction, bool grouped)
 {
-    const struct mx_tree_query query = {
-        .start = object, .direction = direction, .depth = 3, .width = 10, .borrowed = true, .buffers = true};
+    const struct mx_tree_query query = {.start = object,
+                                        .direction = direction,
+                                        .depth = 3,
+                                        .width = 10,
+                                        .borrowed = true,
+                                        .buffers = true,
+                                        .stop_at_modules = grouped,
+                                        .grouped = grouped};
     struct mx_tree *tree;
     struct mx_error *error = mx_tree_open(graph, &query, NULL, &tree);
     if (!error)
@@ -80,8 +86,10 @@ static void draw_tree(struct mx_graph *graph, mx_addr object, enum mx_direction 
 
 static void follow_references(struct mx_graph *graph, mx_addr object)
 {
-    draw_tree(graph, object, MX_REFERENTS);
-    draw_tree(graph, object, MX_REFERRERS);
+    for (int grouped = 0; grouped < 2; grouped++) {
+        draw_tree(graph, object, MX_REFERENTS, grouped);
+        draw_tree(graph, object, MX_REFERRERS, grouped);
+    }
     for (unsigned nth = 0; nth < PATHS_EACH; nth++) {
         struct mx_path *path;
         struct mx_error *error = mx_path_open(graph, object, nth, NULL, NULL, &path);
@@ -291,6 +299,49 @@ static void look_at_arenas(struct mx_target *target, const struct mx_heap *heap)
     mx_pymalloc_close(pymalloc);
 }
 
+/* A type name's types are together what it is. */
+static void count_by_type(const struct mx_heap *heap)
+{
+    struct mx_histogram *names, *types;
+    struct mx_error *error = mx_histogram_of_heap(heap, MX_COUNT_TRACKED, &names);
+    check_error(error);
+    if (error)
+        return;
+    error = mx_histogram_of_types(heap, MX_COUNT_TRACKED, &types);
+    if (!error) {
+        size_t count;
+        int64_t left = 0;
+        const struct mx_histogram_row *rows = mx_histogram_rows(names, &count);
+        for (size_t i = 0; i < count; i++)
+            left += (int64_t)rows[i].bytes;
+        rows = mx_histogram_rows(types, &count);
+        for (size_t i = 0; i < count; i++)
+            left -= (int64_t)rows[i].bytes;
+        if (left)
+            abort();
+        mx_histogram_close(types);
+    }
+    mx_histogram_close(names);
+    check_error(error);
+}
+
+/* Between a heap and itself nothing is new. */
+static void look_for_new(struct mx_target *target, const struct mx_heap *heap)
+{
+    const struct mx_object_query query = {.type = "dict", .since = heap, .order = MX_ORDER_SIZE};
+    struct mx_objects *objects;
+    struct mx_error *error = mx_objects_find(target, heap, &query, NULL, &objects);
+    check_error(error);
+    if (error)
+        return;
+    size_t count;
+    uint64_t total, bytes;
+    mx_objects_refs(objects, &count, &total, &bytes);
+    if (total)
+        abort();
+    mx_objects_close(objects);
+}
+
 /* Between a heap and itself nothing has grown. */
 static void compare_counts(const struct mx_heap *heap)
 {
@@ -344,14 +395,27 @@ static void verify(struct mx_graph *graph)
     mx_verification_close(verification);
 }
 
-static void look_for_leaks(struct mx_graph *graph)
+static void look_for_leaks(struct mx_graph *graph, const struct mx_heap *since)
 {
-    const struct mx_leaks_query query = {.since = NULL};
+    const struct mx_leaks_query query = {.since = since};
     struct mx_leaks *leaks;
     struct mx_error *error = mx_leaks_open(graph, &query, NULL, &leaks);
     if (!error)
         mx_leaks_close(leaks);
     check_error(error);
+}
+
+static void look_up_functions(struct mx_target *target, const struct mx_functions *functions)
+{
+    size_t count;
+    const struct mx_function *rows = mx_functions_rows(functions, &count);
+    for (size_t i = 0; i < count && i < OBJECTS_SHOWN; i++) {
+        struct mx_functions *found;
+        struct mx_error *error = mx_functions_of_code(target, rows[i].code, 0, &found);
+        if (!error)
+            mx_functions_close(found);
+        check_error(error);
+    }
 }
 
 static void walk_stacks(struct mx_target *target, const struct mx_heap *heap)
@@ -364,8 +428,10 @@ static void walk_stacks(struct mx_target *target, const struct mx_heap *heap)
         mx_stacks_close(stacks);
     check_error(error);
     error = mx_functions_of_heap(target, heap, NULL, &functions);
-    if (!error)
+    if (!error) {
+        look_up_functions(target, functions);
         mx_functions_close(functions);
+    }
     check_error(error);
 }
 
@@ -419,8 +485,10 @@ static void ask_of_graph(const struct mx_sources *of, const struct questions *qu
         look_for_waste(of->target, of->heap, of->graph);
     if (questions->which & ASK_AUDIT)
         audit_references(of->graph);
-    if (questions->which & ASK_LEAKS)
-        look_for_leaks(of->graph);
+    if (questions->which & ASK_LEAKS) {
+        look_for_leaks(of->graph, NULL);
+        look_for_leaks(of->graph, of->heap);
+    }
     if (questions->which & ASK_VERIFICATION)
         verify(of->graph);
 }
@@ -430,12 +498,17 @@ static void ask_of_heap(const struct mx_sources *of, const struct questions *que
     if (questions->which & ASK_COUNTS) {
         list_types(of->target, of->heap, MX_COUNT_ALL);
         list_types(of->target, of->heap, MX_COUNT_TRACKED);
+        count_by_type(of->heap);
+        look_for_new(of->target, of->heap);
         compare_counts(of->heap);
     }
     if (questions->which & ASK_LEDGER)
         keep_ledger(of->target, of->heap);
-    if (questions->which & ASK_ARENAS)
+    if (questions->which & ASK_ARENAS) {
+        struct mx_usage usage;
+        check_error(mx_target_usage(of->target, &usage));
         look_at_arenas(of->target, of->heap);
+    }
     if (questions->which & ASK_STACKS) {
         walk_stacks(of->target, of->heap);
         complete_names(of->target);

@@ -148,10 +148,13 @@ def saved():
 
 
 def write(folder, made):
+    """Another campaign may be reading them: they are put there whole."""
     os.makedirs(folder, exist_ok=True)
     for name, data in made:
-        with open(os.path.join(folder, name), "wb") as f:
+        new = folder.rstrip("/") + ".%d.new" % os.getpid()
+        with open(new, "wb") as f:
             f.write(data)
+        os.rename(new, os.path.join(folder, name))
 
 
 def write_all(folder):

@@ -5,11 +5,12 @@
 
 Obtains the interpreters (provision.py), adds those of the machine itself, and runs every kind of truth test on each:
 live processes and cores. Printed are failures, skips with their reasons, and one line at the end. Results are kept in
-FOLDER/results.json, so that one interpreter or kind can be run after the other; --write puts all of them into
-docs/exactness.md: tests passed of all, by interpreter and kind.
+FOLDER/results.json, so that one interpreter or kind can be run after the other, or beside it; --write puts all of them
+into docs/exactness.md: tests passed of all, by interpreter and kind, and the worst stop's counts, objects, sizes, edges.
 """
 import argparse
 import concurrent.futures
+import fcntl
 import json
 import os
 import sys
@@ -57,31 +58,64 @@ def jobs(found, kinds, build):
 
 
 class Results:
-    """What is known of each interpreter, of this run and earlier ones: {name: {"version", "order", kind: counts}}."""
+    """What is known of each interpreter, of this run and others: {name: {"version", "order", kind: counts,
+    "figures": {what: [right, of] of the worst stop}, "stops": how many}}."""
 
     def __init__(self, folder):
         self.path = os.path.join(folder, "results.json")
-        self.rows = {}
-        if os.path.exists(self.path):
-            with open(self.path) as f:
-                self.rows = json.load(f)
+
+    def rows(self):
+        if not os.path.exists(self.path):
+            return {}
+        with open(self.path) as f:
+            return json.load(f)
 
     def add(self, job, interpreter):
-        row = self.rows.setdefault(job.interpreter, {})
-        row.update({"version": interpreter.text + interpreter.flags, "order": interpreter.version,
-                    job.kind: [job.passed, len(job.failed)]})
-        with open(self.path + ".new", "w") as f:
-            json.dump(self.rows, f, indent=1)
-        os.rename(self.path + ".new", self.path)
+        with open(self.path + ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            rows = self.rows()
+            row = rows.setdefault(job.interpreter, {})
+            row.update({"version": interpreter.text + interpreter.flags, "order": interpreter.version,
+                        job.kind: [job.passed, len(job.failed)]})
+            if job.kind == "run":
+                row["figures"], row["stops"] = worst(job.figures), sum(what == "edges" for what, *_ in job.figures)
+            with open(self.path + ".new", "w") as f:
+                json.dump(rows, f, indent=1)
+            os.rename(self.path + ".new", self.path)
 
-    def table(self):
-        """Per cent of the tests that passed, by interpreter and kind; what is below 100 has its count."""
-        kinds = [kind for kind in KINDS if any(sum(row.get(kind, ())) for row in self.rows.values())]
+    def tables(self):
+        """Per cent of the tests that passed, by interpreter and kind; what is below 100 has its count. Below it, the
+        figures of the worst stop."""
+        rows = sorted(self.rows().items(), key=lambda item: (item[1]["order"], item[0]))
+        kinds = [kind for kind in KINDS if any(sum(row.get(kind, ())) for _, row in rows)]
         lines = ["| interpreter | version | %s |" % " | ".join(kinds), "|---|---|%s" % ("--:|" * len(kinds))]
-        for name, row in sorted(self.rows.items(), key=lambda item: (item[1]["order"], item[0])):
+        for name, row in rows:
             cells = [cell(*row.get(kind, (0, 0))) for kind in kinds]
             lines.append("| %s | %s | %s |" % (name, row["version"], " | ".join(cells)))
-        return lines
+        lines += ["", "Of the stops of `run`, the worst:", "",
+                  "| interpreter | stops | types with the right GC count | objects missing | sizes right | edges exact |",
+                  "|---|--:|--:|--:|--:|--:|"]
+        return lines + [bars(name, row["stops"], row["figures"]) for name, row in rows if row.get("figures")]
+
+
+def worst(figures):
+    """{what: [right, of]} of the lowest share of each."""
+    found = {}
+    for what, right, of in figures:
+        pair = [int(right), int(of)]
+        if pair[1] and (what not in found or pair[0] * found[what][1] < found[what][0] * pair[1]):
+            found[what] = pair
+    return found
+
+
+def bars(name, stops, figures):
+    right, of = figures["objects"]
+    return "| %s | %d | %s | %d | %s | %s |" % (
+        name, stops, share(*figures["counts"]), of - right, share(*figures["sizes"]), share(*figures["edges"]))
+
+
+def share(right, of):
+    return "100 %" if right == of else "%.3f %%" % (100 * right / of)
 
 
 def cell(passed, failed):
@@ -123,7 +157,7 @@ def main():
             runner.report(done[-1], True)
             results.add(done[-1], found[done[-1].interpreter])
     if a.write:
-        write(results.table())
+        write(results.tables())
     failed = sum(len(job.failed) for job in done)
     print("%d interpreters: %d passed, %d failed, %d skipped"
           % (len(found), sum(job.passed for job in done), failed, len(missing) + sum(len(job.skipped) for job in done)))

@@ -53,6 +53,8 @@ SOURCES = (
 DEBUGGERS = ("bullseye", "trixie", "sid")
 # What is built from a source tree of $MEMEXT_SOURCES.
 TREES = (("", ()), ("t", ("--disable-gil",)))
+# Of an interpreter's library: what no workload imports, and what has wrong syntax on purpose.
+NOT_COMPILED = r"/(test|tests|idlelib|lib2to3|ensurepip|tkinter|turtledemo|config-[^/]*)/"
 # Packages that an unpacked interpreter does not need; the C library's headers would be taken for the machine's.
 WITHOUT = ("libc6-dev", "libc-dev-bin", "linux-libc-dev", "libcrypt-dev", "debconf", "sysvinit-utils")
 LOADER, LIBRARIES = "/lib64/ld-linux-x86-64.so.2", ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")
@@ -76,13 +78,19 @@ class Wanted:
             raise apt.Unobtainable(refused)
         return self.path()
 
-    def wrap(self, lines):
-        """A program of that name. Written last and moved into its place: it is there when all else is."""
+    def wrap(self, lines, library=None):
+        """A program of that name. Written last and moved into its place: it is there when all else is.
+
+        The interpreter's library is compiled, as it is where the package is installed: else every process would compile
+        what it imports, and its blocks would stand where the compiler's were, whose stale addresses lead to them."""
         os.makedirs(self.bin, exist_ok=True)
-        with open(self.path() + ".new", "w") as f:
+        new = self.path() + ".new"
+        with open(new, "w") as f:
             f.write("#!/bin/sh\n" + lines)
             os.fchmod(f.fileno(), 0o755)
-        os.rename(self.path() + ".new", self.path())
+        if library:
+            apt.run([new, "-m", "compileall", "-q", "-x", NOT_COMPILED, library], "compileall")
+        os.rename(new, self.path())
 
 
 class Unpacked(Wanted):
@@ -102,7 +110,8 @@ class Unpacked(Wanted):
         program = os.path.realpath(os.path.join(self.root, "usr/bin", self.package))
         self.use_own_loader(program)
         libraries = ":".join(os.path.join(self.root, part) for part in LIBRARIES)
-        self.wrap("LD_LIBRARY_PATH='%s' exec '%s' \"$@\"\n" % (libraries, program))
+        self.wrap("LD_LIBRARY_PATH='%s' exec '%s' \"$@\"\n" % (libraries, program),
+                  os.path.join(self.root, "usr/lib", version))
 
     def loader(self):
         loaders = [os.path.join(self.root, part, "ld-linux-x86-64.so.2") for part in LIBRARIES]
@@ -187,12 +196,13 @@ class Built(Wanted):
         apt.run([os.path.join(source, "configure"), "-q", "--prefix=" + self.prefix, "--without-ensurepip",
                  "--disable-test-modules"] + options, "configure", **quiet)
         apt.run(["make", "-s", "-j2", "all"], "make", **quiet)
-        # Each module is compiled when it is imported first: to compile all of them three times takes minutes.
+        # To compile all modules three times takes minutes: wrap() does it once.
         apt.run(["make", "-s", "altinstall", "COMPILEALL_OPTS=-q -x /"], "make altinstall", **quiet)
         shutil.rmtree(work)
         programs = [name for name in sorted(os.listdir(os.path.join(self.prefix, "bin")))
                     if name.startswith("python3.") and not name.endswith("-config")]
-        self.wrap("exec '%s' \"$@\"\n" % os.path.join(self.prefix, "bin", programs[-1]))
+        self.wrap("exec '%s' \"$@\"\n" % os.path.join(self.prefix, "bin", programs[-1]),
+                  os.path.join(self.prefix, "lib"))
 
 
 class BuiltFromPackage(Built):

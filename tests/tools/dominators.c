@@ -186,13 +186,9 @@ static bool find_children(struct session *session)
     return true;
 }
 
-/* What malloc gave to the block, its header not counted. */
 static uint64_t weight(const struct session *session, uint32_t block)
 {
-    const struct mx_spans *spans = &session->heap->spans;
-    const struct mx_span *span = mx_spans_of(spans, block);
-    uint64_t size = mx_block_size(spans, span, block);
-    return span->kind == MX_SPAN_CHUNKS && block + 1 < span->first + span->count && size > 8 ? size - 8 : size;
+    return mx_block_weight(session->target, session->heap, mx_spans_of(&session->heap->spans, block), block);
 }
 
 /* Static objects weigh what their type says: their own share of what they retain is not checked. */

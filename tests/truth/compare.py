@@ -242,6 +242,15 @@ def sizes(truth, census):
     return ["%d of %d sizes differ" % (count, seen)] + notes, notes
 
 
+def figures(truth, census):
+    """(what, how many are right, of how many), for the matrix's table."""
+    types = set(truth.gc_counts) | set(census.tracked)
+    counted = sum(truth.gc_counts.get(t, 0) == census.tracked.get(t, (0,))[0] for t in types)
+    found = [(size, census.objects[a][1]) for a, (_, size) in truth.objects.items() if a in census.objects]
+    return [("counts", counted, len(types)), ("objects", len(found), len(truth.objects)),
+            ("sizes", sum(want == got for want, got in found), len(found))]
+
+
 def size_classes(truth, census):
     """Pools, used and free blocks of every size class. The statistics are the child's, printed a few bytecodes after
     the fork: two blocks in all may be its own temporaries, and no pool."""

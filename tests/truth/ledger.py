@@ -100,12 +100,13 @@ class Ledger:
         heap = target.heap()
         # The kernel is asked afterwards, but before memext lets go of the process's files: reading a process maps pages
         # of files that were only in the cache, and pages that memext itself has mapped are the process's own no longer.
-        # Where one more page was mapped meanwhile, by that or by the kernel, both are asked again.
+        # Where one more page was mapped meanwhile, by that or by the kernel, or another process began or ended that
+        # shares pages, both are asked again.
         for _ in range(5):
             before = Kernel(pid) if pid else None
             found = target.ledger(heap)
             self.kernel = Kernel(pid) if pid else None
-            if not pid or self.kernel.rss == before.rss:
+            if not pid or (self.kernel.rss, self.kernel.figures) == (before.rss, before.figures):
                 break
         heap.close()
         target.close()
@@ -117,6 +118,9 @@ class Ledger:
 
     def virtual(self, *kinds):
         return sum(row[1] for kind, row in self.rows.items() if kind.startswith(kinds))
+
+    def resident(self, *kinds):
+        return sum(row[0] for kind, row in self.rows.items() if kind.startswith(kinds))
 
 
 def differ(what, got, want):
@@ -166,8 +170,22 @@ def same(live, core):
     kinds = ("python/", "pymalloc/", "malloc/free", "malloc/used", "malloc/mapped", "malloc/overhead")
     left, right = ({kind: row[1:] for kind, row in ledger.rows.items() if kind.startswith(kinds)}
                    for ledger in (live, core))
-    return ["%s: %s, live %s" % (kind, right.get(kind), left.get(kind)) for kind in sorted(set(left) | set(right))
-            if left.get(kind) != right.get(kind)]
+    problems = ["%s: %s, live %s" % (kind, right.get(kind), left.get(kind)) for kind in sorted(set(left) | set(right))
+                if left.get(kind) != right.get(kind)]
+    return problems + reserves(live, core)
+
+
+def reserves(live, core):
+    """Threads' reserves are as large, and what is not called zeros is what the process has of them, or less: pages that
+    it only read, or wrote zeros to, look the same."""
+    problems = []
+    for used, untouched in (("malloc/reserved", "untouched/arenas"), ("stacks/unused", "untouched/stacks")):
+        if core.virtual(used, untouched) != live.virtual(used) or live.virtual(untouched):
+            problems.append("%s: %d bytes of address space, live %d" % (used, core.virtual(used, untouched),
+                                                                       live.virtual(used)))
+        if core.resident(used) > live.resident(used) or not live.virtual(used):
+            problems.append("%s: %d bytes, live %d" % (used, core.resident(used), live.resident(used)))
+    return problems
 
 
 def covered(ledger, has_buffers):
@@ -175,8 +193,11 @@ def covered(ledger, has_buffers):
     have, and not bytes objects as since 3.15."""
     wanted = ("python/objects/__main__.Plain", "python/buffers/dict", "python/buffers/list", "python/buffers/set",
               "python/buffers/deque", "python/buffers/array", "malloc/free/bins",
-              "malloc/free/tcache", "malloc/free/top", "malloc/used", "stacks/used", "stacks/unused",
-              "files/ledger.py", "modules/libc.so.6/data", "modules/libc.so.6/bss", "modules/libc.so.6/text")
+              "malloc/free/tcache", "malloc/free/top", "malloc/used", "stacks/used",
+              "files/ledger.py")
+    # Before glibc 2.34 the file is called libc-2.31.so.
+    libc = next((kind.split("/")[1] for kind in ledger.rows if kind.startswith("modules/libc-2.")), "libc.so.6")
+    wanted += tuple("modules/%s/%s" % (libc, part) for part in ("data", "bss", "text"))
     wanted += ("python/buffers/bytearray",) if has_buffers else ()
     problems = ["nothing in %s" % kind for kind in wanted if not ledger.virtual(kind)]
     if not ledger.virtual("shared/"):

@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -47,6 +48,7 @@ enum { SLOTS = 1 << 24, REMOVED = 1, BUFFER = 1 << 16 };
 
 static struct entry *table;
 static atomic_flag busy = ATOMIC_FLAG_INIT;
+static atomic_int inside; /* calls between the log and malloc, whose blocks the two see differently */
 
 static void lock(void)
 {
@@ -63,6 +65,29 @@ static void lock(void)
 static void unlock(void)
 {
     atomic_flag_clear_explicit(&busy, memory_order_release);
+}
+
+static void enter(void)
+{
+    lock();
+    atomic_fetch_add(&inside, 1);
+    unlock();
+}
+
+static void leave(void)
+{
+    atomic_fetch_sub(&inside, 1);
+}
+
+/* The lock, at a moment when no call is under way: threads that end free their blocks when they like. */
+static void lock_at_rest(void)
+{
+    lock();
+    while (atomic_load(&inside)) {
+        unlock();
+        sched_yield();
+        lock();
+    }
 }
 
 static size_t slot_of(uintptr_t block)
@@ -100,15 +125,19 @@ static size_t forget(void *block)
 
 EXPORT void *malloc(size_t size)
 {
+    enter();
     void *block = __libc_malloc(size);
     add(block, size);
+    leave();
     return block;
 }
 
 EXPORT void *calloc(size_t count, size_t size)
 {
+    enter();
     void *block = __libc_calloc(count, size);
     add(block, count * size);
+    leave();
     return block;
 }
 
@@ -117,25 +146,31 @@ EXPORT void free(void *block)
     if (!block)
         return;
     /* First forgotten, then freed: another thread may get the same block at once. */
+    enter();
     forget(block);
     __libc_free(block);
+    leave();
 }
 
 EXPORT void *realloc(void *old, size_t size)
 {
+    enter();
     size_t old_size = old ? forget(old) : 0;
     void *block = __libc_realloc(old, size);
     if (block)
         add(block, size);
     else if (old && size)
         add(old, old_size);
+    leave();
     return block;
 }
 
 EXPORT void *memalign(size_t alignment, size_t size)
 {
+    enter();
     void *block = __libc_memalign(alignment, size);
     add(block, size);
+    leave();
     return block;
 }
 
@@ -187,7 +222,7 @@ EXPORT void malloclog_stop(const char *path)
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (file < 0)
         _exit(99);
-    lock();
+    lock_at_rest();
     for (size_t slot = 0; slot < SLOTS; slot++) {
         if (table[slot].block <= REMOVED)
             continue;

@@ -158,15 +158,21 @@ class Stop:
             most = SAVED_SHARE if form == "gcore" and os.path.getsize(what) >= SAVED_LEAST else None
             self.check(form, "saved", saving.problems(self.build, how, what, self.folder, most))
         self.check(form, "size classes", self.case.classes(truth, census))
+        for what, right, of in compare.figures(truth, census):
+            # With sub-interpreters gc.get_objects() tells of its own only.
+            if what != "counts" or self.case.counts is compare.gc_counts:
+                self.results.figure(what, right, of)
         for note in notes:
             print("size: " + note)
         return census
 
     def references(self, how, what):
         try:
-            return exactness.Exactness(self.truth, self.build, how, what, self.folder).problems()
+            found = exactness.Exactness(self.truth, self.build, how, what, self.folder)
         except RuntimeError as error:
             return [str(error)]
+        self.results.figure("edges", found.all.exact, found.all.objects)
+        return found.problems()
 
     def facts(self, census):
         # Between releases Python adds "+" or "+dev" to its version, which the version's number does not have.

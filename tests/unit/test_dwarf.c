@@ -202,6 +202,36 @@ static void test_damaged_files_end_in_answers(void)
     remove_folder();
 }
 
+/* A unit with a struct of one member, whose sibling is SIBLING, and then a struct `node` of 24 bytes. */
+#define SIBLINGS                                                                                                       \
+    ".section .debug_abbrev\\n.byte 1,17,1,0,0, 2,19,1,0,0, 3,13,0,1,19,0,0, 4,19,0,3,8,11,11,0,0, 0\\n"               \
+    ".section .debug_info\\nbegin: .long end - start\\nstart: .short 4\\n.long 0\\n.byte 8, 1, 2\\n"                   \
+    "member: .byte 3\\n.long SIBLING - begin\\nafter: .byte 0, 4\\n.string \"node\"\\n.byte 24, 0\\nend:\\n"
+
+static int64_t size_behind_sibling(const char *sibling)
+{
+    char command[1024];
+    struct mx_dwarf *dwarf;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(strcpy(folder, "/tmp/memext-dwarf-XXXXXX")));
+    snprintf(object, sizeof(object), "%s/small.so", folder);
+    snprintf(command, sizeof(command), "printf '%s' | sed s/SIBLING/%s/ | gcc -x assembler -shared -nostdlib -o %s -",
+             SIBLINGS, sibling, object);
+    shell(command);
+    CU_ASSERT_PTR_NULL_FATAL(mx_dwarf_open(object, "/nonexistent", &dwarf));
+    CU_ASSERT_PTR_NULL(mx_dwarf_load(dwarf, names, NAMES));
+    int64_t size = mx_dwarf_size(dwarf, "node");
+    mx_dwarf_close(dwarf);
+    remove_folder();
+    return size;
+}
+
+/* libdwarf, asked for what follows a struct, goes through its members by their siblings. */
+static void test_an_entry_that_follows_itself_ends_its_unit(void)
+{
+    CU_ASSERT_EQUAL(size_behind_sibling("after"), 24);
+    CU_ASSERT_EQUAL(size_behind_sibling("member"), -1);
+}
+
 void suite_dwarf(CU_pSuite suite);
 void suite_dwarf(CU_pSuite suite)
 {
@@ -210,4 +240,5 @@ void suite_dwarf(CU_pSuite suite)
     CU_ADD_TEST(suite, test_finds_separate_debug_files);
     CU_ADD_TEST(suite, test_errors_are_sentences);
     CU_ADD_TEST(suite, test_damaged_files_end_in_answers);
+    CU_ADD_TEST(suite, test_an_entry_that_follows_itself_ends_its_unit);
 }

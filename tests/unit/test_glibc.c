@@ -6,7 +6,9 @@
 #include <CUnit/CUnit.h>
 #include <string.h>
 
+#include "alloc/chunk.h"
 #include "alloc/glibc.h"
+#include "alloc/known.h"
 #include "memory/symbols.h"
 
 enum { PREV_INUSE = 1, MMAPPED = 2, NON_MAIN = 4 };
@@ -446,6 +448,23 @@ static void test_foreign_sbrk_is_no_error(void)
     dispose(&forged);
 }
 
+/* What an old glibc's link would be if it were mangled is a chunk of the same size, too. */
+static void test_plain_links_are_taken_as_they_are(void)
+{
+    static struct forged forged;
+    forge(&forged, 112, true, false, false);
+    put(&forged, ((CACHED + 0x50) >> 12 ^ (CACHED + 16)) - 8, 0x40 | PREV_INUSE);
+    struct mx_glibc glibc = {.memory = forged.memory, .plain_links = true};
+    CU_ASSERT_TRUE(mx_chunk_chain(&glibc, CACHED + 0x50, 0x40, 0, 3));
+    CU_ASSERT_EQUAL_FATAL(glibc.cached.count, 2);
+    CU_ASSERT_EQUAL(glibc.cached.items[1], CACHED + 16);
+    mx_glibc_close(&glibc);
+    CU_ASSERT_TRUE(mx_known_plain_links("glibc 2.31") && mx_known_plain_links("glibc 2.26"));
+    CU_ASSERT_FALSE(mx_known_plain_links("glibc 2.32") || mx_known_plain_links("glibc"));
+    walk(&forged);
+    dispose(&forged);
+}
+
 static void test_chains_that_run_in_circles_end(void)
 {
     static struct forged forged;
@@ -666,6 +685,7 @@ void suite_glibc(CU_pSuite suite)
     CU_ADD_TEST(suite, test_thread_arenas_and_their_heaps);
     CU_ADD_TEST(suite, test_broken_size_is_counted_and_passed);
     CU_ADD_TEST(suite, test_foreign_sbrk_is_no_error);
+    CU_ADD_TEST(suite, test_plain_links_are_taken_as_they_are);
     CU_ADD_TEST(suite, test_chains_that_run_in_circles_end);
     CU_ADD_TEST(suite, test_chains_that_leave_the_heap_end);
     CU_ADD_TEST(suite, test_what_is_no_tcache);

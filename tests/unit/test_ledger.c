@@ -228,6 +228,7 @@ static void open_process(struct process *process, struct fake *fake, int broken)
     make_chunks(process, process->heap.kinds + CARVED, broken);
     CU_ASSERT_TRUE_FATAL(mx_array_push(&process->heap.types, (struct mx_heap_type){.name = "app.Thing"}));
     CU_ASSERT_PTR_NULL_FATAL(mx_spans_seal(&process->heap.spans));
+    process->stack_bytes[4096 + 100] = 1;
     const struct mx_thread thread = {.stack_pointer = STACK + 8192 + 128, .fs_base = STACK + 3 * 4096 + 64};
     CU_ASSERT_TRUE_FATAL(mx_array_push(&target->threads.threads, thread));
     CU_ASSERT_PTR_NULL_FATAL(mx_ledger_open(target, &process->heap, NULL, &process->ledger));
@@ -302,7 +303,8 @@ static void test_rows_of_allocators_and_stacks(void)
     check_row(&process, "malloc/free/tcache", CHUNK, 1);
     check_row(&process, "malloc/free/fastbins", CHUNK, 1);
     check_row(&process, "malloc/free/top", HEAP_SIZE - TOP, 1);
-    check_row(&process, "stacks/unused", 8192, 1);
+    check_row(&process, "untouched/stacks", 4096, 1);
+    check_row(&process, "stacks/unused", 4096, 1);
     check_row(&process, "stacks/used", 4096 + 64, 1);
     check_row(&process, "stacks/thread-blocks", 4096 - 64, 1);
     check_row(&process, "reserved/no-access", STACK_SIZE, 1);

@@ -9,6 +9,7 @@
 
 #include "fake.h"
 #include "heap/lost.h"
+#include "memory/source.h"
 #include "report/ledger.h"
 
 enum { HELD, BEHIND, ODD, AFTER, HEAD, TAIL, RING, BACK, BLOCKS };
@@ -152,6 +153,56 @@ static void test_holders(void)
     }
 }
 
+/* Two pages that are read on demand; the first begins with a word, the second cannot be read. */
+struct guarded {
+    struct mx_memory_source source;
+    mx_addr start, word;
+};
+
+static size_t read_up_to_the_guard(struct mx_memory_source *source, const struct iovec *local,
+                                   const struct iovec *remote, size_t count)
+{
+    const struct guarded *guarded = (const struct guarded *)source;
+    mx_addr at = (mx_addr)(uintptr_t)remote->iov_base, guard = guarded->start + MX_PAGE;
+    (void)count;
+    if (at >= guard)
+        return 0;
+    size_t length = remote->iov_len < guard - at ? remote->iov_len : guard - at;
+    memset(local->iov_base, 0, length);
+    if (at == guarded->start)
+        memcpy(local->iov_base, &guarded->word, sizeof(guarded->word));
+    return length;
+}
+
+static void test_holders_before_a_guard_page(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        struct made made = {0};
+        struct mx_block_owners owners;
+        struct guarded guarded = {.start = FAKE_BASE + 2 * (mx_addr)FAKE_SIZE};
+        mx_source_init(&guarded.source);
+        guarded.source.read = read_up_to_the_guard;
+        CU_ASSERT_PTR_NULL_FATAL(
+            mx_memory_add(fake.memory, (struct mx_region){.start = guarded.start,
+                                                          .end = guarded.start + 2 * MX_PAGE,
+                                                          .flags = MX_REGION_READ | MX_REGION_WRITE | MX_REGION_LIVE,
+                                                          .module = MX_NO_MODULE}));
+        CU_ASSERT_PTR_NULL_FATAL(mx_memory_seal(fake.memory));
+        open_made(&made, &fake);
+        guarded.word = made.blocks[HEAD];
+        fake.memory->source = &guarded.source;
+        CU_ASSERT_PTR_NULL_FATAL(mx_block_owners_find(&made.target, &made.heap, NULL, &owners));
+        CU_ASSERT_EQUAL(mx_block_owner(&owners, HEAD), MX_HOLDER_GLOBALS);
+        CU_ASSERT_EQUAL(mx_block_owner(&owners, TAIL), MX_HOLDER_GLOBALS);
+        mx_block_owners_close(&owners);
+        fake.memory->source = NULL;
+        close_made(&made);
+        mx_source_deinit(&guarded.source);
+    }
+}
+
 /* What malloc left behind in a block is not told as the data of the C library. */
 static void test_lists_of_malloc(void)
 {
@@ -205,5 +256,6 @@ void suite_lost(CU_pSuite suite)
     CU_add_test(suite, "groups", test_groups);
     CU_add_test(suite, "a stack that is not there", test_a_stack_that_is_not_there);
     CU_add_test(suite, "holders", test_holders);
+    CU_add_test(suite, "holders before a guard page", test_holders_before_a_guard_page);
     CU_add_test(suite, "lists of malloc", test_lists_of_malloc);
 }

@@ -308,6 +308,24 @@ static void test_plain_fields_come_from_the_table(void)
     }
 }
 
+/* Python's attribute `groupindex` is a view, made anew each time, of the dict that the pattern has. */
+static void test_an_attribute_that_makes_an_object_is_no_expression(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        const struct mx_layout *layout = &fake.runtime.layout;
+        struct fake_type spec = {.name = "re.Pattern", .basicsize = layout->pattern.size, .flags = MX_TPFLAGS_HAVE_GC};
+        mx_addr pattern = fake_object(&fake, fake_type(&fake, &spec), (size_t)layout->pattern.size);
+        mx_addr names = fake_tuple(&fake, NULL, 0), text = fake_int(&fake, 1);
+        fake_put(&fake, pattern, layout->pattern.groupindex, names);
+        fake_put(&fake, pattern, layout->pattern.pattern, text);
+        struct seen seen = referents_of(&fake, pattern);
+        expect_name(&fake, edge_to(&seen, names, MX_EDGE_TRAVERSED), "<group names>", NULL);
+        expect_name(&fake, edge_to(&seen, text, MX_EDGE_TRAVERSED), "pattern", ".pattern");
+    }
+}
+
 static void test_subclasses_have_what_their_bases_have(void)
 {
     struct fake fake;
@@ -484,6 +502,7 @@ void suite_referents(CU_pSuite suite)
     CU_ADD_TEST(suite, test_sets_skip_dummies);
     CU_ADD_TEST(suite, test_instances_refer_to_attributes_dict_and_type);
     CU_ADD_TEST(suite, test_plain_fields_come_from_the_table);
+    CU_ADD_TEST(suite, test_an_attribute_that_makes_an_object_is_no_expression);
     CU_ADD_TEST(suite, test_subclasses_have_what_their_bases_have);
     CU_ADD_TEST(suite, test_slots_are_named);
     CU_ADD_TEST(suite, test_unknown_types_are_scanned);

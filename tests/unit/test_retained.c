@@ -11,6 +11,7 @@
 
 #include "fake_heap.h"
 #include "report/object.h"
+#include "report/retained.h"
 
 enum { OUTER, PAIR, LEAF, OTHER, SINGLE, GARBAGE, LOST, OBJECTS };
 
@@ -368,6 +369,33 @@ static void test_exports(void)
     rmdir(folder);
 }
 
+/* One hook, none, free, two hooks, none: each block weighs its chunk less the header, wherever it is listed. */
+static void test_weights_under_debug_hooks(void)
+{
+    enum { CHUNKS = 5, CHUNK = 96, HEADER = 16 };
+    static const uint32_t hooks[CHUNKS] = {16, 0, 0, 32, 0};
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        uint16_t kinds[CHUNKS] = {MX_BLOCK_RAW, MX_BLOCK_RAW, MX_BLOCK_FREE, MX_BLOCK_RAW, MX_BLOCK_RAW};
+        struct mx_target target = {.memory = fake.memory};
+        struct mx_heap heap = {.kinds = kinds, .padding = 16};
+        mx_addr base = fake_alloc(&fake, CHUNKS * CHUNK);
+        struct mx_span span = {
+            .start = base, .end = base + CHUNKS * CHUNK + 8, .count = CHUNKS, .kind = MX_SPAN_CHUNKS};
+        for (uint32_t i = 0; i < CHUNKS; i++) {
+            mx_addr user = base + i * CHUNK + HEADER;
+            for (uint32_t at = 0; at < hooks[i]; at += 16)
+                fake_put(&fake, user, (int32_t)at + 8, UINT64_C(0xfdfdfdfdfdfdfd6f));
+            fake_put(&fake, user - HEADER, 8, CHUNK | 1);
+            CU_ASSERT_TRUE_FATAL(mx_array_push(&heap.spans.starts, (uint32_t)(i * CHUNK + HEADER + hooks[i]) / 8));
+        }
+        for (uint32_t i = 0; i < CHUNKS; i++)
+            CU_ASSERT_EQUAL(mx_block_weight(&target, &heap, &span, i), CHUNK - 8);
+        mx_spans_deinit(&heap.spans);
+    }
+}
+
 void suite_retained(CU_pSuite suite);
 void suite_retained(CU_pSuite suite)
 {
@@ -380,4 +408,5 @@ void suite_retained(CU_pSuite suite)
     CU_add_test(suite, "outline that is cut", test_outline_that_is_cut);
     CU_add_test(suite, "outline of what is new", test_outline_of_what_is_new);
     CU_add_test(suite, "exports", test_exports);
+    CU_ADD_TEST(suite, test_weights_under_debug_hooks);
 }

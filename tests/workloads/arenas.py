@@ -4,7 +4,7 @@
 
 Survivors of many objects keep pymalloc's arenas; threads, of which some have ended, leave holes in malloc's.
 `truth PATH` forks (see truth.py for why and how); the child writes PATH.malloc, what sys._debugmallocstats() prints,
-PATH.mallinfo, the members of mallinfo2(), and to the end of FILE what malloc_info() prints. The parent stays in that
+PATH.mallinfo, the members of mallinfo(), and to the end of FILE what malloc_info() prints. The parent stays in that
 state until an empty line comes. `trim` calls malloc_trim(0) and prints how many resident bytes went.
 With `busy` it does nothing but malloc and free, in four threads.
 """
@@ -15,7 +15,8 @@ import os
 import sys
 import threading
 
-from ledger import MALLINFO, MB, fragment, libc
+from ledger import MB, fragment, libc
+from mallinfo import Mallinfo
 from truth import fork, read_command
 
 STAYING, ENDING = 3, 4
@@ -26,7 +27,8 @@ libc.fopen.restype = ctypes.c_void_p
 
 
 class Survivor:
-    __slots__ = ("value",)
+    # With one slot, debug hooks would make it as large as an int, and the ints of fragment() move in beside it.
+    __slots__ = ("value", "second", "third", "fourth")
 
     def __init__(self, value):
         self.value = value
@@ -68,18 +70,15 @@ class Teller:
     """Everything is looked up beforehand, so that the child changes nothing before it has told."""
 
     def __init__(self, path):
-        self.words = (ctypes.c_size_t * len(MALLINFO))()
-        library = ctypes.PyDLL(None)
-        # The struct is returned in memory: its address is a hidden first argument.
-        self.mallinfo2, self.malloc_info, self.fflush = library.mallinfo2, library.malloc_info, library.fflush
-        self.mallinfo2.argtypes, self.mallinfo2.restype = [ctypes.c_void_p], None
+        self.mallinfo, library = Mallinfo(), ctypes.PyDLL(None)
+        self.malloc_info, self.fflush = library.malloc_info, library.fflush
         self.malloc_info.argtypes, self.fflush.argtypes = [ctypes.c_int, ctypes.c_void_p], [ctypes.c_void_p]
         self.room = ctypes.create_string_buffer(MB)
         self.file = libc.fopen(path.encode(), b"w")
         libc.setvbuf(ctypes.c_void_p(self.file), self.room, FULLY_BUFFERED, ctypes.c_size_t(MB))
 
     def ask(self):
-        self.mallinfo2(self.words)
+        self.mallinfo.ask()
         self.malloc_info(0, self.file)
         self.fflush(self.file)
 
@@ -95,7 +94,7 @@ class Teller:
             os.dup2(statistics, 2)
             sys._debugmallocstats()
             with open(path + ".mallinfo", "w") as f:
-                json.dump(dict(zip(MALLINFO, self.words)), f)
+                json.dump(self.mallinfo.members(), f)
             os.write(1, b"DONE truth\n")
             while os.read(0, 1) not in (b"\n", b""):
                 pass

@@ -3,7 +3,7 @@
   python deleted.py          prints READY {...}, obeys truth.serve's commands
 
 READY's targets are the cases: each object is held by one item of HELD and by nothing else. `exec` a file that calls
-delete_all(PATH): it writes what sys._debugmallocstats() and mallinfo2() say around every deletion.
+delete_all(PATH): it writes what sys._debugmallocstats() and mallinfo() say around every deletion.
 
 What must not be counted as kept or freed by chance:
 - free lists (of floats, tuples, lists, dicts, frames) keep blocks of what was deleted: a full gc.collect() empties them
@@ -38,6 +38,7 @@ import types
 import weakref
 import zlib
 
+from mallinfo import Mallinfo
 from truth import serve
 
 HELD = []
@@ -624,13 +625,7 @@ def pandas_frame():
     return pandas.DataFrame({"a": list(range(500)), "b": [text(20) + str(i) for i in range(500)]})
 
 
-class Counts(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks",
-                                                     "fsmblks", "uordblks", "fordblks", "keepcost")]
-
-
-libc = ctypes.CDLL(None)
-libc.mallinfo2.restype = Counts
+malloc_says = Mallinfo()
 
 
 def settle():
@@ -642,8 +637,9 @@ def settle():
 def count(label, when):
     os.write(2, b"CASE %s %s\n" % (label, when))
     sys._debugmallocstats()
-    info = libc.mallinfo2()
-    os.write(2, b"MALLOC %d\n" % (info.uordblks + info.hblkhd))
+    malloc_says.ask()
+    told = malloc_says.members()
+    os.write(2, b"MALLOC %d\n" % (told["uordblks"] + told["hblkhd"]))
 
 
 def delete_all(path):

@@ -3,7 +3,7 @@
   ledger.py
 
 `truth PATH` forks (see truth.py for why and how); the child writes PATH.malloc, what sys._debugmallocstats() prints,
-and PATH.mallinfo, the members of mallinfo2(); the parent stays in that state until an empty line comes. `trim` calls
+and PATH.mallinfo, the members of mallinfo(); the parent stays in that state until an empty line comes. `trim` calls
 malloc_trim() and prints how many resident bytes went.
 """
 import array
@@ -17,9 +17,9 @@ import random
 import sys
 import threading
 
+from mallinfo import Mallinfo
 from truth import fork, read_command
 
-MALLINFO = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
 MB = 1 << 20
 
 libc = ctypes.CDLL(None)
@@ -71,21 +71,21 @@ def work(seed, kept, ready):
     threading.Event().wait()
 
 
-def tell(path, mallinfo2, words):
+def tell(path, mallinfo):
     gc.collect()
     gc.disable()
     statistics = os.open(path + ".malloc", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
     old = os.dup(2)
-    mallinfo2(words)
+    mallinfo.ask()
     pid = fork()
     if pid == 0:
-        mallinfo2(words)
+        mallinfo.ask()
         pid = os.getpid()
         os.dup2(statistics, 2)
         sys._debugmallocstats()
         os.dup2(old, 2)
         with open(path + ".mallinfo", "w") as f:
-            json.dump(dict(zip(MALLINFO, words)), f)
+            json.dump(mallinfo.members(), f)
         os.write(1, b"DONE truth\n")
         while os.read(0, 1) not in (b"\n", b""):
             pass
@@ -101,10 +101,7 @@ def resident():
 
 
 def main():
-    words = (ctypes.c_size_t * len(MALLINFO))()
-    # The struct is returned in memory: its address is a hidden first argument.
-    mallinfo2 = ctypes.PyDLL(None).mallinfo2
-    mallinfo2.argtypes, mallinfo2.restype = [ctypes.c_void_p], None
+    mallinfo = Mallinfo()
     heap, mapped, kept, ready = build(), mappings(), [], threading.Semaphore(0)
     for seed in range(4):
         threading.Thread(target=work, args=(seed, kept, ready), daemon=True).start()
@@ -117,7 +114,7 @@ def main():
         if command is None:
             break
         if command[0] == "truth":
-            tell(command[2], mallinfo2, words)
+            tell(command[2], mallinfo)
         elif command[0] == "trim":
             before = resident()
             libc.malloc_trim(0)

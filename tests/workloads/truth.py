@@ -139,10 +139,18 @@ class Closure:
             work = found
 
 
+def untracked_namespaces(target):
+    """Modules' dicts that have the target and are off the collector's list, as on 3.13t, which makes them immortal."""
+    spaces = [getattr(module, "__dict__", None) for module in list(sys.modules.values())]
+    return [space for space in spaces if type(space) is dict and not gc.is_tracked(space)
+            and any(value is target for value in space.values())]
+
+
 def describe_targets(targets, skip):
     out = {}
     for label, address, target in targets:
         referrers = [r for r in gc.get_referrers(target) if id(r) not in skip and type(r) is not types.FrameType]
+        referrers += untracked_namespaces(target)
         out[label] = {"addr": hex(address), "type": type_name(type(target)), "refcount": sys.getrefcount(target),
                       "referrers": sorted(hex(id(r)) for r in referrers)}
     return out

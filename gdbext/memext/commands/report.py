@@ -66,13 +66,14 @@ class Report(Command):
 
     def diagnose(self, retained, before):
         """The Report of this stop."""
-        heap, process = SESSION.heap(), process_bytes()
+        heap = SESSION.heap()
+        book = read_ledger(self.progress)
+        process = process_bytes(book)
         found = report.Report(about(), process, SESSION.is_running_kind(), parameters.size)
         found.retained = retained.info()
         free = sum(size * count for size, _pools, _used, count in heap.size_classes())
         found.ledger = report.ledger(heap.info(), found.retained, free, process[0])
-        found.memory = ledger.verdict(ledger.Ledger(SESSION.target().ledger(heap, progress=self.progress),
-                                                    SESSION.info()["kind"]), parameters.size)
+        found.memory = ledger.verdict(book, parameters.size)
         found.types = self.type_rows(retained, heap)
         found.suspects, found.total = suspect_rows(retained, before, self.progress)
         found.waste = waste_rows(heap, self.progress)
@@ -154,21 +155,18 @@ def about():
     return "memext report: %s, Python %s%s" % (place, info["python_version"], ": " + command if command else "")
 
 
-def process_resident():
-    """The kernel's figure, or where a connection does not tell it what the process has mapped."""
+def read_ledger(progress):
+    return ledger.Ledger(SESSION.target().ledger(SESSION.heap(), progress=progress), SESSION.info()["kind"])
+
+
+def process_bytes(book):
+    """(bytes, what they are): what the rows of a report's ledger add up to."""
+    if not SESSION.is_running_kind():
+        return book.in_use(), "memory in the %s" % SESSION.info()["kind"]
     resident = SESSION.resident()
     if resident is not None:
         return resident, "resident memory of the process"
-    found = SESSION.target().ledger(SESSION.heap())
-    return sum(row[1] for row in found["rows"]), "memory that the process has mapped"
-
-
-def process_bytes():
-    """(bytes, what they are): what the ledger's rows add up to."""
-    info = SESSION.info()
-    if SESSION.is_running_kind():
-        return process_resident()
-    return info["expected_bytes"] - info["missing_bytes"], "memory in the %s" % info["kind"]
+    return book.total["virtual"], "memory that the process has mapped"
 
 
 def begins_as_json(path):
