@@ -150,9 +150,16 @@ fuzz: $(TOOLS) ## damaged, cut and slow cores, refused memory; then libFuzzer, F
 	@$(MAKE) --no-print-directory FLAVOUR=fuzz $(FUZZERS:%=build/fuzz/%)
 	@$(PYTHON) tests/fuzz/campaign.py --build build/fuzz --seconds $(FUZZ_SECONDS)
 
-campaign: $(TOOLS) ## an hour of each libFuzzer program, a million mutations, 1,000 cuts, all allocations: a day
-	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=3600
-	@$(PYTHON) tests/fuzz/run.py --build $(BUILD) --first 10000 --count 1000000 --cuts 1000 --refusals 200000
+FUZZING := build/fuzzing
+
+campaign: $(TOOLS) ## an hour of each libFuzzer program, a million mutations, 1,000 cuts, all allocations: a day; goes on where it stopped
+	@sh tests/install-deps.sh fuzz
+	@$(MAKE) --no-print-directory FLAVOUR=cover build/cover/coverage
+	@$(MAKE) --no-print-directory FLAVOUR=fuzz $(FUZZERS:%=build/fuzz/%)
+	@$(PYTHON) tests/fuzz/reduce.py --build build/cover --keep $(FUZZING)
+	@$(PYTHON) tests/fuzz/campaign.py --build build/fuzz --seconds 3600 $$(for core in $(FUZZING)/reduced/*.core; do echo --core $$core; done)
+	@$(PYTHON) tests/fuzz/mutations.py --build $(BUILD) --keep $(FUZZING) --until 150000 $(FUZZING)/reduced/*.core
+	@$(PYTHON) tests/fuzz/run.py --build $(BUILD) --first 10000 --count 10000 --cuts 1000 --refusals 200000
 
 gdbs: ## test in GDB 10, 16 and 18, from Debian 11, 13 and sid in chroots under build/gdbs (GDBS="trixie NAME...")
 	@sh tests/install-deps.sh build gdbs

@@ -123,8 +123,12 @@ static bool append_type(struct mx_types *types, mx_addr address, const uint8_t *
     read_name(types->runtime, address, type.flags, name, sizeof(name));
     make_printable(name);
     type.name = mx_strtab_add(&types->names, name, strlen(name));
-    return type.name && mx_map_set(&types->by_address, address, (uint32_t)types->types.count) &&
-           mx_array_push(&types->types, type);
+    if (!type.name || !mx_array_push(&types->types, type))
+        return false;
+    if (mx_map_set(&types->by_address, address, (uint32_t)types->types.count - 1))
+        return true;
+    types->types.count--;
+    return false;
 }
 
 /* Adds one type object if it is one and not known yet; false only when there is no memory. */

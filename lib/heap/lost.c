@@ -92,8 +92,9 @@ static void note_weak(struct marking *marking, uint32_t block, mx_addr place)
         word->place = place < word->place ? place : word->place;
         return;
     }
-    if (!mx_map_set(&marking->weak, (uint64_t)block + 1, (uint32_t)marking->words.count) ||
-        !mx_array_push(&marking->words, (struct weak_word){block, place}))
+    /* The word first: it is looked up by what the map says, also after the memory is gone. */
+    if (!mx_array_push(&marking->words, (struct weak_word){block, place}) ||
+        !mx_map_set(&marking->weak, (uint64_t)block + 1, (uint32_t)marking->words.count - 1))
         marking->no_memory = true;
 }
 

@@ -22,18 +22,33 @@ def take_core(python, folder):
         return work.gcore(core) if harness.kernel_cores() else work.abort(core)
 
 
-def take_small_core(folder):
-    """Of an interpreter that has imported next to nothing: small enough to be looked at ten times a second."""
-    path, place = os.path.join(folder, "small.core"), os.path.join(folder, "dying")
-    if os.path.exists(path):
-        return path
+def leave_core(command, folder, path, env=None):
+    """Of a program that kills itself, by the kernel."""
+    place = os.path.join(folder, "dying")
     os.makedirs(place, exist_ok=True)
-    if harness.kernel_cores():
-        return take_core("/usr/bin/python3", folder)
-    subprocess.run(["/usr/bin/python3", "-I", "-S", "-c", SMALL], cwd=place, stderr=subprocess.DEVNULL,
-                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (1 << 30, 1 << 30)))
+    subprocess.run(command, cwd=place, stderr=subprocess.DEVNULL, env=harness.ambient(env),
+                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (1 << 31, 1 << 31)))
     os.rename(glob.glob(os.path.join(place, "core*"))[0], path)
     return path
+
+
+def take_small_core(folder):
+    """Of an interpreter that has imported next to nothing: small enough to be looked at ten times a second."""
+    path = os.path.join(folder, "small.core")
+    if os.path.exists(path):
+        return path
+    if harness.kernel_cores():
+        return take_core("/usr/bin/python3", folder)
+    return leave_core(["/usr/bin/python3", "-I", "-S", "-c", SMALL], folder, path)
+
+
+def take_specimen(python, folder, name, env=None):
+    """Of one object of many kinds and two threads; None where the kernel leaves no cores."""
+    path = os.path.join(folder, name + ".core")
+    if os.path.exists(path) or harness.kernel_cores():
+        return path if os.path.exists(path) else None
+    return leave_core(harness.workload(python, "specimen.py")[:1] + ["-S"]
+                      + harness.workload(python, "specimen.py")[1:], folder, path, env)
 
 
 class Core:

@@ -1,6 +1,7 @@
 """Makes a core as small as it can be while (nearly) the same parts of the library run when all is asked of it.
 
   reduce.py --build build/cover CORE SMALLER
+  reduce.py --build build/cover --keep FOLDER      makes FOLDER/reduced/NAME.core of several interpreters; slow, but once
 
 Pages go first, many at a time, then pieces of pages. What goes is no longer in the file, or becomes zeros, if coverage
 (coverage.c) says that next to no part of the library is lost by that, MOST_LOST of them in all. So that what stays
@@ -9,6 +10,7 @@ unlinked before they go, and the chunk of glibc's heap before a gap reaches to i
 """
 import argparse
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -16,8 +18,9 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import cores  # noqa: E402
+import interpreters  # noqa: E402
 
-PAGE = 4096
+PAGE, MOST_ZEROS = 4096, 1 << 28
 # A part may need a number of objects, or a chance (the second of two keys of one hash).
 PAGES_A_PART, LOST_EACH, MOST_LOST = 32, 3, 0.03
 PIECES = (1024, 128)
@@ -42,7 +45,10 @@ class Image:
         self.pages, self.chunks = {}, []
         for kind, _, offset, start, _, size, _, _ in core.headers:
             for at in range(0, size if kind == cores.PT_LOAD else 0, PAGE):
-                self.pages[start + at] = bytes(core.bytes[offset + at:offset + at + PAGE]).ljust(PAGE, b"\0")
+                page = bytes(core.bytes[offset + at:offset + at + PAGE]).ljust(PAGE, b"\0")
+                # mimalloc takes address space by the gigabyte, and touches little of it.
+                if size <= MOST_ZEROS or any(page):
+                    self.pages[start + at] = page
         self.find_chunks()
 
     def find_chunks(self):
@@ -137,8 +143,8 @@ class Image:
 
 
 class Reducer:
-    def __init__(self, program, image, folder):
-        self.program, self.image, self.folder = program, image, folder
+    def __init__(self, program, image, folder, kept):
+        self.program, self.image, self.folder, self.kept = program, image, folder, kept
         self.trials = 0
         self.parts = self.wanted = self.parts_of(image)
         if not self.parts:
@@ -153,7 +159,8 @@ class Reducer:
         run = subprocess.run([self.program, core, os.path.join(self.folder, "scratch"), "briefly"], stdout=subprocess.PIPE,
                              env=dict(os.environ, LLVM_PROFILE_FILE="/dev/null"))
         if run.returncode not in (0, 1):
-            raise SystemExit("a smaller core ended the library with %d: see %s" % (run.returncode, core))
+            shutil.copy(core, self.kept)
+            raise SystemExit("a smaller core ended the library with %d: see %s" % (run.returncode, self.kept))
         return int.from_bytes(run.stdout, "little") if run.returncode == 0 else 0
 
     def try_without(self, pieces, size, cleared):
@@ -196,16 +203,50 @@ def tell(reducer):
         reducer.trials, len(reducer.image.pages), bits(reducer.parts), bits(reducer.wanted)), flush=True)
 
 
+def reduce(build, core, smaller):
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+        reducer = Reducer(os.path.join(build, "coverage"), Image(cores.Core(core)), folder, smaller + ".bad")
+        reducer.run(tell)
+        cores.Core(core).write(smaller + ".new", reducer.image.data())
+        os.rename(smaller + ".new", smaller)
+
+
+def specimens():
+    """(name, interpreter, environment): the oldest, Debian's with each of its allocators, the newest, the free-threaded."""
+    usable = [one for one in interpreters.find() if not one.refused]
+    debian = [one for one in usable if one.name.startswith("debian")][:1]
+    for one in sorted(set(usable[:1] + debian + usable[-1:] + [one for one in usable if one.free_threaded]),
+                      key=lambda one: one.name):
+        yield "specimen-" + one.name, one.path, {}
+    for one in debian:
+        for allocator in "malloc", "debug":
+            yield "specimen-%s-%s" % (one.name, allocator), one.path, {"PYTHONMALLOC": allocator}
+
+
+def reduce_all(build, keep):
+    taken = [("small", cores.take_small_core(keep))]
+    taken += [(name, cores.take_specimen(python, keep, name, env)) for name, python, env in specimens()]
+    os.makedirs(os.path.join(keep, "reduced"), exist_ok=True)
+    for name, core in taken:
+        smaller = os.path.join(keep, "reduced", name + ".core")
+        if core and not os.path.exists(smaller):
+            print(name, flush=True)
+            reduce(build, core, smaller)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
-    parser.add_argument("core")
-    parser.add_argument("smaller")
+    parser.add_argument("--keep")
+    parser.add_argument("core", nargs="?")
+    parser.add_argument("smaller", nargs="?")
     a = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        reducer = Reducer(os.path.join(a.build, "coverage"), Image(cores.Core(a.core)), folder)
-        reducer.run(tell)
-        cores.Core(a.core).write(a.smaller, reducer.image.data())
+    if a.keep:
+        reduce_all(a.build, a.keep)
+    elif a.core and a.smaller:
+        reduce(a.build, a.core, a.smaller)
+    else:
+        parser.error("either CORE and SMALLER, or --keep")
 
 
 if __name__ == "__main__":
