@@ -5,8 +5,8 @@ import gdb
 from . import parameters
 from .session import defers_commands
 
-LATER = ("growth-at-stop: not at a breakpoint that has commands, in this GDB or on another machine: put py-growth among "
-         "them")
+LATER = ("growth-at-stop: not at a breakpoint that has commands, in this GDB or on another machine: put py-growth "
+         "among them")
 
 
 def show_growth(growth, event):

@@ -115,8 +115,10 @@ static bool is_cached(const struct mx_memory *memory, mx_addr user, uint64_t siz
     return true;
 }
 
-/* The chunk after `user`, whose first word was `link`; 0 at the end, and where the chain makes no sense. A plain link
- * may lead to a chunk of that size as well when it is taken for a mangled one, which a mangled link seldom is. */
+/*
+ * The chunk after `user`, whose first word was `link`; 0 at the end, and where the chain makes no sense. A plain link
+ * that is taken for a mangled one may happen to lead to a chunk of that size, too; the other way round it seldom does.
+ */
 static mx_addr next_cached(const struct mx_glibc *glibc, mx_addr user, uint64_t size, uint64_t bias, uint64_t *link)
 {
     mx_addr mangled = (user >> 12) ^ *link, plain = *link;

@@ -511,7 +511,7 @@ static void open_arenas(struct opener *opener, const struct mx_modules *modules)
         return;
     }
     mx_known_glibc_name(known.libc, ret->name, sizeof(ret->name));
-    ret->plain_links = mx_known_plain_links(ret->name);
+    ret->plain_links |= mx_known_plain_links(ret->name);
     uint32_t libc = (uint32_t)(known.libc - modules->modules.items);
     ret->bins = find_main_bins(opener->memory, modules, libc, ret->bins);
     if (ret->bins)
@@ -541,7 +541,7 @@ struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_m
                                const struct mx_range *excluded, size_t excluded_count, struct mx_cursor *cursor,
                                struct mx_glibc *ret)
 {
-    *ret = (struct mx_glibc){.memory = memory, .bins = ret->bins};
+    *ret = (struct mx_glibc){.memory = memory, .bins = ret->bins, .plain_links = ret->plain_links};
     struct opener opener = {.memory = memory, .ret = ret, .reader = {.cursor = cursor}};
     open_arenas(&opener, modules);
     for (size_t i = 0; ret->found && i < excluded_count; i++)

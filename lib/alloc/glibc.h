@@ -58,7 +58,8 @@ struct mx_range {
 
 /*
  * `excluded` is sorted. Never fails for what is in the target: it finds less and counts it. ret->bins is read, too: at
- * a later stop of the same process the search for what is still there can be spared. `cursor` is on that memory.
+ * a later stop of the same process the search for what is still there can be spared; and ret->plain_links, where libc's
+ * file may be lacking. `cursor` is on that memory.
  */
 struct mx_error *mx_glibc_open(const struct mx_memory *memory, const struct mx_modules *modules,
                                const struct mx_range *excluded, size_t excluded_count, struct mx_cursor *cursor,

@@ -98,6 +98,7 @@ static struct mx_error *find_glibc(const struct mx_runtime *runtime, const struc
                                    struct mx_cursor *cursor, struct mx_allocators *ret)
 {
     ret->glibc.bins = places ? places->bins : 0;
+    ret->glibc.plain_links = places && places->plain_links;
     MX_ARRAY(struct mx_range) excluded = {0};
     bool ok = true;
     for (size_t i = 0; ok && i < ret->arenas.arenas.count; i++) {
@@ -118,7 +119,8 @@ static struct mx_error *find_glibc(const struct mx_runtime *runtime, const struc
 
 struct mx_allocator_places mx_allocators_places(const struct mx_allocators *allocators)
 {
-    return (struct mx_allocator_places){allocators->arenas.places, allocators->glibc.bins};
+    return (struct mx_allocator_places){allocators->arenas.places, allocators->glibc.bins,
+                                        allocators->glibc.plain_links};
 }
 
 static struct mx_error *find_all(const struct mx_runtime *runtime, const struct mx_allocator_places *places,

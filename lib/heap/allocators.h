@@ -22,6 +22,7 @@ struct mx_allocators {
 struct mx_allocator_places {
     struct mx_arena_places arenas;
     mx_addr bins;
+    bool plain_links; /* struct mx_glibc's */
 };
 struct mx_allocator_places mx_allocators_places(const struct mx_allocators *allocators);
 

@@ -335,11 +335,19 @@ void mx_scan_chunks(struct mx_worker *worker, const struct mx_glibc *glibc, cons
     mx_glibc_walk(glibc, span, &worker->cursor, worker->scan->work, visit_chunk, &visit);
 }
 
-/* The interpreter's own state counts something beside the address of each static type (3.13+), as an object would. */
-static bool is_no_static_object(const struct mx_runtime *runtime, mx_addr address, const uint8_t *bytes)
+/*
+ * The interpreter's own state counts something beside the address of each static type (3.13+), as an object would, and
+ * its tables have functions beside types (3.15): what would be the reference count is an address of code.
+ */
+static bool is_no_static_object(const struct mx_scan *scan, mx_addr address, const uint8_t *bytes)
 {
-    const struct mx_layout *layout = &runtime->layout;
-    return address - runtime->address < (uint64_t)layout->runtime.size && mx_is_mortal(layout, bytes);
+    const struct mx_runtime *runtime = scan->types->runtime;
+    if (!mx_is_mortal(&runtime->layout, bytes))
+        return false;
+    if (address - runtime->address < (uint64_t)runtime->layout.runtime.size)
+        return true;
+    const struct mx_region *region = mx_memory_region(scan->memory, mx_load_u64(bytes));
+    return region && region->flags & MX_REGION_EXEC;
 }
 
 static void scan_static_word(struct mx_worker *worker, mx_addr address, const uint8_t *bytes, size_t available,
@@ -347,7 +355,7 @@ static void scan_static_word(struct mx_worker *worker, mx_addr address, const ui
 {
     struct mx_found_object found;
     if (!mx_classify_static(worker->scan->classifier, bytes, available, &found) ||
-        is_no_static_object(worker->scan->types->runtime, address, bytes))
+        is_no_static_object(worker->scan, address, bytes))
         return;
     tally_object(worker, &found, address, bytes, available);
     worker->sums.static_objects++;

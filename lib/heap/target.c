@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "alloc/known.h"
 #include "cpython/recover.h"
 #include "heap/recall.h"
 #include "memory/saved.h"
@@ -35,7 +36,10 @@ static struct mx_error *open_python(struct mx_target *target, const struct mx_ta
         MX_TRY(mx_recover_symbols(target->memory, &target->modules));
     MX_TRY(open_runtime(target, options));
     MX_TRY(mx_types_open(&target->runtime, &work, &target->types));
-    MX_TRY(mx_allocators_open(&target->runtime, target->recall ? &target->recall->places : NULL, &target->allocators));
+    const struct mx_origin *origin = &target->origin;
+    const struct mx_allocator_places saved = {.plain_links = origin->kind && mx_known_plain_links(origin->malloc)};
+    MX_TRY(
+        mx_allocators_open(&target->runtime, target->recall ? &target->recall->places : &saved, &target->allocators));
     if (target->recall)
         target->recall->places = mx_allocators_places(&target->allocators);
     if (target->origin.kind)

@@ -17,8 +17,7 @@ enum {
     MOST_HOOKS = 2,
 };
 
-/* How far a block of malloc's is listed behind its chunk's memory: C libraries' chunks, and free ones, have no hooks.
- */
+/* How far behind its chunk's memory a block of malloc's is listed. C libraries' chunks and free ones have no hooks. */
 static uint64_t hooks_before(const struct mx_target *target, const struct mx_heap *heap, const struct mx_span *span,
                              uint32_t block)
 {

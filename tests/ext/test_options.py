@@ -43,7 +43,8 @@ class Parse(unittest.TestCase):
     def test_wrong_values(self):
         for text, sentence in (("-limit many", "takes a whole number"), ("-limit", "needs a value"),
                                ("-limit -1", "a whole number"),
-                               ("-limit 99999999999", "a whole number"), ("-sort size", "takes one of count, bytes, name")):
+                               ("-limit 99999999999", "a whole number"),
+                               ("-sort size", "takes one of count, bytes, name")):
             with self.assertRaisesRegex(UsageError, sentence):
                 parse(text)
 

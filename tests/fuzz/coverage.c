@@ -59,6 +59,6 @@ int main(int argc, char **argv)
     if (!(argc == 4 ? ask_briefly(argv[1]) : ask_all(argv[1], argv[2])))
         return 1;
     for (const uint64_t *counter = __llvm_profile_begin_counters(); counter < __llvm_profile_end_counters(); counter++)
-        putchar(*counter != 0);
+        putchar(*counter ? 1 : 0);
     return 0;
 }

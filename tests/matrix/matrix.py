@@ -6,7 +6,7 @@
 Obtains the interpreters (provision.py), adds those of the machine itself, and runs every kind of truth test on each:
 live processes and cores. Printed are failures, skips with their reasons, and one line at the end. Results are kept in
 FOLDER/results.json, so that one interpreter or kind can be run after the other, or beside it; --write puts all of them
-into docs/exactness.md: tests passed of all, by interpreter and kind, and the worst stop's counts, objects, sizes, edges.
+into docs/exactness.md: tests passed of all, by interpreter and kind, and the figures of the worst stop.
 """
 import argparse
 import concurrent.futures
@@ -93,7 +93,7 @@ class Results:
             cells = [cell(*row.get(kind, (0, 0))) for kind in kinds]
             lines.append("| %s | %s | %s |" % (name, row["version"], " | ".join(cells)))
         lines += ["", "Of the stops of `run`, the worst:", "",
-                  "| interpreter | stops | types with the right GC count | objects missing | sizes right | edges exact |",
+                  "| interpreter | stops | types counted right | objects missing | sizes right | edges exact |",
                   "|---|--:|--:|--:|--:|--:|"]
         return lines + [bars(name, row["stops"], row["figures"]) for name, row in rows if row.get("figures")]
 

@@ -106,7 +106,8 @@ class Unpacked(Wanted):
             raise apt.Unobtainable("%s has no package %s" % (self.suite.name, self.package))
         self.suite.unpack([self.package, version] + extra, self.root, WITHOUT)
         include = os.path.join(self.root, "usr/include", version)
-        link_into(os.path.join(self.root, "usr/include/x86_64-linux-gnu"), os.path.join(include, "x86_64-linux-gnu"))
+        for folder in filter(os.path.isdir, (include, include + "d")):
+            link_into(os.path.join(self.root, "usr/include/x86_64-linux-gnu"), os.path.join(folder, "x86_64-linux-gnu"))
         program = os.path.realpath(os.path.join(self.root, "usr/bin", self.package))
         self.use_own_loader(program)
         libraries = ":".join(os.path.join(self.root, part) for part in LIBRARIES)

@@ -24,7 +24,7 @@ FOUND = 0.995
 STRAY = 20                             # blocks of the libraries' own
 DEFINITE, INDIRECT, POSSIBLE = "0", "1", "2"
 SMALL = 2000                           # blocks that are dropped under valgrind
-DAMAGED = 5000                         # blocks before a broken chunk
+DAMAGED = 20000                        # blocks before a broken chunk; stale words hold some thirty of any number
 AGREED = 0.02                          # of these; stale words hold a few
 
 

@@ -31,7 +31,8 @@ EXPECTED = [
     ("thread_locals", *ANY, -112, 0), ("hashes", *ANY, -1000, 0), ("compressors", *ANY, -4000, 0),
     ("sqlite_connection", *ANY, -101000, 200),
     # Of 16 blocks that are kept it counts which: a chunk may be 16 bytes larger than was asked for.
-    ("deque_long", *TO_3_10, 0, 8704 + 16 * 16), ("deque_both_ways", *TO_3_10, -16 * 16, 16 * 16), ("generator", *TO_3_10, 0, 500), ("coroutine", *TO_3_10, 0, 500),
+    ("deque_long", *TO_3_10, 0, 8704 + 16 * 16), ("deque_both_ways", *TO_3_10, -16 * 16, 16 * 16),
+    ("generator", *TO_3_10, 0, 500), ("coroutine", *TO_3_10, 0, 500),
     ("exception_chain", *TO_3_10, 0, 500), ("exception_with_traceback", *TO_3_10, 0, 1000),
     ("generator", (3, 12), (3, 12), 0, 256), ("coroutine", (3, 13), (3, 13), 0, 272),
     ("numpy_arrays", *ANY, 0, 1000), ("pandas_frame", *ANY, -1000, 1000),

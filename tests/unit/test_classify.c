@@ -8,6 +8,7 @@
 #include "cpython/classify.h"
 #include "cpython/header.h"
 #include "fake.h"
+#include "heap/scan.h"
 
 struct block {
     mx_addr address;
@@ -313,6 +314,57 @@ static void test_static_objects_need_no_head(void)
     }
 }
 
+static size_t static_objects_at(struct fake *fake, const struct mx_classifier *classifier, mx_addr address)
+{
+    struct mx_work work;
+    struct mx_worker worker;
+    struct mx_listed listed = {0};
+    uint64_t fixed_sizes[64] = {0};
+    CU_ASSERT_TRUE_FATAL(fake->types.types.count <= 64);
+    mx_work_begin(&work, NULL, "testing", 0);
+    const struct mx_scan scan = {.types = &fake->types,
+                                 .classifier = classifier,
+                                 .memory = fake->memory,
+                                 .fixed_sizes = fixed_sizes,
+                                 .work = &work};
+    CU_ASSERT_TRUE_FATAL(mx_worker_init(&worker, &scan, false));
+    const struct mx_region region = {.start = address, .end = address + 64};
+    mx_scan_static(&worker, &region, &listed);
+    size_t count = listed.starts.count;
+    mx_worker_deinit(&worker);
+    mx_array_free(&worker.pending);
+    mx_array_free(&listed.starts);
+    mx_array_free(&listed.kinds);
+    return count;
+}
+
+/* Where static objects are immortal, what begins with an address of code is a table of functions and types. */
+static void test_a_table_of_functions_is_no_static_object(void)
+{
+    enum { CODE = 0x500000, COUNT = 3 };
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        const struct mx_layout *layout = &fake.runtime.layout;
+        struct mx_classifier classifier = {0};
+        const struct mx_region code = {.start = CODE,
+                                       .end = CODE + MX_PAGE,
+                                       .flags = MX_REGION_READ | MX_REGION_EXEC | MX_REGION_MISSING,
+                                       .module = MX_NO_MODULE};
+        mx_addr list = fake_list(&fake, &fake.none, 1);
+        if (layout->header_shape == MX_HEADER_REFCOUNT || layout->header_shape == MX_HEADER_FREE_THREADED)
+            continue;
+        CU_ASSERT_PTR_NULL_FATAL(mx_memory_add(fake.memory, code));
+        CU_ASSERT_PTR_NULL_FATAL(mx_memory_seal(fake.memory));
+        CU_ASSERT_PTR_NULL_FATAL(mx_classifier_open(&fake.types, &classifier));
+        fake_put(&fake, list, 0, COUNT);
+        CU_ASSERT_EQUAL(static_objects_at(&fake, &classifier, list), 1);
+        fake_put(&fake, list, 0, CODE + 0x60c);
+        CU_ASSERT_EQUAL(static_objects_at(&fake, &classifier, list), 0);
+        mx_classifier_close(&classifier);
+    }
+}
+
 /* A non-PIE process may have its heap where 3.11's static counts lie: an array of pointers is no static object there.
  */
 static void test_static_counts_are_of_static_objects(void)
@@ -396,6 +448,7 @@ void suite_classify(CU_pSuite suite)
     CU_ADD_TEST(suite, test_tags_of_heaps_tell_what_blocks_are);
     CU_ADD_TEST(suite, test_debug_hooks_are_stepped_over);
     CU_ADD_TEST(suite, test_static_objects_need_no_head);
+    CU_ADD_TEST(suite, test_a_table_of_functions_is_no_static_object);
     CU_ADD_TEST(suite, test_static_counts_are_of_static_objects);
     CU_ADD_TEST(suite, test_static_data_holds_no_instances_of_heap_types);
     CU_ADD_TEST(suite, test_refcounts_by_shape);

@@ -461,7 +461,10 @@ static void test_plain_links_are_taken_as_they_are(void)
     mx_glibc_close(&glibc);
     CU_ASSERT_TRUE(mx_known_plain_links("glibc 2.31") && mx_known_plain_links("glibc 2.26"));
     CU_ASSERT_FALSE(mx_known_plain_links("glibc 2.32") || mx_known_plain_links("glibc"));
+    forged.glibc.plain_links = true;
     walk(&forged);
+    CU_ASSERT_TRUE(forged.glibc.plain_links);
+    expect(&forged, CACHED + 16, 0x38, false);
     dispose(&forged);
 }
 

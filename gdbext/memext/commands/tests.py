@@ -23,8 +23,8 @@ DRIFT = 4
 NO_CORE = ("py-tests runs a test session, and this is a core: gdb -x memext.py --args python3 -m pytest ..., "
            "then py-tests")
 NO_PROGRAM = "there are no tests to run: gdb -x memext.py --args python3 -m pytest ..., then py-tests"
-NO_BINARY = ("GDB has no program for `%s', for it runs programs, not scripts (pytest, or the python3 of pyenv, is one): "
-             "gdb -x memext.py --args \"$(python3 -c 'import sys; print(sys.executable)')\" %s")
+NO_BINARY = ("GDB has no program for `%s', for it runs programs, not scripts (pytest, or the python3 of pyenv, is "
+             "one): gdb -x memext.py --args \"$(python3 -c 'import sys; print(sys.executable)')\" %s")
 XDIST = ("pytest-xdist runs the tests in other processes, which GDB does not follow: run with -n0 "
          "(set args -m pytest -n0 ...)")
 NONE_SEEN = ("no test began in this process. Is it pytest or unittest, and do the tests run in it? With pytest-xdist, "
