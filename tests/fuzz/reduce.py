@@ -1,7 +1,7 @@
 """Makes a core as small as it can be while (nearly) the same parts of the library run when all is asked of it.
 
   reduce.py --build build/cover CORE SMALLER
-  reduce.py --build build/cover --keep FOLDER      makes FOLDER/reduced/NAME.core of several interpreters; slow, but once
+  reduce.py --build build/cover --keep FOLDER      makes FOLDER/reduced/NAME.core of several interpreters
 
 Pages go first, many at a time, then pieces of pages. What goes is no longer in the file, or becomes zeros, if coverage
 (coverage.c) says that next to no part of the library is lost by that, MOST_LOST of them in all. So that what stays
@@ -137,7 +137,7 @@ class Image:
             parts += [self.pages[at] for at in range(start, start + size, PAGE)]
             offset += size
         fields = list(self.fields)
-        fields[5], fields[6], fields[10], fields[11], fields[12], fields[13] = cores.HEADER.size, 0, len(headers), 0, 0, 0
+        fields[5:7], fields[10:14] = [cores.HEADER.size, 0], [len(headers), 0, 0, 0]
         start = b"".join([cores.HEADER.pack(*fields)] + headers) + self.notes
         return start.ljust(begin, b"\0") + b"".join(parts)
 
@@ -156,8 +156,8 @@ class Reducer:
         core = os.path.join(self.folder, "core")
         with open(core, "wb") as file:
             file.write(image.data())
-        run = subprocess.run([self.program, core, os.path.join(self.folder, "scratch"), "briefly"], stdout=subprocess.PIPE,
-                             env=dict(os.environ, LLVM_PROFILE_FILE="/dev/null"))
+        run = subprocess.run([self.program, core, os.path.join(self.folder, "scratch"), "briefly"],
+                             stdout=subprocess.PIPE, env=dict(os.environ, LLVM_PROFILE_FILE="/dev/null"))
         if run.returncode not in (0, 1):
             shutil.copy(core, self.kept)
             raise SystemExit("a smaller core ended the library with %d: see %s" % (run.returncode, self.kept))
