@@ -212,7 +212,7 @@ def reduce(build, core, smaller):
 
 
 def specimens():
-    """(name, interpreter, environment): the oldest, Debian's with each of its allocators, the newest, the free-threaded."""
+    """(name, interpreter, environment): the oldest, Debian's with each allocator, the newest, the free-threaded."""
     usable = [one for one in interpreters.find() if not one.refused]
     debian = [one for one in usable if one.name.startswith("debian")][:1]
     for one in sorted(set(usable[:1] + debian + usable[-1:] + [one for one in usable if one.free_threaded]),
