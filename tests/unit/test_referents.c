@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cpython/referents.h"
+#include "cpython/roots.h"
 #include "fake.h"
 
 enum { MOST_EDGES = 64 };
@@ -326,6 +327,38 @@ static void test_an_attribute_that_makes_an_object_is_no_expression(void)
     }
 }
 
+static bool is_of_no_stack(void *context, const struct mx_root *root)
+{
+    (void)context;
+    CU_ASSERT_NOT_EQUAL(root->kind, MX_ROOT_C_STACK);
+    return true;
+}
+
+/* A header may claim half of the address space: that is not walked page by page, which would take for ever. */
+static void test_roots_pass_a_stack_that_is_not_there(void)
+{
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        const struct mx_region claimed = {
+            .start = 0x10000, .end = (mx_addr)1 << 46, .flags = MX_REGION_MISSING, .module = MX_NO_MODULE};
+        struct mx_thread thread = {.tid = 1, .stack_pointer = 0x20000, .fs_base = (mx_addr)1 << 45};
+        struct mx_threads threads = {0};
+        struct mx_referents referents;
+        struct blocks blocks = {0};
+        CU_ASSERT_PTR_NULL_FATAL(mx_memory_add(fake.memory, claimed));
+        CU_ASSERT_PTR_NULL_FATAL(mx_memory_seal(fake.memory));
+        CU_ASSERT_TRUE_FATAL(mx_array_push(&threads.threads, thread));
+        CU_ASSERT_PTR_NULL_FATAL(mx_referents_open(&fake.types, &referents));
+        referents.find_block = find_block;
+        referents.context = &blocks;
+        CU_ASSERT_TRUE(mx_roots_stack_end(fake.memory, &thread) > thread.stack_pointer + ((mx_addr)1 << 44));
+        mx_roots_each(&referents, &threads, is_of_no_stack, NULL);
+        mx_referents_close(&referents);
+        mx_array_free(&threads.threads);
+    }
+}
+
 static void test_subclasses_have_what_their_bases_have(void)
 {
     struct fake fake;
@@ -503,6 +536,7 @@ void suite_referents(CU_pSuite suite)
     CU_ADD_TEST(suite, test_instances_refer_to_attributes_dict_and_type);
     CU_ADD_TEST(suite, test_plain_fields_come_from_the_table);
     CU_ADD_TEST(suite, test_an_attribute_that_makes_an_object_is_no_expression);
+    CU_ADD_TEST(suite, test_roots_pass_a_stack_that_is_not_there);
     CU_ADD_TEST(suite, test_subclasses_have_what_their_bases_have);
     CU_ADD_TEST(suite, test_slots_are_named);
     CU_ADD_TEST(suite, test_unknown_types_are_scanned);
