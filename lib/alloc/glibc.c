@@ -185,6 +185,18 @@ static bool ends_heap(struct opener *opener, mx_addr chunk, mx_addr end)
 }
 
 /*
+ * Where a heap's chunks end that seem to end at `end`. What is left of its top beside the fenceposts is freed, but 16
+ * bytes are too few for that: they become part of the first fencepost, which looks like a chunk in use then.
+ * (glibc malloc/malloc.c: sysmalloc())
+ */
+static mx_addr before_fenceposts(struct opener *opener, mx_addr start, mx_addr end)
+{
+    bool is_long = end - start >= MX_CHUNK_LEAST && !size_at(opener, end) &&
+                   size_at(opener, end - MX_CHUNK_LEAST) == MX_CHUNK_LEAST;
+    return is_long ? end - MX_CHUNK_LEAST : end;
+}
+
+/*
  * Makes spans of the chunks in [start, limit). `fenced`: limit is the end of the memory, not a chunk, and fenceposts or
  * a top end the chunks before it. Returns where they ended.
  */
@@ -193,7 +205,7 @@ static mx_addr add_spans(struct opener *opener, mx_addr start, mx_addr limit, ui
     mx_addr end = start;
     for (int i = 0; start && start < limit && i < MOST_RESYNCS; i++) {
         end = follow_chunks(opener, start, limit);
-        add_span(opener, start, end, arena);
+        add_span(opener, start, fenced ? before_fenceposts(opener, start, end) : end, arena);
         if (end == limit || (fenced && ends_heap(opener, end, limit)))
             return end;
         bool foreign = size_at(opener, end) == FENCEPOST;

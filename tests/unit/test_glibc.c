@@ -285,6 +285,23 @@ static void test_versions_without_threads(void)
     }
 }
 
+/* 16 bytes more than fenceposts need stood at the older heap's end: they are no chunk that anybody has. */
+static void test_a_long_fencepost(void)
+{
+    static struct forged forged;
+    forge(&forged, 112, true, true, true);
+    mx_addr end = old_heap_at + sizeof(forged.old_heap), bins = forged.thread_arena + forged.bins_after_state;
+    mx_addr first = (bins + 2088 + 15) & ~(mx_addr)15, last = first + 0x100, fence = end - 48;
+    put_chunk(&forged, last, fence - last, PREV_INUSE | NON_MAIN, 0);
+    put_chunk(&forged, fence, 32, PREV_INUSE, 0);
+    put_chunk(&forged, end - 16, 0, PREV_INUSE, 32);
+    walk(&forged);
+    expect(&forged, last + 16, fence - last - 8, true);
+    CU_ASSERT_PTR_NULL(seen_at(&forged, fence + 16));
+    CU_ASSERT_EQUAL(forged.glibc.walk_errors, 0);
+    dispose(&forged);
+}
+
 /* Where the arena stood before it is looked at first; what is not there any more is searched. */
 static void test_a_place_that_is_known(void)
 {
@@ -685,6 +702,7 @@ void suite_glibc(CU_pSuite suite)
 {
     CU_ADD_TEST(suite, test_versions_without_threads);
     CU_ADD_TEST(suite, test_a_place_that_is_known);
+    CU_ADD_TEST(suite, test_a_long_fencepost);
     CU_ADD_TEST(suite, test_thread_arenas_and_their_heaps);
     CU_ADD_TEST(suite, test_broken_size_is_counted_and_passed);
     CU_ADD_TEST(suite, test_foreign_sbrk_is_no_error);
