@@ -87,33 +87,56 @@ static struct mx_error *find_mimalloc(const struct mx_runtime *runtime, struct m
     return mx_mimalloc_open(&facts, runtime->memory, &ret->mimalloc);
 }
 
+struct excluded {
+    MX_ARRAY(struct mx_range) ranges;
+};
+
 static int compare_ranges(const void *a, const void *b)
 {
     mx_addr left = ((const struct mx_range *)a)->start, right = ((const struct mx_range *)b)->start;
     return left < right ? -1 : left > right;
 }
 
-/* Arenas and segments are no malloc memory: nothing in them is to be taken for a chunk. */
-static struct mx_error *find_glibc(const struct mx_runtime *runtime, const struct mx_allocator_places *places,
-                                   struct mx_cursor *cursor, struct mx_allocators *ret)
+static bool exclude(struct excluded *excluded, mx_addr start, mx_addr end)
 {
+    return start >= end || mx_array_push(&excluded->ranges, (struct mx_range){start, end});
+}
+
+/* Arenas, segments and stacks are no malloc memory: nothing in them is to be taken for a chunk. Sorted. */
+static bool exclude_all(const struct mx_memory *memory, const struct mx_threads *threads,
+                        const struct mx_allocators *allocators, struct excluded *ret)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < allocators->arenas.arenas.count; i++) {
+        mx_addr start = allocators->arenas.arenas.items[i].address;
+        ok = exclude(ret, start, start + allocators->facts.arena_size);
+    }
+    for (size_t i = 0; ok && i < allocators->mimalloc.segments.count; i++) {
+        const struct mx_mi_segment *segment = &allocators->mimalloc.segments.items[i];
+        ok = exclude(ret, segment->address, segment->end);
+    }
+    for (size_t i = 0; ok && threads && i < threads->threads.count; i++) {
+        struct mx_range stack = {0};
+        mx_thread_stack(memory, &threads->threads.items[i], &stack.start, &stack.end);
+        ok = exclude(ret, stack.start, stack.end);
+    }
+    if (ret->ranges.count)
+        qsort(ret->ranges.items, ret->ranges.count, sizeof(struct mx_range), compare_ranges);
+    return ok;
+}
+
+static struct mx_error *find_glibc(const struct mx_runtime *runtime, const struct mx_threads *threads,
+                                   const struct mx_allocator_places *places, struct mx_cursor *cursor,
+                                   struct mx_allocators *ret)
+{
+    struct excluded excluded = {0};
     ret->glibc.bins = places ? places->bins : 0;
     ret->glibc.plain_links = places && places->plain_links;
-    MX_ARRAY(struct mx_range) excluded = {0};
-    bool ok = true;
-    for (size_t i = 0; ok && i < ret->arenas.arenas.count; i++) {
-        mx_addr start = ret->arenas.arenas.items[i].address;
-        ok = mx_array_push(&excluded, (struct mx_range){start, start + ret->facts.arena_size});
-    }
-    for (size_t i = 0; ok && i < ret->mimalloc.segments.count; i++)
-        ok = mx_array_push(
-            &excluded, (struct mx_range){ret->mimalloc.segments.items[i].address, ret->mimalloc.segments.items[i].end});
-    if (excluded.count)
-        qsort(excluded.items, excluded.count, sizeof(struct mx_range), compare_ranges);
-    struct mx_error *error =
-        ok ? mx_glibc_open(runtime->memory, runtime->modules, excluded.items, excluded.count, cursor, &ret->glibc)
-           : mx_error_no_memory();
-    mx_array_free(&excluded);
+    bool ok = exclude_all(runtime->memory, threads, ret, &excluded);
+    struct mx_error *error = ok ? mx_glibc_open(runtime->memory, runtime->modules, excluded.ranges.items,
+                                                excluded.ranges.count, cursor, &ret->glibc)
+                                : mx_error_no_memory();
+    mx_array_free(&excluded.ranges);
     return error;
 }
 
@@ -123,21 +146,22 @@ struct mx_allocator_places mx_allocators_places(const struct mx_allocators *allo
                                         allocators->glibc.plain_links};
 }
 
-static struct mx_error *find_all(const struct mx_runtime *runtime, const struct mx_allocator_places *places,
-                                 struct mx_cursor *cursor, struct mx_allocators *ret)
+static struct mx_error *find_all(const struct mx_runtime *runtime, const struct mx_threads *threads,
+                                 const struct mx_allocator_places *places, struct mx_cursor *cursor,
+                                 struct mx_allocators *ret)
 {
     if (!runtime->layout.free_threaded)
         MX_TRY(find_pymalloc(runtime, places, ret));
     MX_TRY(find_mimalloc(runtime, ret));
-    return find_glibc(runtime, places, cursor, ret);
+    return find_glibc(runtime, threads, places, cursor, ret);
 }
 
-struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_allocator_places *places,
-                                    struct mx_allocators *ret)
+struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_threads *threads,
+                                    const struct mx_allocator_places *places, struct mx_allocators *ret)
 {
     struct mx_cursor cursor;
     mx_cursor_init(&cursor, runtime->memory);
-    struct mx_error *error = find_all(runtime, places, &cursor, ret);
+    struct mx_error *error = find_all(runtime, threads, places, &cursor, ret);
     mx_cursor_deinit(&cursor);
     return error;
 }
@@ -148,7 +172,7 @@ struct mx_error *mx_allocators_reopen(const struct mx_runtime *runtime, struct m
     struct mx_allocator_places places = mx_allocators_places(allocators);
     mx_allocators_close(allocators);
     *allocators = (struct mx_allocators){0};
-    return find_all(runtime, &places, cursor, allocators);
+    return find_all(runtime, NULL, &places, cursor, allocators);
 }
 
 void mx_allocators_close(struct mx_allocators *allocators)

@@ -10,6 +10,7 @@
 #include "alloc/mimalloc.h"
 #include "alloc/pymalloc.h"
 #include "cpython/runtime.h"
+#include "memory/thread.h"
 
 struct mx_allocators {
     struct mx_pymalloc_facts facts;
@@ -26,9 +27,9 @@ struct mx_allocator_places {
 };
 struct mx_allocator_places mx_allocators_places(const struct mx_allocators *allocators);
 
-/* `places`: those of an earlier stop, or NULL. */
-struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_allocator_places *places,
-                                    struct mx_allocators *ret);
+/* `places`: those of an earlier stop, or NULL. `threads`: nothing of malloc's is looked for in their stacks. */
+struct mx_error *mx_allocators_open(const struct mx_runtime *runtime, const struct mx_threads *threads,
+                                    const struct mx_allocator_places *places, struct mx_allocators *ret);
 
 /* The process ran on, and its memory was read anew; `cursor` is on that. */
 struct mx_error *mx_allocators_reopen(const struct mx_runtime *runtime, struct mx_cursor *cursor,

@@ -38,8 +38,8 @@ static struct mx_error *open_python(struct mx_target *target, const struct mx_ta
     MX_TRY(mx_types_open(&target->runtime, &work, &target->types));
     const struct mx_origin *origin = &target->origin;
     const struct mx_allocator_places saved = {.plain_links = origin->kind && mx_known_plain_links(origin->malloc)};
-    MX_TRY(
-        mx_allocators_open(&target->runtime, target->recall ? &target->recall->places : &saved, &target->allocators));
+    const struct mx_allocator_places *places = target->recall ? &target->recall->places : &saved;
+    MX_TRY(mx_allocators_open(&target->runtime, &target->threads, places, &target->allocators));
     if (target->recall)
         target->recall->places = mx_allocators_places(&target->allocators);
     if (target->origin.kind)

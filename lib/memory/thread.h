@@ -5,8 +5,7 @@
 #ifndef MX_MEMORY_THREAD_H
 #define MX_MEMORY_THREAD_H
 
-#include "base/array.h"
-#include "base/error.h"
+#include "memory/memory.h"
 
 struct mx_thread {
     int32_t tid;
@@ -22,5 +21,12 @@ struct mx_threads {
 };
 
 void mx_threads_deinit(struct mx_threads *threads);
+
+/*
+ * What is the thread's stack and nothing else, most of it never used as a rule: down to the guard page, and up to the
+ * thread's own block or, where that is elsewhere, to the stack pointer. False where the guard page is no mapping of its
+ * own (glibc 2.42+, Linux 6.13+): another thread's memory may stand in the same mapping then.
+ */
+bool mx_thread_stack(const struct mx_memory *memory, const struct mx_thread *thread, mx_addr *start, mx_addr *end);
 
 #endif

@@ -11,6 +11,7 @@
 #include "memory/elf.h"
 #include "memory/memory.h"
 #include "memory/note.h"
+#include "memory/thread.h"
 
 static uint8_t bytes[65536];
 
@@ -324,6 +325,32 @@ static void test_what_is_no_elf_file(void)
 }
 
 void suite_memory(CU_pSuite suite);
+/* Only down to a guard page of its own, and never into what is mapped above the thread's own block. */
+static void test_stacks_of_threads(void)
+{
+    const uint32_t plain = MX_REGION_READ | MX_REGION_WRITE;
+    const mx_addr guard = 0x10000, stack = guard + MX_PAGE, other = stack + 8 * MX_PAGE;
+    struct mx_memory *memory = new_memory();
+    add(memory, guard, MX_PAGE, NULL, MX_REGION_MISSING);
+    add(memory, stack, 4 * MX_PAGE, bytes, plain);
+    add(memory, other, 4 * MX_PAGE, bytes, plain);
+    CU_ASSERT_PTR_NULL_FATAL(mx_memory_seal(memory));
+    mx_addr start = 0, end = 0;
+    struct mx_thread thread = {.stack_pointer = stack + MX_PAGE + 64};
+    CU_ASSERT_TRUE(mx_thread_stack(memory, &thread, &start, &end));
+    CU_ASSERT_TRUE(start == stack && end == thread.stack_pointer);
+    thread.fs_base = stack + 2 * MX_PAGE;
+    CU_ASSERT_TRUE(mx_thread_stack(memory, &thread, &start, &end));
+    CU_ASSERT_TRUE(start == stack && end == thread.fs_base);
+    thread.fs_base = other + 64;
+    CU_ASSERT_TRUE(mx_thread_stack(memory, &thread, &start, &end));
+    CU_ASSERT_EQUAL(end, thread.stack_pointer);
+    const struct mx_thread elsewhere[] = {{.stack_pointer = other + 64}, {.stack_pointer = 64}, {.stack_pointer = 0}};
+    for (size_t i = 0; i < 3; i++)
+        CU_ASSERT_FALSE(mx_thread_stack(memory, &elsewhere[i], &start, &end));
+    mx_memory_close(memory);
+}
+
 void suite_memory(CU_pSuite suite)
 {
     fill_bytes();
@@ -343,4 +370,5 @@ void suite_memory(CU_pSuite suite)
     CU_ADD_TEST(suite, test_notes_that_do_not_fit_end_the_walk);
     CU_ADD_TEST(suite, test_elf_symbols_of_this_program);
     CU_ADD_TEST(suite, test_what_is_no_elf_file);
+    CU_ADD_TEST(suite, test_stacks_of_threads);
 }
