@@ -136,7 +136,7 @@ static const struct mx_region *stack_of(const struct mx_target *target, const st
 /* The thread's variables and its own block stand above its stack, in the same mapping. */
 static mx_addr stack_end(const struct mx_thread *thread, const struct mx_region *region)
 {
-    if (thread->fs_base <= thread->stack_pointer || thread->fs_base >= region->end)
+    if (!mx_thread_has_block(thread, region))
         return region->end;
     bool is_near = thread->fs_base - thread->stack_pointer < TLS_AT_MOST;
     return is_near ? thread->stack_pointer : thread->fs_base - TLS_AT_MOST;

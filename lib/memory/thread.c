@@ -11,14 +11,18 @@ void mx_threads_deinit(struct mx_threads *threads)
     *threads = (struct mx_threads){0};
 }
 
+bool mx_thread_has_block(const struct mx_thread *thread, const struct mx_region *region)
+{
+    return thread->fs_base > thread->stack_pointer && thread->fs_base < region->end;
+}
+
 bool mx_thread_stack(const struct mx_memory *memory, const struct mx_thread *thread, mx_addr *start, mx_addr *end)
 {
     const struct mx_region *region = thread->stack_pointer ? mx_memory_region(memory, thread->stack_pointer) : NULL;
     const struct mx_region *guard = region && region->start ? mx_memory_region(memory, region->start - 1) : NULL;
     if (!guard || guard->flags & (MX_REGION_READ | MX_REGION_WRITE | MX_REGION_EXEC))
         return false;
-    bool has_own = thread->fs_base > thread->stack_pointer && thread->fs_base < region->end;
     *start = region->start;
-    *end = has_own ? thread->fs_base : thread->stack_pointer;
+    *end = mx_thread_has_block(thread, region) ? thread->fs_base : thread->stack_pointer;
     return true;
 }

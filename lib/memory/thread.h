@@ -22,6 +22,9 @@ struct mx_threads {
 
 void mx_threads_deinit(struct mx_threads *threads);
 
+/* Whether the thread's own block (pthread_self()) stands above its stack, in the region that the stack is in. */
+bool mx_thread_has_block(const struct mx_thread *thread, const struct mx_region *region);
+
 /*
  * What is the thread's stack and nothing else, most of it never used as a rule: down to the guard page, and up to the
  * thread's own block or, where that is elsewhere, to the stack pointer. False where the guard page is no mapping of its

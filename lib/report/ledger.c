@@ -97,7 +97,7 @@ static void claim_stacks(struct claims *claims, const struct mx_target *target)
             thread->stack_pointer ? mx_memory_region(target->memory, thread->stack_pointer) : NULL;
         if (!region || !(region->flags & MX_REGION_WRITE) || region->module != MX_NO_MODULE)
             continue;
-        bool has_own = thread->fs_base > thread->stack_pointer && thread->fs_base < region->end;
+        bool has_own = mx_thread_has_block(thread, region);
         mx_addr end = has_own ? thread->fs_base : region->end;
         mx_addr from =
             thread->stack_pointer - MX_RED_ZONE > region->start ? thread->stack_pointer - MX_RED_ZONE : region->start;

@@ -14,7 +14,7 @@ from ..command import Command, emit, explain, new_progress
 from ..options import Option, UsageError
 from ..references import ending_of
 from ..session import SESSION
-from .report import ENDINGS, about, process_bytes, read_ledger, suspect_rows
+from .report import ENDINGS, RESIDENT, about, suspect_rows
 
 # C functions on the way to the refused call, and Python's, that are named.
 C_NAMES, C_FRAMES, C_WIDTH, PYTHON_FRAMES = 5, 12, 100, 4
@@ -277,7 +277,7 @@ def write_saved(path, progress):
 
 def verdict_lines(progress):
     """The verdict and the first suspects of py-report."""
-    found = report.Report("", process_bytes(read_ledger(progress)), True, parameters.size)
+    found = report.Report("", (SESSION.resident(), RESIDENT), True, parameters.size)
     retained = SESSION.retained(progress)
     found.about, found.retained = about(), retained.info()
     found.suspects, found.total = suspect_rows(retained, None, progress)

@@ -155,6 +155,9 @@ def about():
     return "memext report: %s, Python %s%s" % (place, info["python_version"], ": " + command if command else "")
 
 
+RESIDENT = "resident memory of the process"
+
+
 def read_ledger(progress):
     return ledger.Ledger(SESSION.target().ledger(SESSION.heap(), progress=progress), SESSION.info()["kind"])
 
@@ -165,7 +168,7 @@ def process_bytes(book):
         return book.in_use(), "memory in the %s" % SESSION.info()["kind"]
     resident = SESSION.resident()
     if resident is not None:
-        return resident, "resident memory of the process"
+        return resident, RESIDENT
     return book.total["virtual"], "memory that the process has mapped"
 
 
