@@ -2,7 +2,8 @@
  *
  * Runs the library over damaged copies of one core: all that a user's commands
  * would call. Each copy is looked at in a child of its own, so that a crash or
- * a hang is one result and not the end.
+ * a hang is one result and not the end; of many, a child looks at some, and each of
+ * them is given its own only when that one fails.
  *
  *     fuzz_core CORE SCRATCH FIRST COUNT [cut|whole|many]
  *
@@ -33,7 +34,8 @@
 
 /* Of the processor, and by the clock where the library waits for what never comes. */
 enum { SECONDS_EACH = 20, WAITED_EACH = 300, WAITED_TIMES = 3 };
-enum { SAVED_EACH = 4, SAVED_EACH_OF_MANY = 32, SAVED_DAMAGES = 4, MOST_KILOBYTES = 1 << 20 };
+enum { MOST_TOGETHER = 50 };
+enum { SAVED_EACH = 4, SAVED_EACH_OF_MANY = 64, SAVED_DAMAGES = 4, MOST_KILOBYTES = 1 << 20 };
 /* A child's exit status; any other is a sanitizer's. */
 enum { ANSWERED = 40, REFUSED = 41 };
 
@@ -47,10 +49,11 @@ static void examine_saved(const char *path, unsigned which)
     ask(error, target, &questions);
 }
 
-/* The rarer ones take turns: to write all exports of a heap takes as long as all the rest. */
+/* The rarer ones take turns: all exports of a heap take as long as all the rest, and SQLite a fourth of it. */
 static unsigned questions_of(uint64_t round)
 {
-    static const unsigned turns[] = {ASK_SUSPECTS | ASK_STACKS, ASK_AUDIT | ASK_VERIFICATION, ASK_LEAKS, ASK_EXPORTS};
+    static const unsigned turns[] = {ASK_SUSPECTS | ASK_STACKS, ASK_AUDIT | ASK_VERIFICATION, ASK_LEAKS, ASK_EXPORTS,
+                                     ASK_SQL};
     enum { TURNS = sizeof(turns) / sizeof(*turns) };
     unsigned rarer = 0;
     for (size_t i = 0; i < TURNS; i++)
@@ -82,31 +85,10 @@ static int examine_core(const char *path, uint64_t number, enum mode mode)
     return ANSWERED;
 }
 
-struct end {
-    int status, signal;
-    long kilobytes; /* at most in memory */
-};
-
-static struct end examine_in_child(const char *path, uint64_t number, enum mode mode)
-{
-    pid_t pid = fork();
-    if (pid == 0) {
-        const struct rlimit limit = {SECONDS_EACH, SECONDS_EACH + 5};
-        setrlimit(RLIMIT_CPU, &limit);
-        alarm(WAITED_EACH);
-        _exit(examine_core(path, number, mode));
-    }
-    int status = 0;
-    struct rusage usage = {.ru_maxrss = 0};
-    while (pid > 0 && wait4(pid, &status, 0, &usage) < 0 && errno == EINTR)
-        ;
-    return (struct end){WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-                        usage.ru_maxrss};
-}
-
 static int write_image(const char *path, const struct image *image)
 {
-    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    /* Not emptied first: the pages are there already when it is the next of many. */
+    int fd = open(path, O_CREAT | O_WRONLY, 0600);
     size_t written = 0;
     while (fd >= 0 && written < image->size) {
         ssize_t got = write(fd, image->bytes + written, image->size - written);
@@ -114,8 +96,14 @@ static int write_image(const char *path, const struct image *image)
             break;
         written += (size_t)got;
     }
-    return fd < 0 || close(fd) < 0 || written < image->size ? -1 : 0;
+    bool failed = fd < 0 || written < image->size || ftruncate(fd, (off_t)image->size) < 0;
+    return fd < 0 || close(fd) < 0 || failed ? -1 : 0;
 }
+
+struct end {
+    int status, signal;
+    long kilobytes; /* at most in memory */
+};
 
 static const char *what_went_wrong(const struct end *end)
 {
@@ -130,52 +118,116 @@ static const char *what_went_wrong(const struct end *end)
 
 struct run {
     const struct image *original;
+    struct image copy;
     const char *scratch;
     uint64_t first, count;
     enum mode mode;
-    uint64_t answered, refused, wrong;
+    uint8_t *statuses; /* of one child's mutations; written by it, and read when it has ended */
+    uint64_t done, answered, refused, wrong;
 };
 
-static bool prepare(const struct run *run, struct image *copy, uint64_t number)
+static int prepare(struct run *run, uint64_t number)
 {
+    struct image *copy = &run->copy;
     copy->size = run->original->size;
     if (run->mode == CUT)
         copy->size = copy->size / run->count * (number - run->first);
     memcpy(copy->bytes, run->original->bytes, copy->size);
     if (run->mode == DAMAGED || run->mode == MANY)
         damage_image(copy, number);
-    return write_image(run->scratch, copy) == 0;
+    return write_image(run->scratch, copy);
+}
+
+static int examine(struct run *run, uint64_t first, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        if (prepare(run, first + i) < 0) {
+            perror(run->scratch);
+            return EXIT_FAILURE;
+        }
+        run->statuses[i] = (uint8_t)examine_core(run->scratch, first + i, run->mode);
+    }
+    return run->statuses[count - 1];
+}
+
+static struct end examine_in_child(struct run *run, uint64_t first, uint64_t count)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        const struct rlimit limit = {SECONDS_EACH, SECONDS_EACH + 5};
+        setrlimit(RLIMIT_CPU, &limit);
+        alarm(WAITED_EACH);
+        _exit(examine(run, first, count));
+    }
+    int status = 0;
+    struct rusage usage = {.ru_maxrss = 0};
+    while (pid > 0 && wait4(pid, &status, 0, &usage) < 0 && errno == EINTR)
+        ;
+    return (struct end){WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                        usage.ru_maxrss};
+}
+
+static void say(struct run *run, const char *word, uint64_t number, const struct end *end)
+{
+    run->wrong++;
+    printf("%s mutation %lu kind %lu signal %d status %d kilobytes %ld\n", word, number, number % damage_kinds(),
+           end->signal, end->status, end->kilobytes);
+    fflush(stdout);
+}
+
+static void add_up(struct run *run, uint64_t count)
+{
+    run->done += count;
+    for (uint64_t i = 0; i < count; i++) {
+        run->answered += run->statuses[i] == ANSWERED;
+        run->refused += run->statuses[i] == REFUSED;
+    }
 }
 
 static void judge(struct run *run, uint64_t number)
 {
-    struct end end = examine_in_child(run->scratch, number, run->mode);
+    struct end end = examine_in_child(run, number, 1);
     /* The clock also goes on while others have the processor: what waits for ever does so each time. */
     for (int times = 1; end.signal == SIGALRM && times < WAITED_TIMES; times++)
-        end = examine_in_child(run->scratch, number, run->mode);
+        end = examine_in_child(run, number, 1);
     const char *word = what_went_wrong(&end);
-    run->wrong += word != NULL;
-    run->answered += !word && end.status == ANSWERED;
-    run->refused += !word && end.status == REFUSED;
-    if (word)
-        printf("%s mutation %lu kind %lu signal %d status %d kilobytes %ld\n", word, number, number % damage_kinds(),
-               end.signal, end.status, end.kilobytes);
-    fflush(stdout);
+    if (!word) {
+        add_up(run, 1);
+        return;
+    }
+    run->done++;
+    say(run, word, number, &end);
+}
+
+/* What only goes wrong behind others is told of the first of them. */
+static void judge_together(struct run *run, uint64_t first, uint64_t count)
+{
+    struct end end = examine_in_child(run, first, count);
+    const char *word = what_went_wrong(&end);
+    if (!word) {
+        add_up(run, count);
+        return;
+    }
+    uint64_t wrong_before = run->wrong;
+    for (uint64_t i = 0; i < count; i++)
+        judge(run, first + i);
+    if (run->wrong > wrong_before || end.signal == SIGALRM)
+        return;
+    printf("only together: ");
+    say(run, word, first, &end);
 }
 
 static int run_all(struct run *run)
 {
-    struct image copy = {malloc(run->original->size), 0};
-    for (uint64_t number = run->first; copy.bytes && number < run->first + run->count; number++) {
-        if (!prepare(run, &copy, number)) {
-            perror(run->scratch);
-            break;
-        }
-        judge(run, number);
+    uint64_t most = run->mode == MANY ? MOST_TOGETHER : 1, end = run->first + run->count, together;
+    for (uint64_t number = run->first; number < end; number += together) {
+        together = end - number < most ? end - number : most;
+        if (together > 1)
+            judge_together(run, number, together);
+        else
+            judge(run, number);
     }
-    printf("done %lu refused %lu answered %lu\n", run->answered + run->refused + run->wrong, run->refused,
-           run->answered);
-    free(copy.bytes);
+    printf("done %lu refused %lu answered %lu\n", run->done, run->refused, run->answered);
     return run->wrong ? 1 : 0;
 }
 
@@ -184,25 +236,40 @@ static enum mode mode_named(const char *name)
     return !strcmp(name, "cut") ? CUT : !strcmp(name, "whole") ? WHOLE : MANY;
 }
 
+/* Read-only; NULL when the file cannot be had. */
+static uint8_t *map_file(const char *path, size_t *size)
+{
+    struct stat stat;
+    int fd = open(path, O_RDONLY);
+    uint8_t *bytes = MAP_FAILED;
+    if (fd >= 0 && fstat(fd, &stat) == 0) {
+        *size = (size_t)stat.st_size;
+        bytes = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0);
+    }
+    if (fd >= 0)
+        close(fd);
+    return bytes == MAP_FAILED ? NULL : bytes;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 5 && argc != 6) {
         fprintf(stderr, "usage: fuzz_core CORE SCRATCH FIRST COUNT [cut|whole|many]\n");
         return 2;
     }
-    int fd = open(argv[1], O_RDONLY);
-    struct stat stat;
-    if (fd < 0 || fstat(fd, &stat) < 0) {
+    struct image original;
+    original.bytes = map_file(argv[1], &original.size);
+    uint8_t *statuses = mmap(NULL, MOST_TOGETHER, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct run run = {
+        .original = &original, .scratch = argv[2], .first = strtoull(argv[3], NULL, 0), .statuses = statuses};
+    run.copy.bytes = original.bytes ? malloc(original.size) : NULL;
+    if (!run.copy.bytes || statuses == MAP_FAILED) {
         perror(argv[1]);
         return 2;
     }
-    struct image original = {mmap(NULL, (size_t)stat.st_size, PROT_READ, MAP_PRIVATE, fd, 0), (size_t)stat.st_size};
-    if (original.bytes == MAP_FAILED) {
-        perror(argv[1]);
-        return 2;
-    }
-    struct run run = {.original = &original, .scratch = argv[2], .first = strtoull(argv[3], NULL, 0)};
     run.count = strtoull(argv[4], NULL, 0);
     run.mode = argc == 5 ? DAMAGED : mode_named(argv[5]);
-    return run_all(&run);
+    int failed = run_all(&run);
+    free(run.copy.bytes);
+    return failed;
 }
