@@ -101,15 +101,6 @@ static bool is_inside_object(struct giving *giving, mx_addr place)
     return giving->referents->find_block(giving->referents->context, place, &size, &is_raw) && !is_raw;
 }
 
-/* Where to go on behind what is not there: a header may claim half of the address space. */
-static mx_addr behind_gap(const struct mx_memory *memory, mx_addr at, mx_addr next, mx_addr end)
-{
-    const struct mx_region *region = mx_memory_region(memory, at);
-    if (!region)
-        return end;
-    return region->flags & MX_REGION_MISSING && region->end > next ? region->end : next;
-}
-
 /* Every word of start..end - 1 that is a reference by its looks. What stands inside an object is that object's. */
 static void give_words(struct giving *giving, mx_addr start, mx_addr end, enum mx_root_kind kind)
 {
@@ -118,8 +109,6 @@ static void give_words(struct giving *giving, mx_addr start, mx_addr end, enum m
         next = at - at % PIECE + PIECE;
         mx_addr until = next < end ? next : end;
         const uint8_t *bytes = mx_memory_state(giving->runtime->memory, at, until - at);
-        if (!bytes)
-            next = behind_gap(giving->runtime->memory, at, next, end);
         for (size_t i = 0; bytes && i + 8 <= until - at && !giving->stopped; i += 8) {
             mx_addr value = mx_load_u64(bytes + i);
             if (is_object(giving, value) && !is_inside_object(giving, at + i))
@@ -238,7 +227,7 @@ static mx_addr stack_end(const struct mx_region *region, const struct mx_thread 
 
 mx_addr mx_roots_stack_end(const struct mx_memory *memory, const struct mx_thread *thread)
 {
-    const struct mx_region *region = thread->stack_pointer ? mx_memory_region(memory, thread->stack_pointer) : NULL;
+    const struct mx_region *region = mx_thread_region(memory, thread);
     return region ? stack_end(region, thread) : 0;
 }
 

@@ -42,7 +42,8 @@ typedef bool (*mx_root_visit)(void *context, const struct mx_root *root);
 void mx_roots_each(const struct mx_referents *referents, const struct mx_threads *threads, mx_root_visit visit,
                    void *context);
 
-/* Where the words that count as a thread's C stack end: from its stack pointer up. 0 when the stack is not known. */
+/* Where the words that count as a thread's C stack end: from its stack pointer up. 0 when the stack is not known,
+ * or not there. */
 mx_addr mx_roots_stack_end(const struct mx_memory *memory, const struct mx_thread *thread);
 
 /* "module app", "local x in f (app.py:12), thread 12345", ...; as an expression (sys.modules['app']) where there is

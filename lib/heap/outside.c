@@ -124,15 +124,6 @@ bool mx_module_data_each(const struct mx_target *target, mx_outside_visit visit,
     return go_on;
 }
 
-/* The mapping that a thread's stack is in; NULL where it is not known, and where none of it is there: a damaged core
- * can claim half the address space for a stack. */
-static const struct mx_region *stack_of(const struct mx_target *target, const struct mx_thread *thread)
-{
-    const struct mx_region *region =
-        thread->stack_pointer ? mx_memory_region(target->memory, thread->stack_pointer) : NULL;
-    return region && !(region->flags & MX_REGION_MISSING) ? region : NULL;
-}
-
 /* The thread's variables and its own block stand above its stack, in the same mapping. */
 static mx_addr stack_end(const struct mx_thread *thread, const struct mx_region *region)
 {
@@ -147,7 +138,7 @@ bool mx_thread_variables_each(const struct mx_target *target, mx_outside_visit v
     bool go_on = true;
     for (size_t i = 0; i < target->threads.threads.count && go_on; i++) {
         const struct mx_thread *thread = &target->threads.threads.items[i];
-        const struct mx_region *region = stack_of(target, thread);
+        const struct mx_region *region = mx_thread_region(target->memory, thread);
         mx_addr start = region ? stack_end(thread, region) : 0;
         if (region && start < region->end)
             go_on = visit(context, start, thread->fs_base + MX_PAGE);
@@ -160,7 +151,7 @@ bool mx_used_stacks_each(const struct mx_target *target, mx_outside_visit visit,
     bool go_on = true;
     for (size_t i = 0; i < target->threads.threads.count && go_on; i++) {
         const struct mx_thread *thread = &target->threads.threads.items[i];
-        const struct mx_region *region = stack_of(target, thread);
+        const struct mx_region *region = mx_thread_region(target->memory, thread);
         if (region)
             go_on = visit(context, thread->stack_pointer - MX_RED_ZONE, stack_end(thread, region));
     }

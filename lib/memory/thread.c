@@ -11,6 +11,12 @@ void mx_threads_deinit(struct mx_threads *threads)
     *threads = (struct mx_threads){0};
 }
 
+const struct mx_region *mx_thread_region(const struct mx_memory *memory, const struct mx_thread *thread)
+{
+    const struct mx_region *region = thread->stack_pointer ? mx_memory_region(memory, thread->stack_pointer) : NULL;
+    return region && !(region->flags & MX_REGION_MISSING) ? region : NULL;
+}
+
 bool mx_thread_has_block(const struct mx_thread *thread, const struct mx_region *region)
 {
     return thread->fs_base > thread->stack_pointer && thread->fs_base < region->end;

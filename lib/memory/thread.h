@@ -22,6 +22,12 @@ struct mx_threads {
 
 void mx_threads_deinit(struct mx_threads *threads);
 
+/*
+ * The region that the thread's stack is in; NULL where that is not known, and where nothing of it is there: a damaged
+ * core can claim half the address space for a stack.
+ */
+const struct mx_region *mx_thread_region(const struct mx_memory *memory, const struct mx_thread *thread);
+
 /* Whether the thread's own block (pthread_self()) stands above its stack, in the region that the stack is in. */
 bool mx_thread_has_block(const struct mx_thread *thread, const struct mx_region *region);
 

@@ -334,7 +334,7 @@ static bool is_of_no_stack(void *context, const struct mx_root *root)
     return true;
 }
 
-/* A header may claim half of the address space: that is not walked page by page, which would take for ever. */
+/* A header may claim half of the address space: that is no stack to walk, which would take for ever. */
 static void test_roots_pass_a_stack_that_is_not_there(void)
 {
     struct fake fake;
@@ -352,7 +352,7 @@ static void test_roots_pass_a_stack_that_is_not_there(void)
         CU_ASSERT_PTR_NULL_FATAL(mx_referents_open(&fake.types, &referents));
         referents.find_block = find_block;
         referents.context = &blocks;
-        CU_ASSERT_TRUE(mx_roots_stack_end(fake.memory, &thread) > thread.stack_pointer + ((mx_addr)1 << 44));
+        CU_ASSERT_EQUAL(mx_roots_stack_end(fake.memory, &thread), 0);
         mx_roots_each(&referents, &threads, is_of_no_stack, NULL);
         mx_referents_close(&referents);
         mx_array_free(&threads.threads);
