@@ -66,7 +66,7 @@ static bool is_listed(const char *names, const char *name)
 {
     size_t length = strlen(name);
     for (const char *at = names; at; at = strchr(at, '|'), at += at != NULL)
-        if (!strncmp(at, name, length) && (at[length] == '|' || !at[length]))
+        if (*at == *name && !strncmp(at, name, length) && (at[length] == '|' || !at[length]))
             return true;
     return false;
 }
