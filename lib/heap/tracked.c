@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * From the collector's lists to spans of blocks. A block's length is the
- * object's own, since nothing tells what malloc rounded it to.
+ * object's own, since nothing tells what malloc rounded it to; where that is
+ * wrong it still ends before whatever comes next, for spans never overlap.
  */
 #include "heap/tracked.h"
 
@@ -19,7 +20,8 @@ struct collecting {
     bool no_memory;
 };
 
-static bool is_in_arena(const struct mx_allocators *allocators, mx_addr address)
+/* Index of the first arena above `address`. */
+static size_t arena_above(const struct mx_allocators *allocators, mx_addr address)
 {
     size_t low = 0, high = allocators->arenas.arenas.count;
     while (low < high) {
@@ -29,7 +31,13 @@ static bool is_in_arena(const struct mx_allocators *allocators, mx_addr address)
         else
             high = middle;
     }
-    return low && address - allocators->arenas.arenas.items[low - 1].address < allocators->facts.arena_size;
+    return low;
+}
+
+static bool is_in_arena(const struct mx_allocators *allocators, mx_addr address)
+{
+    size_t above = arena_above(allocators, address);
+    return above && address - allocators->arenas.arenas.items[above - 1].address < allocators->facts.arena_size;
 }
 
 static bool collect(void *context, mx_addr object)
@@ -48,16 +56,23 @@ static int compare_addresses(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static bool group_objects(const struct mx_memory *memory, struct mx_tracked *tracked)
+static mx_addr end_around(const struct mx_target *target, mx_addr object)
+{
+    const struct mx_arenas *arenas = &target->allocators.arenas;
+    size_t above = arena_above(&target->allocators, object);
+    mx_addr end = mx_memory_region(target->memory, object)->end;
+    bool has_arena = above < arenas->arenas.count && arenas->arenas.items[above].address < end;
+    return has_arena ? arenas->arenas.items[above].address : end;
+}
+
+static bool group_objects(const struct mx_target *target, struct mx_tracked *tracked)
 {
     for (size_t i = 0; i < tracked->objects.count; i++) {
         mx_addr object = tracked->objects.items[i], before = i ? tracked->objects.items[i - 1] : 0;
         struct mx_tracked_group *last = i ? &tracked->groups.items[tracked->groups.count - 1] : NULL;
-        bool near =
-            last && object - before < NEIGHBOUR && mx_memory_region(memory, object) == mx_memory_region(memory, before);
-        if (near)
+        if (last && object - before < NEIGHBOUR && object < last->end)
             last->count++;
-        else if (!mx_array_push(&tracked->groups, (struct mx_tracked_group){i, 1}))
+        else if (!mx_array_push(&tracked->groups, (struct mx_tracked_group){i, 1, end_around(target, object)}))
             return false;
     }
     return true;
@@ -72,7 +87,7 @@ struct mx_error *mx_tracked_find(const struct mx_target *target, struct mx_track
         mx_gc_each(&target->runtime, MX_GC_PERMANENT, collect, &collecting, &walk);
     if (ret->objects.count)
         qsort(ret->objects.items, ret->objects.count, sizeof(mx_addr), compare_addresses);
-    return collecting.no_memory || !group_objects(target->memory, ret) ? mx_error_no_memory() : NULL;
+    return collecting.no_memory || !group_objects(target, ret) ? mx_error_no_memory() : NULL;
 }
 
 void mx_tracked_deinit(struct mx_tracked *tracked)
@@ -94,13 +109,22 @@ static uint64_t block_size(const struct mx_worker *worker, const struct mx_type 
     return (size + 7) & ~UINT64_C(7);
 }
 
-static void list_object(struct mx_worker *worker, mx_addr object, struct mx_listed *listed)
+static mx_addr start_of(const struct mx_worker *worker, mx_addr object)
 {
     const struct mx_type *type = mx_type_of(worker->scan->types, object);
-    mx_addr start = type ? object - type->preheader : 0;
-    if (!type || start < listed->end)
+    return type ? object - type->preheader : object;
+}
+
+/* `limit`: where the next object begins, or the group's memory ends. */
+static void list_object(struct mx_worker *worker, mx_addr object, mx_addr limit, struct mx_listed *listed)
+{
+    const struct mx_type *type = mx_type_of(worker->scan->types, object);
+    mx_addr start = start_of(worker, object);
+    if (!type || start < listed->end || limit <= start)
         return;
     uint64_t size = block_size(worker, type, object);
+    if (size > limit - start)
+        size = limit - start;
     size_t available = size < LOOKED_AT ? (size_t)size : LOOKED_AT;
     const uint8_t *bytes = mx_memory_state(worker->scan->memory, start, available);
     if (!bytes)
@@ -118,6 +142,10 @@ static void list_object(struct mx_worker *worker, mx_addr object, struct mx_list
 void mx_tracked_scan(struct mx_worker *worker, const struct mx_tracked *tracked, size_t group, struct mx_listed *ret)
 {
     const struct mx_tracked_group *objects = &tracked->groups.items[group];
-    for (size_t i = 0; i < objects->count && !worker->no_memory && mx_work_step(worker->scan->work, 0); i++)
-        list_object(worker, tracked->objects.items[objects->first + i], ret);
+    const mx_addr *all = tracked->objects.items;
+    size_t end = objects->first + objects->count;
+    for (size_t i = objects->first; i < end && !worker->no_memory && mx_work_step(worker->scan->work, 0); i++) {
+        mx_addr next = i + 1 < tracked->objects.count ? start_of(worker, all[i + 1]) : objects->end;
+        list_object(worker, all[i], next < objects->end ? next : objects->end, ret);
+    }
 }

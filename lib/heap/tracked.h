@@ -12,6 +12,7 @@
 /* Neighbours in one mapping: objects[first..first + count). */
 struct mx_tracked_group {
     size_t first, count;
+    mx_addr end; /* of the mapping, or where an arena begins in it: no block reaches further */
 };
 
 struct mx_tracked {
