@@ -6,14 +6,19 @@
 
 #include <sys/mman.h>
 
+void *mx_pages_reserve_sparse(size_t bytes)
+{
+    void *memory =
+        mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
 void *mx_pages_reserve(size_t bytes)
 {
-    size_t size = bytes ? bytes : 1;
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED)
-        return NULL;
+    void *memory = mx_pages_reserve_sparse(bytes);
     /* Looks at random places of an array of 100 MB miss the address cache with small pages. A refusal does no harm. */
-    madvise(memory, size, MADV_HUGEPAGE);
+    if (memory)
+        madvise(memory, bytes ? bytes : 1, MADV_HUGEPAGE);
     return memory;
 }
 

@@ -8,7 +8,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
 #include "base/pages.h"
 #include "cpython/gc.h"
@@ -47,13 +46,6 @@ struct census {
     size_t pool_kinds_mapped;
 };
 
-static void *reserve(size_t bytes)
-{
-    void *memory =
-        mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
 static void deinit_census(struct census *census)
 {
     for (size_t i = 0; i < census->jobs.count; i++) {
@@ -67,8 +59,7 @@ static void deinit_census(struct census *census)
     free(census->workers);
     free(census->fixed_sizes);
     free(census->pool_spans);
-    if (census->pool_kinds)
-        munmap(census->pool_kinds, census->pool_kinds_mapped);
+    mx_pages_release(census->pool_kinds, census->pool_kinds_mapped);
     mx_classifier_close(&census->classifier);
 }
 
@@ -137,7 +128,7 @@ static struct mx_error *allot_pools(struct census *census)
     }
     census->pool_spans = mx_calloc(sum.spans, sizeof(*census->pool_spans));
     census->pool_kinds_mapped = sum.blocks * sizeof(*census->pool_kinds) + 1;
-    census->pool_kinds = reserve(census->pool_kinds_mapped);
+    census->pool_kinds = mx_pages_reserve_sparse(census->pool_kinds_mapped);
     return census->pool_spans && census->pool_kinds ? NULL : mx_error_no_memory();
 }
 

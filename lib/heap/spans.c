@@ -8,12 +8,19 @@
 
 #include <string.h>
 
+#include "base/pages.h"
+
 enum {
     RECIPROCAL_BITS = 44, /* exact for offsets below 2^25 and blocks up to 2^19: pools and pages of many blocks */
     /* of the pools that a page's entry can tell of: struct mx_page is exact for these */
     MOST_BLOCK = 512,
     MOST_POOL = 16384,
 };
+
+/* Reserved, not allocated: a small heap touches a page or two of each, and malloc would clear what it hands out again.
+ */
+static const size_t TABLE_BYTES = sizeof(struct mx_page) << MX_PAGE_TABLE_BITS;
+static const size_t TABLES_BYTES = MX_PAGE_TABLES * sizeof(struct mx_page *);
 
 static int compare_spans(const void *a, const void *b)
 {
@@ -38,14 +45,19 @@ static struct mx_error *number_blocks(struct mx_spans *spans)
     return NULL;
 }
 
+static size_t table_of(mx_addr address)
+{
+    return address >> (MX_PAGE_BITS + MX_PAGE_TABLE_BITS);
+}
+
 static struct mx_page *page_table(struct mx_spans *spans, mx_addr address)
 {
-    size_t index = address >> (MX_PAGE_BITS + MX_PAGE_TABLE_BITS);
+    size_t index = table_of(address);
     if (index >= MX_PAGE_TABLES)
         return NULL;
     if (!spans->pages[index]) {
-        spans->pages[index] = mx_calloc((size_t)1 << MX_PAGE_TABLE_BITS, sizeof(struct mx_page));
-        spans->pages_memory += sizeof(struct mx_page) << MX_PAGE_TABLE_BITS;
+        spans->pages[index] = mx_pages_reserve_sparse(TABLE_BYTES);
+        spans->pages_memory += TABLE_BYTES;
     }
     return spans->pages[index];
 }
@@ -89,7 +101,7 @@ struct mx_error *mx_spans_seal(struct mx_spans *spans)
     if (spans->spans.count)
         qsort(spans->spans.items, spans->spans.count, sizeof(struct mx_span), compare_spans);
     MX_TRY(number_blocks(spans));
-    spans->pages = mx_calloc(MX_PAGE_TABLES, sizeof(struct mx_page *));
+    spans->pages = mx_pages_reserve_sparse(TABLES_BYTES);
     if (!spans->pages)
         return mx_error_no_memory();
     for (size_t i = 0; i < spans->spans.count; i++)
@@ -98,11 +110,23 @@ struct mx_error *mx_spans_seal(struct mx_spans *spans)
     return NULL;
 }
 
+/* By the spans, for to look through all tables there can be takes longer than a small heap's count. */
+static void release_tables(struct mx_spans *spans)
+{
+    for (size_t i = 0; spans->pages && i < spans->spans.count; i++) {
+        const struct mx_span *span = &spans->spans.items[i];
+        for (mx_addr index = table_of(span->start); index < MX_PAGE_TABLES && index <= table_of(span->end - 1);
+             index++) {
+            mx_pages_release(spans->pages[index], TABLE_BYTES);
+            spans->pages[index] = NULL;
+        }
+    }
+}
+
 void mx_spans_deinit(struct mx_spans *spans)
 {
-    for (size_t i = 0; spans->pages && i < MX_PAGE_TABLES; i++)
-        free(spans->pages[i]);
-    free(spans->pages);
+    release_tables(spans);
+    mx_pages_release(spans->pages, TABLES_BYTES);
     mx_array_free(&spans->spans);
     mx_array_free(&spans->starts);
     *spans = (struct mx_spans){0};
@@ -111,7 +135,7 @@ void mx_spans_deinit(struct mx_spans *spans)
 uint64_t mx_spans_memory(const struct mx_spans *spans)
 {
     return spans->spans.capacity * sizeof(struct mx_span) + spans->starts.capacity * sizeof(uint32_t) +
-           (spans->pages ? MX_PAGE_TABLES * sizeof(struct mx_page *) + spans->pages_memory : 0);
+           (spans->pages ? TABLES_BYTES + spans->pages_memory : 0);
 }
 
 uint64_t mx_block_size(const struct mx_spans *spans, const struct mx_span *span, uint32_t block)
