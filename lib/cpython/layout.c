@@ -235,7 +235,7 @@ struct mx_error *mx_layout_measure(const char *elf_path, const char *debug_folde
     return NULL;
 }
 
-static uint32_t distance(uint32_t a, uint32_t b)
+static uint64_t distance(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : b - a;
 }
@@ -259,14 +259,24 @@ static bool is_exact(const struct mx_layout *layout, const struct mx_layout_key 
                              : layout->version_hex == key->version_hex;
 }
 
-/* Of the rows that fit, that of the nearest version. */
+/*
+ * How far a row is from what is looked for. Free-threaded builds changed mimalloc's generation between micro releases,
+ * which shows in the size of _PyRuntime.
+ */
+static uint64_t distance_of(const struct mx_layout *layout, const struct mx_layout_key *key)
+{
+    if (key->free_threaded && key->runtime_size)
+        return distance((uint64_t)layout->runtime.size, key->runtime_size);
+    return distance(layout->version_hex, key->version_hex);
+}
+
+/* Of the rows that fit, the nearest. */
 static const struct row *nearest_row(const struct mx_layout_key *key,
                                      bool (*fits)(const struct mx_layout *, const struct mx_layout_key *))
 {
     const struct row *best = NULL;
     for (const struct row *row = rows; row->name; row++)
-        if (fits(&row->layout, key) && (!best || distance(row->layout.version_hex, key->version_hex) <
-                                                     distance(best->layout.version_hex, key->version_hex)))
+        if (fits(&row->layout, key) && (!best || distance_of(&row->layout, key) < distance_of(&best->layout, key)))
             best = row;
     return best;
 }

@@ -4,7 +4,9 @@
 # Writes the rows of lib/cpython/rows/. Each argument is
 #   - an interpreter that runs here: it is asked where its libpython and its extension modules are; or
 #   - a folder named after the version (.../3.14.10) with Debian's packages python3.X-minimal, libpython3.X-stdlib and
-#     python3.X-dbg unpacked into it, for an interpreter that does not run here.
+#     python3.X-dbg unpacked into it, for an interpreter that does not run here; or
+#   - NAME=INCLUDE, such as 3.14.10t=/tmp/3.14/usr/include/python3.14: the headers of a free-threaded build that cannot be
+#     had, once the rows of the same release with a GIL and of another free-threaded one are there (headers.py).
 # What is read is only the debug information.
 #
 #   layouts.sh MEASURE DEBUG_FOLDER PYTHON|FOLDER...
@@ -54,7 +56,23 @@ row_of_folder() {
     write_row "$version" "$(printf '0x03%02x%02xf0' "${minor#3.}" "$micro")" 0 "$folder/usr/lib/debug" "$@"
 }
 
+# row_of_headers NAME INCLUDE
+row_of_headers() {
+    micro=${1##*.}
+    minor=${1#3.}
+    version=$(printf '0x03%02x%02xf0' "${minor%%.*}" "${micro%t}")
+    python3 tests/layouts/headers.py "$measure" "$1" "$version" "$2" >"$rows/$1.inc.new"
+    mv "$rows/$1.inc.new" "$rows/$1.inc"
+    echo "$rows/$1.inc"
+}
+
 for python in "$@"; do
+    case $python in
+    *t=*)
+        row_of_headers "${python%%=*}" "${python#*=}"
+        continue
+        ;;
+    esac
     if [ -d "$python" ]; then
         row_of_folder "$python"
         continue

@@ -177,6 +177,21 @@ static void test_choose_falls_back_to_the_nearest_row(void)
     CU_ASSERT_FALSE(layout.debug_build);
 }
 
+/* Between 3.14.7 and 3.14.10 mimalloc changed its generation: which one 3.14.8 has is not told by its number. */
+static void test_choose_tells_generations_of_mimalloc_by_size(void)
+{
+    struct mx_layout layout;
+    struct mx_layout_key key = {.version_hex = 0x030e08f0, .free_threaded = true, .runtime_size = 365624 - 16};
+    CU_ASSERT_PTR_NULL_FATAL(mx_layout_choose(&key, NULL, NULL, &layout));
+    CU_ASSERT_STRING_EQUAL(layout.origin, "row 3.14.10t (nearest)");
+    CU_ASSERT_TRUE(layout.mimalloc_page.page_start > 0);
+    key.version_hex = 0x030e09f0;
+    key.runtime_size = 362368 + 16;
+    CU_ASSERT_PTR_NULL_FATAL(mx_layout_choose(&key, NULL, NULL, &layout));
+    CU_ASSERT_STRING_EQUAL(layout.origin, "row 3.14.7t (nearest)");
+    CU_ASSERT_EQUAL(layout.mimalloc_page.page_start, MX_ABSENT);
+}
+
 static void check_refusal(struct mx_layout_key key, const char *start, const char *end)
 {
     struct mx_layout layout;
@@ -210,5 +225,6 @@ void suite_layout(CU_pSuite suite)
     CU_ADD_TEST(suite, test_choose_takes_the_row_of_the_build_family);
     CU_ADD_TEST(suite, test_choose_knows_old_builds_by_the_size_of_the_runtime);
     CU_ADD_TEST(suite, test_choose_falls_back_to_the_nearest_row);
+    CU_ADD_TEST(suite, test_choose_tells_generations_of_mimalloc_by_size);
     CU_ADD_TEST(suite, test_choose_refuses_with_the_range);
 }
