@@ -44,11 +44,12 @@ class Image:
                          if kind == cores.PT_LOAD]
         self.pages, self.chunks = {}, []
         for kind, _, offset, start, _, size, _, _ in core.headers:
-            for at in range(0, size if kind == cores.PT_LOAD else 0, PAGE):
-                page = bytes(core.bytes[offset + at:offset + at + PAGE]).ljust(PAGE, b"\0")
-                # mimalloc takes address space by the gigabyte, and touches little of it.
-                if size <= MOST_ZEROS or any(page):
-                    self.pages[start + at] = page
+            if kind != cores.PT_LOAD:
+                continue
+            # mimalloc takes address space by the gigabyte, and touches only the beginning of it.
+            used = len(core.bytes[offset:offset + size].rstrip(b"\0")) if size > MOST_ZEROS else size
+            for at in range(0, used, PAGE):
+                self.pages[start + at] = bytes(core.bytes[offset + at:offset + at + PAGE]).ljust(PAGE, b"\0")
         self.find_chunks()
 
     def find_chunks(self):
