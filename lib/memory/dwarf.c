@@ -340,24 +340,28 @@ static Dwarf_Die first_child(const struct mx_dwarf *dwarf, Dwarf_Die die)
     return succeeded(dwarf, dwarf_child(die, &child, &error), error) ? child : NULL;
 }
 
-/* Replaces *die by its next sibling, NULL past the last. False when that does not come later, and so may come again. */
+/*
+ * Replaces *die by its next sibling, NULL past the last. False when that does not come later, and so may come again,
+ * and when libdwarf cannot tell.
+ */
 static bool to_sibling(const struct mx_dwarf *dwarf, Dwarf_Die *die)
 {
     Dwarf_Die next = NULL;
     Dwarf_Error error = NULL;
     struct place before = place_of(dwarf, *die), after = {0};
-    if (!succeeded(dwarf, dwarf_siblingof_b(dwarf->debug, *die, true, &next, &error), error))
+    int result = dwarf_siblingof_b(dwarf->debug, *die, true, &next, &error);
+    if (!succeeded(dwarf, result, error))
         next = NULL;
     if (next)
         after = place_of(dwarf, next);
     dwarf_dealloc_die(*die);
     *die = next;
-    return !next || (before.known && after.known && after.offset > before.offset);
+    return next ? before.known && after.known && after.offset > before.offset : result == DW_DLV_NO_ENTRY;
 }
 
 /*
  * Without DW_AT_sibling, libdwarf finds what follows an entry by walking all that is below it; an entry there that
- * names itself as its sibling keeps it walking for ever.
+ * names itself as its sibling keeps it walking for ever. It may also get past one that it cannot read here.
  */
 static bool can_be_passed(const struct mx_dwarf *dwarf, Dwarf_Die die, unsigned depth)
 {
@@ -365,8 +369,10 @@ static bool can_be_passed(const struct mx_dwarf *dwarf, Dwarf_Die die, unsigned 
     dwarf_die_abbrev_children_flag(die, &has_children);
     if (!has_children || has_attribute(dwarf, die, DW_AT_sibling))
         return true;
-    Dwarf_Die child = first_child(dwarf, die);
-    bool good = !child || depth < MOST_DEPTH;
+    Dwarf_Die child = NULL;
+    Dwarf_Error error = NULL;
+    int result = dwarf_child(die, &child, &error);
+    bool good = succeeded(dwarf, result, error) ? depth < MOST_DEPTH : result == DW_DLV_NO_ENTRY;
     while (good && child)
         good = can_be_passed(dwarf, child, depth + 1) && to_sibling(dwarf, &child);
     if (child)

@@ -202,20 +202,25 @@ static void test_damaged_files_end_in_answers(void)
     remove_folder();
 }
 
-/* A unit with a struct of one member, whose sibling is SIBLING, and then a struct `node` of 24 bytes. */
+/*
+ * A unit with a struct, whose members are those of EXTRA and one whose sibling is SIBLING, and then a struct `node` of
+ * 24 bytes. Entry 5 has an attribute of no form there is.
+ */
 #define SIBLINGS                                                                                                       \
-    ".section .debug_abbrev\\n.byte 1,17,1,0,0, 2,19,1,0,0, 3,13,0,1,19,0,0, 4,19,0,3,8,11,11,0,0, 0\\n"               \
+    ".section .debug_abbrev\\n.byte 1,17,1,0,0, 2,19,1,0,0, 3,13,0,1,19,0,0, 4,19,0,3,8,11,11,0,0\\n"                  \
+    ".byte 5,19,1,1,19,58,64,0,0, 0\\n"                                                                                \
     ".section .debug_info\\nbegin: .long end - start\\nstart: .short 4\\n.long 0\\n.byte 8, 1, 2\\n"                   \
-    "member: .byte 3\\n.long SIBLING - begin\\nafter: .byte 0, 4\\n.string \"node\"\\n.byte 24, 0\\nend:\\n"
+    "EXTRA\\nmember: .byte 3\\n.long SIBLING - begin\\nafter: .byte 0, 4\\n.string \"node\"\\n.byte 24, 0\\nend:\\n"
 
-static int64_t size_behind_sibling(const char *sibling)
+static int64_t size_behind_sibling(const char *sibling, const char *extra)
 {
     char command[1024];
     struct mx_dwarf *dwarf;
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(strcpy(folder, "/tmp/memext-dwarf-XXXXXX")));
     snprintf(object, sizeof(object), "%s/small.so", folder);
-    snprintf(command, sizeof(command), "printf '%s' | sed s/SIBLING/%s/ | gcc -x assembler -shared -nostdlib -o %s -",
-             SIBLINGS, sibling, object);
+    snprintf(command, sizeof(command),
+             "printf '%s' | sed 's/SIBLING/%s/;s/EXTRA/%s/' | gcc -x assembler -shared -nostdlib -o %s -", SIBLINGS,
+             sibling, extra, object);
     shell(command);
     CU_ASSERT_PTR_NULL_FATAL(mx_dwarf_open(object, "/nonexistent", &dwarf));
     CU_ASSERT_PTR_NULL(mx_dwarf_load(dwarf, names, NAMES));
@@ -228,8 +233,14 @@ static int64_t size_behind_sibling(const char *sibling)
 /* libdwarf, asked for what follows a struct, goes through its members by their siblings. */
 static void test_an_entry_that_follows_itself_ends_its_unit(void)
 {
-    CU_ASSERT_EQUAL(size_behind_sibling("after"), 24);
-    CU_ASSERT_EQUAL(size_behind_sibling("member"), -1);
+    CU_ASSERT_EQUAL(size_behind_sibling("after", ""), 24);
+    CU_ASSERT_EQUAL(size_behind_sibling("member", ""), -1);
+}
+
+/* Which is where libdwarf's own walk goes on, and then round and round. */
+static void test_an_entry_that_cannot_be_read_ends_its_unit(void)
+{
+    CU_ASSERT_EQUAL(size_behind_sibling("member", ".byte 5; .long member - begin"), -1);
 }
 
 void suite_dwarf(CU_pSuite suite);
@@ -241,4 +252,5 @@ void suite_dwarf(CU_pSuite suite)
     CU_ADD_TEST(suite, test_errors_are_sentences);
     CU_ADD_TEST(suite, test_damaged_files_end_in_answers);
     CU_ADD_TEST(suite, test_an_entry_that_follows_itself_ends_its_unit);
+    CU_ADD_TEST(suite, test_an_entry_that_cannot_be_read_ends_its_unit);
 }
