@@ -102,6 +102,19 @@ void mx_arenas_deinit(struct mx_arenas *arenas)
     mx_array_free(&arenas->tables);
 }
 
+size_t mx_arenas_above(const struct mx_arenas *arenas, mx_addr address)
+{
+    size_t low = 0, high = arenas->arenas.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (arenas->arenas.items[middle].address <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* A pool that `usedpools` refers to: it tells where the arena of that index must be. */
 struct sample {
     mx_addr pool;

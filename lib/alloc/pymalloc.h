@@ -70,6 +70,9 @@ struct mx_arenas {
 
 void mx_arenas_deinit(struct mx_arenas *arenas);
 
+/* Index of the first arena that begins above `address`; their number where none does. */
+size_t mx_arenas_above(const struct mx_arenas *arenas, mx_addr address);
+
 /*
  * Finds the arenas. `states` are addresses of `usedpools` arrays where the caller knows them (3.12+), else `usedpools`
  * and `arenas` are found in the writable data of the modules by their invariants; where that fails (a cut core), every

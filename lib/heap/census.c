@@ -80,6 +80,17 @@ static bool add_job(struct census *census, enum job_kind kind, size_t index)
     return mx_array_push(&census->jobs, (struct job){.kind = kind, .index = index});
 }
 
+/* A damaged core can say that an arena's memory is a module's: spans of both would overlap. */
+static bool is_static_data(const struct census *census, const struct mx_region *region)
+{
+    const struct mx_arenas *arenas = &census->allocators->arenas;
+    size_t above = mx_arenas_above(arenas, region->start);
+    bool begins_within =
+        above && region->start - arenas->arenas.items[above - 1].address < census->allocators->facts.arena_size;
+    return mx_region_is_module_data(region) && !begins_within &&
+           (above == arenas->arenas.count || arenas->arenas.items[above].address >= region->end);
+}
+
 static struct mx_error *plan_jobs(struct census *census)
 {
     const struct mx_memory *memory = census->target->memory;
@@ -87,7 +98,7 @@ static struct mx_error *plan_jobs(struct census *census)
     for (size_t i = 0; ok && i < census->allocators->glibc.spans.count; i++)
         ok = add_job(census, JOB_CHUNKS, i);
     for (size_t i = 0; ok && i < memory->regions.count; i++)
-        if (mx_region_is_module_data(&memory->regions.items[i]))
+        if (is_static_data(census, &memory->regions.items[i]))
             ok = add_job(census, JOB_STATIC, i);
     for (size_t i = 0; ok && i < census->allocators->arenas.arenas.count; i++)
         ok = add_job(census, JOB_ARENA, i);

@@ -20,23 +20,9 @@ struct collecting {
     bool no_memory;
 };
 
-/* Index of the first arena above `address`. */
-static size_t arena_above(const struct mx_allocators *allocators, mx_addr address)
-{
-    size_t low = 0, high = allocators->arenas.arenas.count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (allocators->arenas.arenas.items[middle].address <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static bool is_in_arena(const struct mx_allocators *allocators, mx_addr address)
 {
-    size_t above = arena_above(allocators, address);
+    size_t above = mx_arenas_above(&allocators->arenas, address);
     return above && address - allocators->arenas.arenas.items[above - 1].address < allocators->facts.arena_size;
 }
 
@@ -59,7 +45,7 @@ static int compare_addresses(const void *a, const void *b)
 static mx_addr end_around(const struct mx_target *target, mx_addr object)
 {
     const struct mx_arenas *arenas = &target->allocators.arenas;
-    size_t above = arena_above(&target->allocators, object);
+    size_t above = mx_arenas_above(arenas, object);
     mx_addr end = mx_memory_region(target->memory, object)->end;
     bool has_arena = above < arenas->arenas.count && arenas->arenas.items[above].address < end;
     return has_arena ? arenas->arenas.items[above].address : end;

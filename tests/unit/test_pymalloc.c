@@ -395,9 +395,24 @@ static void test_arenas_that_contradict_themselves(void)
     dispose(&forged);
 }
 
+static void test_the_arena_above_an_address(void)
+{
+    enum { COUNT = 5, STEP = 0x100000 };
+    struct mx_arenas arenas = {.from_array = false};
+    CU_ASSERT_EQUAL(mx_arenas_above(&arenas, STEP), 0);
+    for (mx_addr i = 1; i <= COUNT; i++) {
+        const struct mx_arena arena = {.address = i * STEP};
+        CU_ASSERT_TRUE_FATAL(mx_array_push(&arenas.arenas, arena));
+    }
+    for (mx_addr address = 0; address < (COUNT + 2) * STEP; address += STEP / 4)
+        CU_ASSERT_EQUAL(mx_arenas_above(&arenas, address), address / STEP < COUNT ? address / STEP : COUNT);
+    mx_arenas_deinit(&arenas);
+}
+
 void suite_pymalloc(CU_pSuite suite);
 void suite_pymalloc(CU_pSuite suite)
 {
+    CU_ADD_TEST(suite, test_the_arena_above_an_address);
     CU_ADD_TEST(suite, test_every_size_class);
     CU_ADD_TEST(suite, test_block_numbers_equal_division);
     CU_ADD_TEST(suite, test_damaged_chains_end);
