@@ -266,6 +266,7 @@ int main(int argc, char **argv)
     run.copy.bytes = original.bytes ? malloc(original.size) : NULL;
     if (!run.copy.bytes || statuses == MAP_FAILED) {
         perror(argv[1]);
+        free(run.copy.bytes);
         return 2;
     }
     run.count = strtoull(argv[4], NULL, 0);
