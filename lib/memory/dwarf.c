@@ -31,8 +31,7 @@ enum {
     MOST_DEPTH = 64, /* of entries within entries without DW_AT_sibling */
 };
 
-/* Where an entry stands in .debug_info. (Units of .debug_types need -fdebug-types-section, which nobody builds with.)
- */
+/* Where an entry stands in .debug_info. (Nobody builds with -fdebug-types-section, which .debug_types needs.) */
 struct place {
     Dwarf_Off offset;
     bool known;
@@ -340,10 +339,7 @@ static Dwarf_Die first_child(const struct mx_dwarf *dwarf, Dwarf_Die die)
     return succeeded(dwarf, dwarf_child(die, &child, &error), error) ? child : NULL;
 }
 
-/*
- * Replaces *die by its next sibling, NULL past the last. False when that does not come later, and so may come again,
- * and when libdwarf cannot tell.
- */
+/* Replaces *die by its next sibling, NULL past the last. False when libdwarf cannot tell, or it may come again. */
 static bool to_sibling(const struct mx_dwarf *dwarf, Dwarf_Die *die)
 {
     Dwarf_Die next = NULL;

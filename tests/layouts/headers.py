@@ -1,6 +1,8 @@
 """Writes the row of a free-threaded build that cannot be had with debug information, from CPython's own headers.
 
-  headers.py MEASURE NAME VERSION_HEX INCLUDE      NAME such as 3.14.10t; INCLUDE such as /tmp/3.14/usr/include/python3.14
+  headers.py MEASURE NAME VERSION_HEX INCLUDE
+
+NAME is such as 3.14.10t, INCLUDE such as /tmp/3.14/usr/include/python3.14.
 
 All internal headers of that release are compiled for a free-threaded build, and the compiler's debug information
 is measured as an interpreter's would be. Half of the structures are in CPython's C files instead. These are
@@ -30,9 +32,9 @@ def compile_headers(include, folder):
         file.write("#define Py_BUILD_CORE 1\n")
         file.writelines('#include "%s"\n' % name for name in ["Python.h", "structmember.h", "frameobject.h"] + names)
         file.write("_PyRuntimeState _PyRuntime;\n")
-    folders = ["-I" + path for path in (include, internal, os.path.join(internal, "mimalloc"), os.path.dirname(include))]
+    places = include, internal, os.path.join(internal, "mimalloc"), os.path.dirname(include)
     subprocess.run(["gcc", "-std=gnu11", "-g", "-w", "-fPIC", "-shared", "-fno-eliminate-unused-debug-types",
-                    "-DPy_GIL_DISABLED=1"] + folders + ["-o", library, source], check=True)
+                    "-DPy_GIL_DISABLED=1"] + ["-I" + path for path in places] + ["-o", library, source], check=True)
     return library
 
 
@@ -66,8 +68,8 @@ def nearest(name, threaded):
 
 def differences(left, right):
     """By member; None where only one has it."""
-    return {member: None if (left[member] is None) != (right[member] is None) else
-            (left[member] or 0) - (right[member] or 0) for member in left if (left[member], right[member]) != (None, None)}
+    known = [member for member in left if (left[member], right[member]) != (None, None)]
+    return {member: None if None in (left[member], right[member]) else left[member] - right[member] for member in known}
 
 
 def fill(name, row):
