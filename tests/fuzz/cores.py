@@ -42,13 +42,13 @@ def take_small_core(folder):
     return leave_core(["/usr/bin/python3", "-I", "-S", "-c", SMALL], folder, path)
 
 
-def take_specimen(python, folder, name, env=None):
-    """Of one object of many kinds and two threads; None where the kernel leaves no cores."""
+def take_specimen(python, folder, name, env=None, *arguments):
+    """Of one object of many kinds and two threads (specimen.py); None where the kernel leaves no cores."""
     path = os.path.join(folder, name + ".core")
     if os.path.exists(path) or harness.kernel_cores():
         return path if os.path.exists(path) else None
-    return leave_core(harness.workload(python, "specimen.py")[:1] + ["-S"]
-                      + harness.workload(python, "specimen.py")[1:], folder, path, env)
+    program = harness.workload(python, "specimen.py", *arguments)
+    return leave_core(program[:1] + ["-S"] + program[1:], folder, path, env)
 
 
 class Core:

@@ -213,12 +213,15 @@ def reduce(build, core, smaller):
 
 
 def specimens():
-    """(name, interpreter, environment): the oldest, Debian's with each allocator, the newest, the free-threaded."""
+    """(name, interpreter, environment, argument...): the oldest, Debian's with each allocator, the newest, the
+    free-threaded; and with the standard library's modules in C, which are the most of what a version may move."""
     usable = [one for one in interpreters.find() if not one.refused]
     debian = [one for one in usable if one.name.startswith("debian")][:1]
     for one in sorted(set(usable[:1] + debian + usable[-1:] + [one for one in usable if one.free_threaded]),
                       key=lambda one: one.name):
         yield "specimen-" + one.name, one.path, {}
+    for one in usable[:1] + debian + usable[-1:]:
+        yield "extensions-" + one.name, one.path, {}, "extensions"
     for one in debian:
         for allocator in "malloc", "debug":
             yield "specimen-%s-%s" % (one.name, allocator), one.path, {"PYTHONMALLOC": allocator}
@@ -226,7 +229,8 @@ def specimens():
 
 def reduce_all(build, keep):
     taken = [("small", cores.take_small_core(keep))]
-    taken += [(name, cores.take_specimen(python, keep, name, env)) for name, python, env in specimens()]
+    taken += [(name, cores.take_specimen(python, keep, name, env, *arguments))
+              for name, python, env, *arguments in specimens()]
     os.makedirs(os.path.join(keep, "reduced"), exist_ok=True)
     for name, core in taken:
         smaller = os.path.join(keep, "reduced", name + ".core")
