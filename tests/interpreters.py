@@ -12,9 +12,10 @@ import sys
 
 OLDEST, NEWEST = (3, 8), (3, 15)
 
-PROBE = ("import sys, sysconfig; print(sys.version.split()[0], "
+PROBE = ("import sys, sysconfig, importlib.util; print(sys.version.split()[0], "
          "int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))), "
-         "int(hasattr(sys, 'gettotalrefcount')))")
+         "int(hasattr(sys, 'gettotalrefcount')), int(bool(importlib.util.find_spec('_ctypes'))))")
+NO_CTYPES = "it was built without ctypes, which the workloads need"
 
 
 class Interpreter:
@@ -24,14 +25,14 @@ class Interpreter:
         self.path = path
         self.version = None
         self.refused = None
-        self.free_threaded = self.debug = False
+        self.free_threaded = self.debug = self.has_ctypes = False
         try:
             out = subprocess.run([path, "-I", "-c", PROBE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                  timeout=60, check=True).stdout.decode().split()
         except (OSError, subprocess.SubprocessError) as error:
             self.refused = "does not run: %s" % error
             return
-        text, self.free_threaded, self.debug = out[0], out[1] == "1", out[2] == "1"
+        text, (self.free_threaded, self.debug, self.has_ctypes) = out[0], [word == "1" for word in out[1:]]
         self.version = tuple(int("".join(c for c in part if c.isdigit()) or 0) for part in text.split(".")[:3])
         self.text = text
         if not OLDEST <= self.version[:2] <= NEWEST:
@@ -67,7 +68,10 @@ def candidates():
 
 def find():
     """All of them, those that cannot be targets included (see .refused), oldest first."""
-    return sorted(map(Interpreter, candidates()), key=lambda one: one.version or (0,))
+    found = sorted(map(Interpreter, candidates()), key=lambda one: one.version or (0,))
+    for one in found:
+        one.refused = one.refused or (None if one.has_ctypes else NO_CTYPES)
+    return found
 
 
 if __name__ == "__main__":

@@ -33,10 +33,10 @@ def obtained(folder, only):
     """Interpreters by name, and a line for each that is not to be had."""
     found, lines = {}, []
     for name, interpreter, why in provision.obtain(folder, only):
-        if interpreter:
+        if interpreter and interpreter.has_ctypes:
             found[name] = interpreter
         else:
-            lines.append("matrix/%s - %s" % (name, why))
+            lines.append("matrix/%s - %s" % (name, interpreters.NO_CTYPES if interpreter else why))
     for interpreter in interpreters.find():
         if only and interpreter.name not in only:
             continue
