@@ -6,6 +6,7 @@
   others    no other list, dict or instance may be, and of the rest a handful
   well      programs without a leak: at most a handful of objects, none of them a list, dict or instance
   guests    the same where sub-interpreters have a part of the objects
+  names     the same where next to none of the interned strings can die
 """
 import os
 import sys
@@ -70,8 +71,9 @@ def run(results, build, interpreter):
     prefix = "truth/refcounts/%s/" % interpreter.name
     planting.look_at_both(results, prefix, interpreter.path, "refleaks.py", lambda *of: Audit(build, *of),
                          judge_planted, judge_well, lambda core: planting.differ_by_threads(build, core, "audit"))
-    planting.look(results, prefix + "guests", lambda _: harness.workload(interpreter.path, "subinterpreters.py"),
-                  lambda *of: Audit(build, *of), lambda _, audit: judge_well(audit))
+    for name, workload in ("guests", "subinterpreters.py"), ("names", "names.py"):
+        planting.look(results, prefix + name, lambda _, workload=workload: harness.workload(interpreter.path, workload),
+                      lambda *of: Audit(build, *of), lambda _, audit: judge_well(audit))
 
 
 if __name__ == "__main__":
