@@ -50,7 +50,7 @@ void mx_refer_type(struct mx_walk *walk)
     mx_walk_field(walk, mx_walk_word(walk, layout->heap_type.ht_module), class, "<module>");
     mx_walk_field(walk, mx_walk_word(walk, layout->heap_type.ht_name), MX_EDGE_OWNED, "__name__");
     mx_walk_field(walk, mx_walk_word(walk, layout->heap_type.ht_qualname), MX_EDGE_OWNED, "__qualname__");
-    mx_walk_field(walk, mx_walk_word(walk, layout->heap_type.ht_slots), MX_EDGE_OWNED, "__slots__");
+    mx_walk_field(walk, mx_walk_word(walk, layout->heap_type.ht_slots), MX_EDGE_OWNED, "<slots>");
     walk_shared_keys(walk, mx_walk_word(walk, layout->heap_type.ht_cached_keys));
 }
 
@@ -213,8 +213,8 @@ static uint64_t slots_in_use(const struct mx_walk *walk, mx_addr frame, const st
     return *executing ? locals->count : depth;
 }
 
-/* CPython Objects/frame.c: _PyFrame_Traverse */
-static void walk_frame(struct mx_walk *walk, mx_addr frame, uint8_t class)
+/* CPython Objects/frame.c: _PyFrame_Traverse. `code_name`: the attribute of the object that the frame is in. */
+static void walk_frame(struct mx_walk *walk, mx_addr frame, uint8_t class, const char *code_name)
 {
     const struct mx_layout *layout = walk->layout;
     mx_addr code = pointer_at(walk, frame, layout->interpreter_frame.f_executable);
@@ -227,7 +227,7 @@ static void walk_frame(struct mx_walk *walk, mx_addr frame, uint8_t class)
         mx_walk_field(walk, object, class, "<frame>");
     mx_walk_field(walk, pointer_at(walk, frame, layout->interpreter_frame.f_locals), class, "f_locals");
     walk_slot_field(walk, function, class, "<function>");
-    walk_slot_field(walk, code, class, "f_code");
+    walk_slot_field(walk, code, class, code_name);
     if (executing && class == MX_EDGE_TRAVERSED)
         class = MX_EDGE_OWNED;
     walk_slots(walk, &locals, frame + (uint64_t)layout->interpreter_frame.localsplus, count, class);
@@ -248,18 +248,23 @@ void mx_refer_frame(struct mx_walk *walk)
     if (!frame || !mx_memory_u8(walk->memory, frame + (uint64_t)layout->interpreter_frame.owner, &owner))
         return;
     bool own = owner == OWNED_BY_FRAME_OBJECT && frame == walk->object + (uint64_t)layout->frame.f_frame_data;
-    walk_frame(walk, frame, own ? walk->plan->traversed : (uint8_t)MX_EDGE_BORROWED);
+    walk_frame(walk, frame, own ? walk->plan->traversed : (uint8_t)MX_EDGE_BORROWED, "f_code");
 }
 
-static void walk_origin(struct mx_walk *walk)
+/* What only one of the three kinds has; the attribute that its code is. */
+static const char *walk_generator_kind(struct mx_walk *walk)
 {
     const struct mx_layout *layout = walk->layout;
-    bool is_async_generator = !strcmp(walk->type->name, "async_generator");
-    if (is_async_generator)
+    if (!strcmp(walk->type->name, "async_generator")) {
         mx_walk_field(walk, mx_walk_word(walk, layout->async_generator.finalizer), walk->plan->traversed,
                       "<finalizer>");
-    else if (!strcmp(walk->type->name, "coroutine"))
+        return "ag_code";
+    }
+    if (!strcmp(walk->type->name, "coroutine")) {
         mx_walk_field(walk, mx_walk_word(walk, layout->coroutine.origin), MX_EDGE_OWNED, "cr_origin");
+        return "cr_code";
+    }
+    return "gi_code";
 }
 
 void mx_refer_generator(struct mx_walk *walk)
@@ -267,16 +272,16 @@ void mx_refer_generator(struct mx_walk *walk)
     const struct mx_layout *layout = walk->layout;
     int8_t state = 0;
     uint8_t byte = 0;
-    walk_origin(walk);
+    const char *code_name = walk_generator_kind(walk);
     if (layout->generator.gi_iframe == MX_ABSENT ||
         !mx_memory_u8(walk->memory, walk->object + (uint64_t)layout->generator.gi_frame_state, &byte))
         return;
     memcpy(&state, &byte, 1);
     mx_addr frame = walk->object + (uint64_t)layout->generator.gi_iframe;
     if (state < layout->generator_cleared)
-        walk_frame(walk, frame, walk->plan->traversed);
+        walk_frame(walk, frame, walk->plan->traversed, code_name);
     else if (layout->frame_shape == MX_FRAME_STACKREF)
         /* Of a frame that has ended its code is left. */
         walk_slot_field(walk, pointer_at(walk, frame, layout->interpreter_frame.f_executable), walk->plan->traversed,
-                        "f_code");
+                        code_name);
 }

@@ -24,7 +24,8 @@ import harness  # noqa: E402
 
 SUITES = ("bullseye", "trixie", "sid")
 PACKAGES = ("gcc", "libc6-dev", "make", "libelf-dev", "libdwarf-dev", "libsqlite3-dev", "libzstd-dev", "liblzma-dev",
-            "zlib1g-dev", "libcunit1-dev", "python3", "python3-dev", "gdb", "procps", "graphviz", "node-d3-hierarchy", "python3-pytest")
+            "zlib1g-dev", "libcunit1-dev", "python3", "python3-dev", "gdb", "procps", "graphviz", "node-d3-hierarchy",
+            "python3-pytest")
 # What of CPython loads itself into GDB beside memext. Of its package only this: debug information would change the
 # interpreter that is looked at.
 PYTHON_GDB = ("cd /tmp; name=$(basename $(readlink -f /usr/bin/python3)); rm -f *.deb; apt-get -q download $name-dbg; "

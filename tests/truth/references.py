@@ -5,10 +5,12 @@
   referrers   of the workloads' targets: as gc.get_referrers() says
   paths       of 200 random objects: walked with eval() in the process they lead to the object, and given back to
               memext as a name path they do too
+  labels      of one object of every kind: what is named as an attribute is what the attribute gives
 
-Each process is looked at live and through a gcore core.
+Each process is looked at live and through a gcore core; labels live alone.
 """
 import array
+import collections
 import json
 import os
 import random
@@ -39,6 +41,31 @@ for expression, address in json.load(open(%(questions)r)):
 with open(%(answers)r, "w") as f:
     json.dump(wrong, f)
 """
+
+
+OF_EACH = 3                           # objects of a type whose attribute is tried
+LABELS = """
+import ctypes, json
+wrong = []
+for address, label, target, what in json.load(open(%(questions)r)):
+    holder = ctypes.cast(address, ctypes.py_object).value
+    try:
+        found = getattr(holder, label)
+    except Exception as error:
+        found = error
+    if id(found) != target:
+        wrong.append([what, label, type(found).__name__])
+    del found, holder
+with open(%(answers)r, "w") as f:
+    json.dump(wrong, f)
+"""
+
+
+def is_other_view(label, found):
+    """A class's dict is given as a proxy, no type has to show its instances' at all, and some things are made when they
+    are first asked for."""
+    return (label, found) in (("__dict__", "mappingproxy"), ("__dict__", "AttributeError"), ("__annotations__", "dict"),
+                              ("attrib", "dict"))
 
 
 class Graph:
@@ -121,16 +148,52 @@ def resolved(graph, paths):
     return problems
 
 
+def answered(work, folder, probe, asked):
+    """What a probe that runs in the process itself says to what it is asked."""
+    questions, answers, path = (os.path.join(folder, name) for name in ("questions", "answers", "probe.py"))
+    with open(questions, "w") as f:
+        json.dump(asked, f)
+    with open(path, "w") as f:
+        f.write(probe % {"questions": questions, "answers": answers})
+    work.command("exec " + path)
+    with open(answers) as f:
+        return json.load(f)
+
+
 def evaluated(work, folder, paths):
     """Sentences about expressions that mean something else in the process itself."""
-    questions, answers, probe = (os.path.join(folder, name) for name in ("questions", "answers", "probe.py"))
-    with open(questions, "w") as f:
-        json.dump(paths, f)
-    with open(probe, "w") as f:
-        f.write(PROBE % {"questions": questions, "answers": answers})
-    work.command("exec " + probe)
-    with open(answers) as f:
-        return ["%s should be %s, but is %s" % tuple(one) for one in json.load(f)]
+    return ["%s should be %s, but is %s" % tuple(one) for one in answered(work, folder, PROBE, paths)]
+
+
+def attributes(graph, objects):
+    """(address, attribute, what it is said to be, who and whom for people), a few of each type and attribute."""
+    tried, found = collections.Counter(), []
+    for address in objects:
+        lines = graph.ask("referents %#x 1 0" % address)
+        types = {node[0]: node[3] for node in pick(lines, "node")}
+        for holder, target, _, exact, label in pick(lines, "reference"):
+            if int(holder, 16) != address or exact != "1" or not label.isidentifier():
+                continue
+            tried[types[holder], label] += 1
+            if tried[types[holder], label] <= OF_EACH:
+                found.append((address, label, int(target, 16), "%s (%s)" % (types[holder], types[target])))
+    return found
+
+
+def labels(results, build, interpreter):
+    """What is named as an attribute, asked of the process itself."""
+    with harness.Folder() as folder, harness.Workload(harness.workload(interpreter.path, "zoo.py"), folder) as work:
+        work.truth(os.path.join(folder, "truth"))
+        work.stop()
+        graph = Graph(build, "live", work.pid)
+        asked = attributes(graph, random_objects(os.path.join(folder, "truth.objects")))
+        graph.close()
+        work.resume()
+        work.release()
+        wrong = ["%s.%s is a %s of its own" % (what, label, found)
+                 for what, label, found in answered(work, folder, LABELS, asked) if not is_other_view(label, found)]
+        results.check("truth/%s/references/zoo/labels" % interpreter.name,
+                      sorted(set(wrong)) if len(asked) > PATHS else ["only %d attributes" % len(asked)])
 
 
 def nth_paths(graph, truth):
@@ -204,6 +267,7 @@ def run(results, build, interpreter):
     small = os.path.basename(build) == "asan"
     run_workload(results, build, interpreter, ["mixed.py", "--units", "300" if small else "2000", "--threads", "2"])
     run_workload(results, build, interpreter, ["app.py", "--rows", "500" if small else "4000"])
+    labels(results, build, interpreter)
 
 
 if __name__ == "__main__":
