@@ -152,8 +152,8 @@ struct mx_error *mx_accounted_find(const struct mx_graph *graph, struct mx_accou
 }
 
 /*
- * Keys and values come in turn: whether they are the same, in the entries that are probed. Since 3.12 most strings cannot
- * die and tell nothing, so that more are probed until enough can.
+ * Keys and values come in turn: whether they are the same, in the entries that are probed. Since 3.12 most strings
+ * cannot die and tell nothing, so that more are probed until enough can.
  */
 static bool look_for_keys(struct counting *counting, uint32_t dict)
 {
