@@ -80,7 +80,7 @@ static void close_remote(void *context)
 static struct mx_remote_thread *parse_threads(PyObject *list, size_t *count)
 {
     Py_ssize_t size = PyList_Check(list) ? PyList_Size(list) : -1;
-    struct mx_remote_thread *threads = size < 0 ? NULL : PyMem_Calloc((size_t)size + 1, sizeof(*threads));
+    struct mx_remote_thread *threads = size < 0 ? NULL : calloc((size_t)size + 1, sizeof(*threads));
     if (!threads) {
         PyErr_SetString(PyExc_TypeError, "threads is a list of (tid, stack pointer, fs_base)");
         return NULL;
@@ -88,7 +88,7 @@ static struct mx_remote_thread *parse_threads(PyObject *list, size_t *count)
     for (Py_ssize_t i = 0; i < size; i++) {
         unsigned long long stack_pointer, fs_base;
         if (!PyArg_ParseTuple(PyList_GetItem(list, i), "iKK", &threads[i].tid, &stack_pointer, &fs_base)) {
-            PyMem_Free(threads);
+            free(threads);
             return NULL;
         }
         threads[i].stack_pointer = stack_pointer;
@@ -121,6 +121,6 @@ PyObject *mx_module_open_remote(PyObject *module, PyObject *args, PyObject *keyw
     mx_call_begin(&call, progress);
     options.progress = &call.progress;
     bool opened = mx_call_end(&call, mx_target_open_remote(&remote, &options, &target));
-    PyMem_Free(threads);
+    free(threads);
     return opened ? mx_handle_new(mx_binding_state()->target_type, target, close_target) : NULL;
 }
