@@ -6,11 +6,46 @@
 
 #include <sys/mman.h>
 
+/* GCC's way to say it, and clang's. */
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_FENCES 1
+#elif defined(__has_feature)
+#define HAS_FENCES __has_feature(address_sanitizer)
+#else
+#define HAS_FENCES 0
+#endif
+
+#if HAS_FENCES
+#include <sanitizer/asan_interface.h>
+#include <stdint.h>
+
+enum { PAGE = 4096 };
+
+/* What is left of the last page is none of the array's. */
+static void fence(uint8_t *memory, size_t bytes)
+{
+    if (memory)
+        __asan_poison_memory_region(memory + bytes, -bytes % PAGE);
+}
+
+static void unfence(uint8_t *memory, size_t bytes)
+{
+    if (memory)
+        __asan_unpoison_memory_region(memory + bytes, -bytes % PAGE);
+}
+#else
+#define fence(memory, bytes) ((void)(memory))
+#define unfence(memory, bytes) ((void)(memory))
+#endif
+
 void *mx_pages_reserve_sparse(size_t bytes)
 {
     void *memory =
         mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    if (memory == MAP_FAILED)
+        return NULL;
+    fence(memory, bytes);
+    return memory;
 }
 
 void *mx_pages_reserve(size_t bytes)
@@ -24,6 +59,7 @@ void *mx_pages_reserve(size_t bytes)
 
 void mx_pages_release(void *memory, size_t bytes)
 {
+    unfence(memory, bytes);
     if (memory)
         munmap(memory, bytes ? bytes : 1);
 }

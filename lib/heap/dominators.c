@@ -197,15 +197,20 @@ static uint32_t find_semi(struct numbering *numbering, uint32_t number)
     return semi;
 }
 
+/* The node of the vertex that comes `distance` later; 0 where there is none, or it stands for no node. */
+static uint32_t node_ahead(const struct numbering *numbering, uint32_t number, uint32_t distance)
+{
+    uint32_t node = number > distance ? numbering->vertex[number - distance] : 0;
+    return node < numbering->graph.nodes ? node : 0;
+}
+
 /* What find_semi() needs for vertices further on: three reads that each wait for the one before. */
 static void fetch_holders(const struct numbering *numbering, uint32_t number)
 {
     const struct mx_condensed *graph = &numbering->graph;
-    uint32_t node = number > 3 * AHEAD ? numbering->vertex[number - 3 * AHEAD] : 0;
-    __builtin_prefetch(&graph->held_end[node]);
-    node = number > 2 * AHEAD ? numbering->vertex[number - 2 * AHEAD] : 0;
-    __builtin_prefetch(&graph->held_by[graph->held_end[node]]);
-    node = number > AHEAD ? numbering->vertex[number - AHEAD] : 0;
+    __builtin_prefetch(&graph->held_end[node_ahead(numbering, number, 3 * AHEAD)]);
+    __builtin_prefetch(&graph->held_by[graph->held_end[node_ahead(numbering, number, 2 * AHEAD)]]);
+    uint32_t node = node_ahead(numbering, number, AHEAD);
     uint32_t from = mx_condensed_held_from(graph, node), until = graph->held_end[node];
     for (uint32_t i = from; i < until && i < from + AHEAD; i++)
         __builtin_prefetch(&graph->items[graph->held_by[i]]);
