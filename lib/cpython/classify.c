@@ -84,9 +84,25 @@ void mx_classifier_close(struct mx_classifier *classifier)
     mx_array_free(&classifier->least);
 }
 
-static bool is_mapped_pointer(const struct mx_classifier *classifier, uint64_t word)
+static bool leads_to_object(const struct mx_classifier *classifier, mx_addr address)
 {
-    return word >= SMALLEST_POINTER && !(word & 7) && mx_memory_region(classifier->memory, word);
+    mx_addr type = mx_memory_pointer(classifier->memory, address + (mx_addr)classifier->layout->object.ob_type);
+    return type && mx_map_get(&classifier->types->by_address, type) != MX_MAP_NONE;
+}
+
+/*
+ * The image of an executable that is not position-independent lies at 4 to 11 million, which references to one object
+ * come to in a heap of 2 GB: there only what leads to an object (from an array of items) is no count. In C data (strict)
+ * there are tables of names and types, too.
+ */
+static bool is_mapped_pointer(const struct mx_classifier *classifier, uint64_t word, bool strict)
+{
+    if (word < SMALLEST_POINTER || word & 7)
+        return false;
+    const struct mx_region *region = mx_memory_region(classifier->memory, word);
+    if (!region || strict)
+        return region;
+    return !(region->flags & (MX_REGION_FILE | MX_REGION_BSS)) || leads_to_object(classifier, word);
 }
 
 /*
@@ -104,7 +120,7 @@ static bool plausible_threaded_header(const struct mx_layout *layout, const uint
 }
 
 /* A live object's reference count: 0 is a dead one on a free list, a pointer is some other structure. */
-static inline bool plausible_refcount(const struct mx_classifier *classifier, const uint8_t *object)
+static inline bool plausible_refcount(const struct mx_classifier *classifier, const uint8_t *object, bool strict)
 {
     if (classifier->layout->header_shape == MX_HEADER_FREE_THREADED)
         return plausible_threaded_header(classifier->layout, object);
@@ -113,12 +129,12 @@ static inline bool plausible_refcount(const struct mx_classifier *classifier, co
     case MX_HEADER_REFCOUNT:
         if (word == 0 || word >> 32)
             return false;
-        return !is_mapped_pointer(classifier, word);
+        return !is_mapped_pointer(classifier, word, strict);
     case MX_HEADER_IMMORTAL_LOW:
-        return word != 0 && !(word >> 32) && ((word & 0x80000000) || !is_mapped_pointer(classifier, word));
+        return word != 0 && !(word >> 32) && ((word & 0x80000000) || !is_mapped_pointer(classifier, word, strict));
     case MX_HEADER_SPLIT_WORD:
         /* ob_overflow is only used by debug builds; on a free list the word is a link. */
-        return (word & 0xffffffff) != 0 && ((word >> 32) & 0xffff) == 0 && !is_mapped_pointer(classifier, word);
+        return (word & 0xffffffff) != 0 && ((word >> 32) & 0xffff) == 0 && !is_mapped_pointer(classifier, word, strict);
     case MX_HEADER_FREE_THREADED:
         break;
     }
@@ -185,7 +201,7 @@ static inline bool has_object_body(const struct mx_classifier *classifier, uint3
 static inline bool is_object(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object,
                              uint64_t room, size_t available, bool has_head)
 {
-    return plausible_refcount(classifier, object) &&
+    return plausible_refcount(classifier, object, false) &&
            has_object_body(classifier, index, object, room, available, has_head);
 }
 
@@ -259,11 +275,16 @@ bool mx_classify_in_heap(const struct mx_classifier *classifier, uint8_t tag, co
     return true;
 }
 
-/* A large count that happens to be a mapped address is believed of a static object if it is near where they begin. */
-static bool has_static_refcount(const struct mx_classifier *classifier, const uint8_t *object)
+/* Before objects were immortal: None and the bools are counted by millions, and 3.11 begins far up with static ones. */
+static bool has_static_refcount(const struct mx_classifier *classifier, uint32_t index, const uint8_t *object)
 {
-    return classifier->layout->header_shape == MX_HEADER_REFCOUNT &&
-           mx_is_static_refcount(mx_load_u64(object + classifier->layout->object.ob_refcnt));
+    if (classifier->layout->header_shape != MX_HEADER_REFCOUNT)
+        return plausible_refcount(classifier, object, true);
+    enum mx_kind kind = classifier->types->types.items[index].kind;
+    uint64_t word = mx_load_u64(object + classifier->layout->object.ob_refcnt);
+    if (mx_is_static_refcount(word))
+        return !leads_to_object(classifier, word);
+    return plausible_refcount(classifier, object, kind != MX_KIND_NONE && kind != MX_KIND_BOOL);
 }
 
 /* C data that is laid out by the compiler cannot be of a type that did not exist then. */
@@ -280,9 +301,8 @@ bool mx_classify_static(const struct mx_classifier *classifier, const uint8_t *b
     uint32_t index = word && !(word & 7) ? mx_map_get(&classifier->types->by_address, word) : MX_MAP_NONE;
     if (index == MX_MAP_NONE || is_made_at_run_time(classifier, index))
         return false;
-    bool is_one = has_static_refcount(classifier, bytes)
-                      ? has_object_body(classifier, index, bytes, available, available, false)
-                      : is_object(classifier, index, bytes, available, available, false);
+    bool is_one = has_static_refcount(classifier, index, bytes) &&
+                  has_object_body(classifier, index, bytes, available, available, false);
     if (is_one)
         *ret = (struct mx_found_object){.type = index, .offset = 0, .tracked = false};
     return is_one;

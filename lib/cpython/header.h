@@ -18,13 +18,13 @@ struct mx_header {
 /* False when the object is dead (on a free list) or not readable. */
 bool mx_header_read(const struct mx_types *types, const struct mx_type *type, mx_addr object, struct mx_header *ret);
 
-/* 3.11 gives static objects this count to begin with; it drifts, for they are counted all the same. */
+/* 3.11 gives static objects this count to begin with; it drifts, up to what refers to small numbers in 2 GB of pointers. */
 #define MX_STATIC_REFCOUNT INT64_C(999999999)
 
 static inline bool mx_is_static_refcount(uint64_t word)
 {
-    const int64_t drift = 1 << 20;
-    return (int64_t)word > MX_STATIC_REFCOUNT - drift && (int64_t)word < MX_STATIC_REFCOUNT + drift;
+    const int64_t down = 1 << 20, up = 1 << 28;
+    return (int64_t)word > MX_STATIC_REFCOUNT - down && (int64_t)word < MX_STATIC_REFCOUNT + up;
 }
 
 /*

@@ -335,6 +335,13 @@ void mx_scan_chunks(struct mx_worker *worker, const struct mx_glibc *glibc, cons
     mx_glibc_walk(glibc, span, &worker->cursor, worker->scan->work, visit_chunk, &visit);
 }
 
+/* Without the file, and with a core that leaves it out, nobody tells what may be done with a mapping. */
+static bool may_be_code(const struct mx_region *region)
+{
+    const uint32_t known = MX_REGION_READ | MX_REGION_WRITE | MX_REGION_EXEC;
+    return region->flags & MX_REGION_EXEC || (region->flags & MX_REGION_FILE && !(region->flags & known));
+}
+
 /*
  * The interpreter's own state counts something beside the address of each static type (3.13+), as an object would, and
  * its tables have functions beside types (3.15): what would be the reference count is an address of code.
@@ -347,7 +354,7 @@ static bool is_no_static_object(const struct mx_scan *scan, mx_addr address, con
     if (address - runtime->address < (uint64_t)runtime->layout.runtime.size)
         return true;
     const struct mx_region *region = mx_memory_region(scan->memory, mx_load_u64(bytes));
-    return region && region->flags & MX_REGION_EXEC;
+    return region && may_be_code(region);
 }
 
 static void scan_static_word(struct mx_worker *worker, mx_addr address, const uint8_t *bytes, size_t available,

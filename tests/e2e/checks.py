@@ -1,9 +1,11 @@
 """What is checked otherwise than by a whole expected output: JSON, files, exit status. Each returns problems."""
 import json
 import os
+import re
 import shutil
 
 import debugger
+import harness
 from stage import Skip
 
 CHECKS = {}
@@ -112,6 +114,17 @@ def arenas_wrong(stage, what, target):
     if malloc["total"]["system"] != sum(row["system"] for row in malloc["rows"]):
         problems.append("%s: py-malloc's rows do not add up" % what)
     return problems
+
+
+@check
+def objects_that_millions_refer_to(stage):
+    """Their counts are addresses in the image of Debian's Python; every eighth one is as even as a pointer."""
+    look = ["py-count NoneType", "py-count bool", "py-count '__main__.*'"]
+    text = stage.gdb(["--args"] + harness.workload(stage.python, "popular.py"), "set breakpoint pending on",
+                     "break getppid", "run", *(look + ["continue"]) * 8)
+    wanted = {"NoneType": 1, "bool": 2, "__main__.Plain": 1, "__main__.Tracked": 1}
+    found = {name: re.findall(r"^ *(\d+) .* %s$" % re.escape(name), text, re.MULTILINE) for name in wanted}
+    return ["%s: %s" % (name, found[name]) for name, count in wanted.items() if found[name] != [str(count)] * 8]
 
 
 @check

@@ -338,8 +338,11 @@ static size_t static_objects_at(struct fake *fake, const struct mx_classifier *c
     return count;
 }
 
-/* Where static objects are immortal, what begins with an address of code is a table of functions and types. */
-static void test_a_table_of_functions_is_no_static_object(void)
+/*
+ * Where static objects are immortal, what begins with an address of code is a table of functions and types; so is what
+ * begins with an address in a file's mapping of which a core tells no more.
+ */
+static void look_for_tables_of_functions(uint32_t flags)
 {
     enum { CODE = 0x500000, COUNT = 3 };
     struct fake fake;
@@ -349,7 +352,7 @@ static void test_a_table_of_functions_is_no_static_object(void)
         struct mx_classifier classifier = {0};
         const struct mx_region code = {.start = CODE,
                                        .end = CODE + MX_PAGE,
-                                       .flags = MX_REGION_READ | MX_REGION_EXEC | MX_REGION_MISSING,
+                                       .flags = flags | MX_REGION_MISSING,
                                        .module = MX_NO_MODULE};
         mx_addr list = fake_list(&fake, &fake.none, 1);
         if (layout->header_shape == MX_HEADER_REFCOUNT || layout->header_shape == MX_HEADER_FREE_THREADED)
@@ -365,11 +368,28 @@ static void test_a_table_of_functions_is_no_static_object(void)
     }
 }
 
+static void test_a_table_of_functions_is_no_static_object(void)
+{
+    look_for_tables_of_functions(MX_REGION_READ | MX_REGION_EXEC);
+    look_for_tables_of_functions(MX_REGION_FILE);
+}
+
+static bool is_static_object(struct fake *fake, mx_addr object, size_t size)
+{
+    struct mx_classifier classifier = {0};
+    struct mx_found_object found;
+    CU_ASSERT_PTR_NULL_FATAL(mx_classifier_open(&fake->types, &classifier));
+    bool is_object = mx_classify_static(&classifier, fake_at(fake, object), size, &found);
+    mx_classifier_close(&classifier);
+    return is_object;
+}
+
 /* A non-PIE process may have its heap where 3.11's static counts lie: an array of pointers is no static object there.
  */
 static void test_static_counts_are_of_static_objects(void)
 {
     static const uint8_t heap[4096];
+    enum { MANY = 40000000 };
     const uint64_t count = 0x3b9aca00; /* aligned, mapped, and 999999999 + 1 */
     struct fake fake;
     FAKE_EACH_ROW(&fake)
@@ -382,11 +402,41 @@ static void test_static_counts_are_of_static_objects(void)
         mx_addr text = fake_str(&fake, "x");
         fake_set_refcount(&fake, text, count);
         CU_ASSERT_FALSE(is_object(&fake, block_of(&fake, text, 56)));
-        struct mx_classifier classifier = {0};
-        struct mx_found_object found;
-        CU_ASSERT_PTR_NULL_FATAL(mx_classifier_open(&fake.types, &classifier));
-        CU_ASSERT_TRUE(mx_classify_static(&classifier, fake_at(&fake, text), 56, &found));
-        mx_classifier_close(&classifier);
+        CU_ASSERT_TRUE(is_static_object(&fake, text, 56));
+        fake_set_refcount(&fake, text, count + MANY);
+        CU_ASSERT_TRUE(is_static_object(&fake, text, 56));
+    }
+}
+
+/*
+ * The image of a non-PIE executable lies where counts of some millions do. What leads to an object there is the first
+ * item of an array; in C data, what leads anywhere is a name before a type.
+ */
+static void test_counts_that_are_addresses_of_the_image(void)
+{
+    enum { IMAGE = 0x500000, OBJECT = 0x40 };
+    static uint8_t image[MX_PAGE];
+    struct fake fake;
+    FAKE_EACH_ROW(&fake)
+    {
+        const struct mx_layout *layout = &fake.runtime.layout;
+        if (layout->header_shape == MX_HEADER_FREE_THREADED)
+            continue;
+        mx_addr text = fake_str(&fake, "x"), type = fake.builtins[MX_KIND_STR];
+        memcpy(image + OBJECT + layout->object.ob_type, &type, sizeof(type));
+        const struct mx_region region = {
+            .start = IMAGE, .end = IMAGE + MX_PAGE, .flags = MX_REGION_FILE, .bytes = image, .module = MX_NO_MODULE};
+        CU_ASSERT_PTR_NULL_FATAL(mx_memory_add(fake.memory, region));
+        CU_ASSERT_PTR_NULL_FATAL(mx_memory_seal(fake.memory));
+        fake_set_refcount(&fake, text, IMAGE);
+        CU_ASSERT_TRUE(is_object(&fake, block_of(&fake, text, 56)));
+        CU_ASSERT_FALSE(is_static_object(&fake, text, 56));
+        fake_set_refcount(&fake, text, IMAGE + OBJECT);
+        CU_ASSERT_FALSE(is_object(&fake, block_of(&fake, text, 56)));
+        fake_set_refcount(&fake, fake.none, IMAGE);
+        CU_ASSERT_EQUAL(is_static_object(&fake, fake.none, 16), layout->header_shape == MX_HEADER_REFCOUNT);
+        fake_set_refcount(&fake, fake.none, IMAGE + OBJECT);
+        CU_ASSERT_FALSE(is_static_object(&fake, fake.none, 16));
     }
 }
 
@@ -450,6 +500,7 @@ void suite_classify(CU_pSuite suite)
     CU_ADD_TEST(suite, test_static_objects_need_no_head);
     CU_ADD_TEST(suite, test_a_table_of_functions_is_no_static_object);
     CU_ADD_TEST(suite, test_static_counts_are_of_static_objects);
+    CU_ADD_TEST(suite, test_counts_that_are_addresses_of_the_image);
     CU_ADD_TEST(suite, test_static_data_holds_no_instances_of_heap_types);
     CU_ADD_TEST(suite, test_refcounts_by_shape);
 }
