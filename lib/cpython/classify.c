@@ -92,8 +92,8 @@ static bool leads_to_object(const struct mx_classifier *classifier, mx_addr addr
 
 /*
  * The image of an executable that is not position-independent lies at 4 to 11 million, which references to one object
- * come to in a heap of 2 GB: there only what leads to an object (from an array of items) is no count. In C data (strict)
- * there are tables of names and types, too.
+ * come to in a heap of 2 GB: there only what leads to an object (from an array of items) is no count. In C data
+ * (strict) there are tables of names and types, too.
  */
 static bool is_mapped_pointer(const struct mx_classifier *classifier, uint64_t word, bool strict)
 {

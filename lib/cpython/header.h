@@ -18,7 +18,7 @@ struct mx_header {
 /* False when the object is dead (on a free list) or not readable. */
 bool mx_header_read(const struct mx_types *types, const struct mx_type *type, mx_addr object, struct mx_header *ret);
 
-/* 3.11 gives static objects this count to begin with; it drifts, up to what refers to small numbers in 2 GB of pointers. */
+/* 3.11 gives static objects this count to begin with; small numbers add what refers to them in 2 GB of pointers. */
 #define MX_STATIC_REFCOUNT INT64_C(999999999)
 
 static inline bool mx_is_static_refcount(uint64_t word)
