@@ -1,5 +1,6 @@
 """memext and the target: what it finds wrong in it, and that it leaves it as it is. Each returns problems."""
 import json
+import glob
 import os
 import re
 import shutil
@@ -127,8 +128,8 @@ def registered():
     sys.path.insert(0, os.path.join(harness.ROOT, "gdbext"))
     folder = os.path.join(harness.ROOT, "gdbext", "memext", "commands")
     names = set()
-    for entry in os.listdir(folder):
-        with open(os.path.join(folder, entry)) as file:
+    for path in glob.glob(os.path.join(folder, "*.py")):
+        with open(path) as file:
             names |= {line.split('"')[1] for line in file if line.startswith('    name = "py-')}
     return names
 
