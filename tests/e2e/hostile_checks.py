@@ -1,6 +1,6 @@
 """memext and the target: what it finds wrong in it, and that it leaves it as it is. Each returns problems."""
-import json
 import glob
+import json
 import os
 import re
 import shutil
