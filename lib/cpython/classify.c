@@ -87,7 +87,7 @@ void mx_classifier_close(struct mx_classifier *classifier)
 static bool leads_to_object(const struct mx_classifier *classifier, mx_addr address)
 {
     mx_addr type = mx_memory_pointer(classifier->memory, address + (mx_addr)classifier->layout->object.ob_type);
-    return type && mx_map_get(&classifier->types->by_address, type) != MX_MAP_NONE;
+    return !(address & 7) && type && mx_map_get(&classifier->types->by_address, type) != MX_MAP_NONE;
 }
 
 /*
@@ -282,9 +282,9 @@ static bool has_static_refcount(const struct mx_classifier *classifier, uint32_t
         return plausible_refcount(classifier, object, true);
     enum mx_kind kind = classifier->types->types.items[index].kind;
     uint64_t word = mx_load_u64(object + classifier->layout->object.ob_refcnt);
-    if (mx_is_static_refcount(word))
-        return !leads_to_object(classifier, word);
-    return plausible_refcount(classifier, object, kind != MX_KIND_NONE && kind != MX_KIND_BOOL);
+    if (mx_is_static_refcount(word) || kind == MX_KIND_NONE || kind == MX_KIND_BOOL)
+        return word && !(word >> 32) && !leads_to_object(classifier, word);
+    return plausible_refcount(classifier, object, true);
 }
 
 /* C data that is laid out by the compiler cannot be of a type that did not exist then. */
