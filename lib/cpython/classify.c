@@ -12,11 +12,21 @@ enum {
     SMALLEST_POINTER = 65536, /* a reference count from here on may be a pointer in disguise */
     MOST_ITEMS = 1 << 30,
 };
+/* Without the interpreter's file its own types have no names: what has the looks of these two may be one. */
+static bool may_be_datetime(const struct mx_type *type)
+{
+    enum { TIME = 40, DATE_AND_TIME = 48 };
+    const uint64_t none_of = MX_TPFLAGS_HEAPTYPE | MX_TPFLAGS_HAVE_GC;
+    return !strncmp(type->name, MX_TYPE_NAMELESS, strlen(MX_TYPE_NAMELESS)) && type->kind == MX_KIND_OTHER &&
+           !(type->flags & none_of) && type->flags & MX_TPFLAGS_BASETYPE && !type->itemsize &&
+           (type->basicsize == TIME || type->basicsize == DATE_AND_TIME);
+}
+
 /* datetime allocates instances without tzinfo shorter than tp_basicsize (CPython Modules/_datetimemodule.c). */
 static bool is_short_datetime(const struct mx_types *types, const struct mx_type *type)
 {
     for (int depth = 0; type && depth < 8; depth++) {
-        if (!strcmp(type->name, "datetime.time") || !strcmp(type->name, "datetime.datetime"))
+        if (!strcmp(type->name, "datetime.time") || !strcmp(type->name, "datetime.datetime") || may_be_datetime(type))
             return true;
         type = type->base_index == MX_MAP_NONE ? NULL : &types->types.items[type->base_index];
     }

@@ -93,7 +93,7 @@ static void read_name(const struct mx_runtime *runtime, mx_addr address, uint64_
     if (!text)
         text = mx_recovered_name(runtime, address);
     if (!text)
-        snprintf(name, size, "<type at 0x%llx>", (unsigned long long)address);
+        snprintf(name, size, MX_TYPE_NAMELESS "0x%llx>", (unsigned long long)address);
     else
         snprintf(name, size, "%s", strncmp(text, "builtins.", 9) ? text : text + 9);
 }

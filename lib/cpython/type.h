@@ -19,6 +19,7 @@ enum mx_type_flags {
     MX_TPFLAGS_MANAGED_WEAKREF = 1 << 3, /* 3.12+ */
     MX_TPFLAGS_MANAGED_DICT = 1 << 4,    /* 3.11+ */
     MX_TPFLAGS_HEAPTYPE = 1 << 9,
+    MX_TPFLAGS_BASETYPE = 1 << 10,
     MX_TPFLAGS_READY = 1 << 12,
     MX_TPFLAGS_HAVE_GC = 1 << 14,
 };
@@ -74,6 +75,9 @@ enum mx_kind {
     MX_KIND_MEMORYVIEW,
     MX_KIND_COUNT
 };
+
+/* How the name begins of a type whose own name cannot be read. */
+#define MX_TYPE_NAMELESS "<type at "
 
 struct mx_type {
     mx_addr address;
