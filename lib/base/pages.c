@@ -38,23 +38,27 @@ static void unfence(uint8_t *memory, size_t bytes)
 #define unfence(memory, bytes) ((void)(memory))
 #endif
 
-void *mx_pages_reserve_sparse(size_t bytes)
+static void *reserve(size_t bytes, int advice)
 {
     void *memory =
         mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
+    /* A refusal does no harm. */
+    madvise(memory, bytes ? bytes : 1, advice);
     fence(memory, bytes);
     return memory;
 }
 
+void *mx_pages_reserve_sparse(size_t bytes)
+{
+    return reserve(bytes, MADV_NOHUGEPAGE);
+}
+
 void *mx_pages_reserve(size_t bytes)
 {
-    void *memory = mx_pages_reserve_sparse(bytes);
-    /* Looks at random places of an array of 100 MB miss the address cache with small pages. A refusal does no harm. */
-    if (memory)
-        madvise(memory, bytes ? bytes : 1, MADV_HUGEPAGE);
-    return memory;
+    /* Looks at random places of an array of 100 MB miss the address cache with small pages. */
+    return reserve(bytes, MADV_HUGEPAGE);
 }
 
 void mx_pages_release(void *memory, size_t bytes)

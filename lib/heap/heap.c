@@ -5,8 +5,7 @@
  */
 #include "heap/heap.h"
 
-#include <sys/mman.h>
-
+#include "base/pages.h"
 #include "base/work.h"
 #include "heap/census.h"
 
@@ -37,8 +36,7 @@ void mx_heap_close(struct mx_heap *heap)
         free(heap->warnings.items[i]);
     mx_array_free(&heap->warnings);
     mx_spans_deinit(&heap->spans);
-    if (heap->kinds)
-        munmap(heap->kinds, heap->kinds_mapped);
+    mx_pages_release(heap->kinds, heap->kinds_mapped);
     mx_map_deinit(&heap->far_types);
     mx_array_free(&heap->types);
     mx_strtab_deinit(&heap->names);

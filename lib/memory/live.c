@@ -8,8 +8,7 @@
  * written once, before its bit is set, so a reader that sees the bit may use
  * the bytes without a lock.
  */
-#include <sys/mman.h>
-
+#include "base/pages.h"
 #include "memory/source.h"
 
 enum {
@@ -49,7 +48,7 @@ void mx_live_drop(struct mx_region *region)
 {
     if (!region->fetched)
         return;
-    munmap((void *)(uintptr_t)region->bytes, region->end - region->start);
+    mx_pages_release((void *)(uintptr_t)region->bytes, region->end - region->start);
     free((void *)region->fetched);
     region->bytes = NULL;
     region->fetched = NULL;
@@ -64,12 +63,11 @@ static bool reserve_shadow(struct mx_region *region)
     _Atomic uint64_t *fetched = mx_calloc(shadow_pages(region) / 64 + 1, sizeof(*fetched));
     if (!fetched)
         return false;
-    void *shadow = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (shadow == MAP_FAILED) {
+    void *shadow = mx_pages_reserve_sparse(size);
+    if (!shadow) {
         free((void *)fetched);
         return false;
     }
-    madvise(shadow, size, MADV_NOHUGEPAGE);
     region->bytes = shadow;
     __atomic_store_n(&region->fetched, fetched, __ATOMIC_RELEASE);
     return true;

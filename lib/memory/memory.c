@@ -5,8 +5,7 @@
  */
 #include "memory/memory.h"
 
-#include <sys/mman.h>
-
+#include "base/pages.h"
 #include "base/work.h"
 #include "memory/source.h"
 
@@ -30,8 +29,7 @@ struct mx_error *mx_memory_new(struct mx_memory **ret)
 
 static void drop_slots(struct mx_memory *memory)
 {
-    if (memory->slots)
-        munmap(memory->slots, slots_size);
+    mx_pages_release(memory->slots, slots_size);
     memory->slots = NULL;
 }
 
@@ -136,11 +134,9 @@ static void fill_slots(struct mx_memory *memory)
 {
     if (!is_slotted(memory))
         return;
-    void *table = mmap(NULL, slots_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (table == MAP_FAILED)
+    memory->slots = mx_pages_reserve_sparse(slots_size);
+    if (!memory->slots)
         return;
-    madvise(table, slots_size, MADV_NOHUGEPAGE);
-    memory->slots = table;
     for (size_t i = 0; i < memory->regions.count; i++) {
         const struct mx_region *region = &memory->regions.items[i];
         if (region->start >> MX_ADDRESS_BITS)

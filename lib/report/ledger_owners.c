@@ -5,8 +5,7 @@
  * struct may have more in it. It reads objects only, through windows that keep
  * nothing, and never follows what is in a container.
  */
-#include <sys/mman.h>
-
+#include "base/pages.h"
 #include "heap/plain.h"
 #include "report/ledger.h"
 
@@ -201,8 +200,8 @@ static bool list_kinds(struct search *search)
 static struct mx_error *look(struct search *search, const struct mx_progress *progress)
 {
     size_t bytes = (size_t)search->heap->spans.blocks / 2 + 1;
-    void *pairs = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (pairs == MAP_FAILED)
+    void *pairs = mx_pages_reserve_sparse(bytes);
+    if (!pairs)
         return mx_error_no_memory();
     *search->ret = (struct mx_block_owners){pairs, bytes};
     if (!list_kinds(search))
@@ -232,7 +231,6 @@ struct mx_error *mx_block_owners_find(const struct mx_target *target, const stru
 
 void mx_block_owners_close(struct mx_block_owners *owners)
 {
-    if (owners->pairs)
-        munmap((void *)(uintptr_t)owners->pairs, owners->mapped);
+    mx_pages_release((void *)(uintptr_t)owners->pairs, owners->mapped);
     *owners = (struct mx_block_owners){0};
 }
