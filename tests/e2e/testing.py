@@ -2,6 +2,7 @@
 terminal.CHECKS."""
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -166,7 +167,10 @@ def tests_that_end_badly(stage):
             file.write(BAD % what)
         text = run_pytest(stage, folder, "py-tests -timeout 4")[0]
         problems += missing(text, (said, "test_bad.py::test_first", "test_bad.KEEP[0] (module-global)",
-                                   "pytest's own holders keep", "tests leaves memory behind"))
+                                   "pytest's own holders keep"))
+        # Before 7 pytest fills a cache of 47 KiB as the first test fails.
+        if not re.search("(1 of . tests leaves|2 of . tests leave) memory behind", text):
+            problems.append("%s: no line says how many tests leave memory behind: %s" % (what, text[-500:]))
     return problems
 
 
@@ -245,6 +249,9 @@ def tests_of_a_debian_package(stage):
     folder = os.path.join(root, "usr", "lib", "python3", "dist-packages")
     extra["PYTHONPATH"] = os.pathsep.join([folder] + ([extra["PYTHONPATH"]] if extra else []))
     results = stage.path("alone.xml"), stage.path("watched.xml")
+    if subprocess.run([stage.python, "-B", "-c", "import networkx"], env=harness.ambient(extra),
+                      stderr=subprocess.DEVNULL).returncode:
+        raise Skip("%s of this suite takes more than itself" % PACKAGE)
     options = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] + list(PACKAGE_TESTS)
     subprocess.run([stage.python, "-B"] + options + ["--junitxml", results[0]], cwd=folder, env=harness.ambient(extra),
                    stdout=subprocess.DEVNULL, check=True, timeout=300)
