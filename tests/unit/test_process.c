@@ -326,7 +326,8 @@ static void change_and_stop(void)
     (*shared_place)[AREA - 1] = 7;
     raise(SIGSTOP);
     int fd = open("/proc/self/exe", O_RDONLY);
-    mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+    if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+        _exit(1);
     raise(SIGSTOP);
     _exit(0);
 }
