@@ -8,7 +8,6 @@ import debugger
 
 TESTS = 60
 ROUNDS = 3
-TURNS = 5
 ADDED_MS = 20
 # Tests that only take time, in a process whose heap is so many MB of lists of str.
 SESSION = """
@@ -22,70 +21,84 @@ def waits():
 for number in range(TESTS):
     globals()["test_" + str(number)] = lambda: waits()
 """
-# Both programs print their own seconds, and call alarm() for a breakpoint where these begin.
-BEGIN = """
+# Each program works in slices that are all alike, and says how long one takes (the lower quartile): with what the
+# debugger turned on where it was stopped at alarm(), and without. So a slow while of the machine is one for both.
+SLICES = """
 import ctypes
+import os
 import time
 def never():
     pass
-ctypes.CDLL(None).alarm(0)
-start = time.process_time()
-"""
-END = """
-print("took", time.process_time() - start)
+def work():
+    WORK
+alarm = ctypes.CDLL(None).alarm
+took = [], []
+for number in range(2 * TURNS):
+    alarm(0)
+    start = time.process_time()
+    work()
+    took[number % 2].append(time.process_time() - start)
+print("took", *(sorted(seconds)[len(seconds) // 4] for seconds in took))
 """
 # Calls, objects and numbers, in memory that is there.
-COMPUTING = BEGIN + """
-class Node:
-    def __init__(self, key):
-        self.key, self.left, self.right = key, None, None
-    def add(self, key):
-        side = "left" if key < self.key else "right"
-        below = getattr(self, side)
-        if below:
-            below.add(key)
-        else:
-            setattr(self, side, Node(key))
-for _ in range(4):
+COMPUTING = """
+    class Node:
+        def __init__(self, key):
+            self.key, self.left, self.right = key, None, None
+        def add(self, key):
+            side = "left" if key < self.key else "right"
+            below = getattr(self, side)
+            if below:
+                below.add(key)
+            else:
+                setattr(self, side, Node(key))
     root = Node(50000)
-    for number in range(40000):
+    for number in range(20000):
         root.add(number * 7919 % 100003)
-    sum(number * number for number in range(1000000))
-""" + END
+    sum(number * number for number in range(500000))
+"""
 # Texts, syntax trees and JSON: blocks that are copied, and lists that come and go.
-TEXTS = BEGIN + """
-import ast
-import collections
-import glob
-import json
-import os
-import re
-texts = []
-for path in sorted(glob.glob(os.path.join(os.path.dirname(os.__file__), "*.py"))):
-    with open(path, encoding="utf-8", errors="replace") as file:
-        texts.append(file.read())
-for _ in range(2):
+TEXTS = """
+    import ast, collections, glob, json, re
+    texts = []
+    for path in sorted(glob.glob(os.path.join(os.path.dirname(os.__file__), "*.py")))[:40]:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            texts.append(file.read())
     for text in texts:
         collections.Counter(re.findall(r"\\w+", text))
-    for text in texts[:30]:
+    for text in texts[:5]:
         sum(1 for node in ast.walk(ast.parse(text)))
-    rows = [{"id": number, "name": "n%d" % number, "tags": ["a", "b", str(number % 7)]} for number in range(20000)]
+    rows = [{"id": number, "name": "n%d" % number, "tags": ["a", "b", str(number % 7)]} for number in range(5000)]
     for _ in range(4):
         rows = json.loads(json.dumps(rows))
         rows.sort(key=lambda row: (row["tags"][2], row["name"]))
-""" + END
+"""
 # Fresh memory all the time, gigabytes of it.
-GREEDY = BEGIN + """
-def called(number):
-    return number + 1
-for _ in range(8):
+GREEDY = """
     kept = []
-    for number in range(2000000):
-        kept.append(called(number))
-    for number in range(200):
+    for number in range(200000):
+        kept.append(number + 1)
+    for number in range(50):
         kept.append(bytearray(1000000))
         kept.append({item: str(item) for item in range(2000)})
-""" + END
+"""
+# A script of GDB's: what the first command sets up is on for every other slice.
+BY_TURNS = """
+gdb.execute("set breakpoint pending on")
+gdb.execute("break alarm")
+gdb.execute("run")
+gdb.execute(SET_UP)
+turns = [ON, OFF]
+while gdb.selected_inferior().pid:
+    gdb.execute(turns[0], to_string=True)
+    turns.reverse()
+    gdb.execute("continue", to_string=True)
+"""
+PY_BREAK = "py-break busy.py:never"
+WATCHED = "enable 2", "disable 2"
+WAYS = (("with a py-break that it never reaches", (PY_BREAK,) + WATCHED),
+        ("with GDB's own rwatch, never hit", ('eval "rwatch *(char *)%lu", (unsigned long)$sp - 1000000',) + WATCHED),
+        ("with py-catch-oom, memory enough", ("echo", "py-catch-oom", "py-catch-oom -off")))
 
 
 def elapsed(command, folder, env=None):
@@ -125,41 +138,34 @@ def session(bench, python, megabytes):
     bench.add("the same under valgrind (memcheck)", "%.2f s" % slow, alone, slow / plain)
 
 
-def busy(bench, python, path, commands):
-    """The program's own seconds under GDB, and all others until its end."""
-    start = time.monotonic()
-    line = debugger.arguments(["--args", python, path], commands)
-    text = subprocess.run(line, env=debugger.environment(bench.build), stdin=subprocess.DEVNULL, check=True,
+def by_turns(bench, python, path, commands):
+    """Seconds of a slice with what the commands turn on, and without."""
+    script = os.path.join(bench.folder, "turns.py")
+    with open(script, "w") as f:
+        text = BY_TURNS
+        for word, command in zip(("SET_UP", "ON", "OFF"), commands):
+            text = text.replace(word, repr(command))
+        f.write(text)
+    line = debugger.arguments(["--args", python, path], ["source " + script])
+    said = subprocess.run(line, env=debugger.environment(bench.build), stdin=subprocess.DEVNULL, check=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout.decode(errors="replace")
-    took = float(text.partition("took ")[2].split()[0])
-    return took, time.monotonic() - start - took
-
-
-def side_by_side(bench, python, program, ways):
-    """{way: its own seconds}, {way: all others}: the best of runs that take turns, so that all see the same machine."""
-    path = os.path.join(bench.folder, "busy.py")
-    with open(path, "w") as f:
-        f.write(program)
-    took = {way: [] for way in ways}
-    for _ in range(TURNS):
-        for way, commands in ways.items():
-            took[way].append(busy(bench, python, path, commands))
-    return [{way: min(run[part] for run in runs) for way, runs in took.items()} for part in (0, 1)]
+    on, off = said.partition("took ")[2].split()[:2]
+    return float(on), float(off)
 
 
 def never_reached(bench, python):
-    watch = ["break alarm", "run", "delete", 'eval "rwatch *(char *)%lu", (unsigned long)$sp - 1000000', "continue"]
-    ways = {"alone": ["run"], "break": ["py-break busy.py:never", "run"], "watch": watch,
-            "catch": ["py-catch-oom", "run"]}
-    for name, program, bar in (("computes", COMPUTING, 1.02), ("works on texts", TEXTS, 1.02),
-                               ("fills gigabytes of fresh memory", GREEDY, None)):
-        own, before = side_by_side(bench, python, program, ways)
-        against = "without, in GDB: %.2f s" % own["alone"]
-        bench.add("a program that %s, with a py-break that it never reaches" % name, "%.2f s" % own["break"], against,
-                  own["break"] / own["alone"], bar)
-        bench.add("the same with GDB's own rwatch, never hit", "%.2f s" % own["watch"], against,
-                  own["watch"] / own["alone"])
-        bench.add("the same with py-catch-oom, memory enough", "%.2f s" % own["catch"], against,
-                  own["catch"] / own["alone"])
-    bench.add("that py-break, until the function is there", "%.2f s" % before["break"],
-              "without, in GDB: %.2f s" % before["alone"], before["break"] / before["alone"])
+    path = os.path.join(bench.folder, "busy.py")
+    for name, program, turns, bar in (("computes", COMPUTING, 150, 1.02), ("works on texts", TEXTS, 100, 1.02),
+                                      ("fills gigabytes of fresh memory", GREEDY, 30, None)):
+        with open(path, "w") as f:
+            f.write(SLICES.replace("    WORK\n", program.lstrip("\n")).replace("TURNS", str(turns)))
+        for number, (way, commands) in enumerate(WAYS):
+            on, off = by_turns(bench, python, path, commands)
+            bench.add("%s, %s" % ("the same" if number else "a program that " + name, way), "%.1f ms" % (1000 * on),
+                      "without, in GDB: %.1f ms" % (1000 * off), on / off, None if number else bar)
+    with open(path, "w") as f:
+        f.write(SLICES.replace("WORK", "pass").replace("TURNS", "1"))
+    took = [elapsed(debugger.arguments(["--args", python, path], commands), bench.folder,
+                    debugger.environment(bench.build)) for commands in ([PY_BREAK, "run"], ["run"])]
+    bench.add("that py-break, until the function is there", "%.2f s" % took[0], "without, in GDB: %.2f s" % took[1],
+              took[0] / took[1])
