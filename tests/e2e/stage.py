@@ -32,6 +32,9 @@ class Stage:
             raise Skip("no interpreter of the supported range is here")
         return usable[0].path
 
+    def python_version(self):
+        return next(one.version for one in interpreters.find() if one.path == self.python)
+
     def outside_range(self):
         """Two interpreters that are too old; the newer of them has a _PyRuntime already."""
         found = [one.path for one in interpreters.find() if one.version and (3, 6) <= one.version < interpreters.OLDEST]

@@ -1,12 +1,9 @@
 """Objects that millions of places refer to, as a column of equal values does.
 
-  python popular.py [COUNT]
-
-COUNT is one that is also an address in the image of an executable that is not position-independent. os.getppid() is
+How many that are is also an address in the image of an executable that is not position-independent. os.getppid() is
 called eight times, with one more reference to each object each time: a count that is a multiple of 8 is among them.
 """
 import os
-import sys
 
 
 class Plain:
@@ -17,7 +14,7 @@ class Tracked:
     pass
 
 
-COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 4400000
+COUNT = 4400000
 COLUMNS = [[one] * COUNT for one in (None, True, Plain(), Tracked())]
 
 if __name__ == "__main__":
